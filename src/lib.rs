@@ -1,0 +1,6 @@
+//! `tyk-ingress`: an Ingress controller for the Tyk API gateway, and the operator for Tyk's custom resources.
+//!
+//! `docs/architecture.md` shows the way of the data and what each module may know.
+
+pub mod api;
+pub mod sim;

@@ -1,0 +1,3 @@
+//! Command line of `tyk-ingress`.
+
+fn main() {}

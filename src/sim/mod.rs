@@ -1,0 +1,1 @@
+//! A Tyk gateway that behaves like the real one, for `dev` and for tests. It knows nothing of the rest of the crate.
