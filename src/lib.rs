@@ -3,4 +3,8 @@
 //! `docs/architecture.md` shows the way of the data and what each module may know.
 
 pub mod api;
+pub mod desired;
+pub mod diagnostic;
 pub mod sim;
+pub mod sync;
+pub mod tyk;

@@ -1,0 +1,34 @@
+//! The mark in a payload that says which operator made it. Only what carries our own mark is ever changed or deleted.
+
+use serde_json::{Map, Value, json};
+
+/// Key below `config_data`, the one free-form object of a definition that every gateway keeps as it is.
+const KEY: &str = "tyk-ingress";
+
+/// Puts the mark of `owner` into a definition; what else is in `config_data` stays.
+pub fn mark(definition: &mut Map<String, Value>, owner: &str, source: &str) {
+    let config_data = definition.entry("config_data").or_insert_with(|| json!({}));
+    if !config_data.is_object() {
+        *config_data = json!({});
+    }
+    config_data[KEY] = json!({"owner": owner, "source": source});
+}
+
+/// Who made a definition, `None` when no operator of this kind did.
+pub fn of(definition: &Value) -> Option<&str> {
+    definition.get("config_data")?.get(KEY)?.get("owner")?.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_back_and_leaves_the_rest() {
+        let mut definition = json!({"config_data": {"mine": 1}});
+        assert_eq!(of(&definition), None);
+        mark(definition.as_object_mut().expect("an object"), "east", "ApiDefinition default/a");
+        assert_eq!(of(&definition), Some("east"));
+        assert_eq!(definition["config_data"]["mine"], 1);
+    }
+}

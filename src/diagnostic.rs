@@ -1,0 +1,205 @@
+//! What the user is told about their objects: one catalogue of codes that the CLI, events, conditions, metrics and
+//! the docs derive from.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Names one Kubernetes object; cluster-scoped kinds have an empty namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectRef {
+    /// Kind, for example `Ingress`.
+    pub kind: &'static str,
+    /// Namespace, empty for a cluster-scoped object.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+}
+
+impl ObjectRef {
+    /// A reference to a namespaced object.
+    pub fn new(kind: &'static str, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { kind, namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.namespace.as_str() {
+            "" => write!(f, "{} {}", self.kind, self.name),
+            namespace => write!(f, "{} {}/{}", self.kind, namespace, self.name),
+        }
+    }
+}
+
+impl Serialize for ObjectRef {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// How much a diagnostic costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Something is not served as the object asks.
+    Error,
+    /// It is served, but probably not as meant.
+    Warning,
+}
+
+impl Severity {
+    /// Lower-case word, as printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        }
+    }
+}
+
+macro_rules! catalogue {
+    ($($code:ident $severity:ident $summary:literal $fix:literal;)*) => {
+        /// Every kind of diagnostic. The name is also the event reason and the metric label.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code { $(#[doc = $summary] $code,)* }
+
+        impl Code {
+            /// The whole catalogue, in the order of declaration.
+            pub const ALL: &'static [Code] = &[$(Code::$code,)*];
+
+            /// The code's name, for example `Conflict`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$code => stringify!($code),)* }
+            }
+
+            /// Severity of every diagnostic with this code.
+            pub fn severity(self) -> Severity {
+                match self { $(Code::$code => Severity::$severity,)* }
+            }
+
+            /// One sentence: what the code means.
+            pub fn summary(self) -> &'static str {
+                match self { $(Code::$code => $summary,)* }
+            }
+
+            /// One sentence: how to get rid of it.
+            pub fn fix(self) -> &'static str {
+                match self { $(Code::$code => $fix,)* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    ApiIdConflict Error "Another resource already uses this Tyk API id."
+        "Give each resource its own `spec.api_id`, or leave it out.";
+    BackendNotFound Warning "The Service of a backend does not exist, so the gateway answers its path with an error."
+        "Create the Service, or correct `backend.service.name`.";
+    Conflict Error "Another Ingress already serves this host and path; the oldest wins."
+        "Remove the path from one of the two, or change its host or path.";
+    ContextNotFound Error "The OperatorContext that the resource names cannot be used."
+        "Create the OperatorContext, complete its `spec.env`, or correct `spec.contextRef`.";
+    DuplicateObject Warning "The same object is defined more than once; the last definition is used."
+        "Keep one definition.";
+    InvalidBackend Error "A backend does not name exactly one Service and one port."
+        "Set `backend.service.name` and either `port.number` or `port.name`.";
+    InvalidDefinition Error "The gateway cannot serve this definition, so it is not sent."
+        "Correct the field that the message names.";
+    InvalidHost Error "The host is not a DNS name, nor a wildcard of the form `*.example.com`."
+        "Use lower-case letters, digits, `-` and `.`; a wildcard only as the whole first label.";
+    InvalidPath Error "The path is not one that Kubernetes accepts for its pathType."
+        "Start it with `/`; leave out `//`, `/./`, `/../` and `%2F`.";
+    InvalidPathType Error "The pathType is none of Exact, Prefix and ImplementationSpecific."
+        "Set `pathType` to Exact, Prefix or ImplementationSpecific.";
+    ListenPathCollision Error "Another API has the same domain and listen path; the gateway would rename both."
+        "Change the listen path or the domain of one of the two.";
+    PathShadowed Warning "Another path of the same Ingress answers every request that this one matches."
+        "Remove one of the two.";
+    PathUnreachable Warning "The gateway redirects such a path to its cleaned form, so the cleaned form is served."
+        "Write the path without `//`, `/./` and `/../`.";
+    PortNotFound Error "The Service does not have the port that the backend names, so the gateway answers its path with an error."
+        "Correct `backend.service.port`, or add the port to the Service.";
+    ResourceBackendUnsupported Error "A backend names a resource; only Services can be served, so the gateway answers its path with an error."
+        "Use `backend.service`.";
+    RuleWithoutPaths Warning "A rule has no paths and the Ingress no default backend, so nothing is served for it."
+        "Add `http.paths` to the rule, or `spec.defaultBackend` to the Ingress.";
+    SyncFailed Error "Tyk did not take the definition; what it served before is still served."
+        "Read the message; the operator tries again by itself.";
+    TemplateNotFound Error "The template that the annotation `tyk.io/template` names does not exist."
+        "Create the ApiDefinition in the namespace of the Ingress, or correct the annotation.";
+    UnsupportedVersion Warning "This apiVersion of the object is not read."
+        "Write the object with the apiVersion that the message names.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One finding about one object. Ordered by object, then field, so that a list of them is deterministic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Diagnostic {
+    /// The object to change.
+    pub object: ObjectRef,
+    /// Path of the field, for example `spec.rules[0].http.paths[1].backend`; empty for the object as a whole.
+    pub field: String,
+    /// Kind of finding.
+    pub code: Code,
+    /// What is wrong, with the values concerned. Never a secret.
+    pub message: String,
+}
+
+impl Diagnostic {
+    /// A finding about `field` of `object`.
+    pub fn new(code: Code, object: ObjectRef, field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { object, field: field.into(), code, message: message.into() }
+    }
+
+    /// Severity, as the catalogue says.
+    pub fn severity(&self) -> Severity {
+        self.code.severity()
+    }
+}
+
+impl Serialize for Diagnostic {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut out = serializer.serialize_struct("Diagnostic", 6)?;
+        out.serialize_field("code", &self.code)?;
+        out.serialize_field("severity", &self.severity())?;
+        out.serialize_field("object", &self.object)?;
+        out.serialize_field("field", &self.field)?;
+        out.serialize_field("message", &self.message)?;
+        out.serialize_field("hint", self.code.fix())?;
+        out.end()
+    }
+}
+
+/// Whether any of them is an error.
+pub fn any_error(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|d| d.severity() == Severity::Error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_and_explained() {
+        let names: Vec<_> = Code::ALL.iter().map(|c| c.as_str()).collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        assert_eq!(names, sorted);
+        for code in Code::ALL {
+            assert!(code.summary().ends_with('.') && code.fix().ends_with('.'), "{code}");
+        }
+    }
+}

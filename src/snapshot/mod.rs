@@ -1,0 +1,112 @@
+//! An immutable view of the world: every object that a translation may look at, in ordered maps.
+
+mod load;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+
+use crate::api::{ApiDefinition, OperatorContext};
+use crate::diagnostic::ObjectRef;
+
+pub use load::{LoadError, Loaded, Loader, Location};
+
+/// Namespace and name of an object; the namespace of a cluster-scoped object is empty.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NamespacedName {
+    /// Namespace, empty for a cluster-scoped object.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+}
+
+impl NamespacedName {
+    /// From its two parts.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// Of an object's metadata.
+    pub fn of(meta: &ObjectMeta) -> Self {
+        Self::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for NamespacedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.namespace.as_str() {
+            "" => f.write_str(&self.name),
+            namespace => write!(f, "{namespace}/{}", self.name),
+        }
+    }
+}
+
+/// Objects of one kind, by name.
+pub type Objects<K> = BTreeMap<NamespacedName, Arc<K>>;
+
+/// The world at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Ingresses of every class.
+    pub ingresses: Objects<Ingress>,
+    /// IngressClasses.
+    pub ingress_classes: Objects<IngressClass>,
+    /// Services.
+    pub services: Objects<Service>,
+    /// ApiDefinitions: hand-written ones, templates, and the children of Ingresses as they now stand in the cluster.
+    pub api_definitions: Objects<ApiDefinition>,
+    /// OperatorContexts.
+    pub operator_contexts: Objects<OperatorContext>,
+}
+
+/// A kind that a snapshot holds.
+pub trait SnapshotKind: ResourceExt + Clone {
+    /// `kind` of its manifests.
+    const KIND: &'static str;
+    /// `apiVersion` that is read.
+    const API_VERSION: &'static str;
+    /// Whether its objects live in a namespace.
+    const NAMESPACED: bool;
+
+    /// Where a snapshot keeps it.
+    fn objects(snapshot: &mut Snapshot) -> &mut Objects<Self>;
+
+    /// Reference for diagnostics.
+    fn object_ref(&self) -> ObjectRef {
+        ObjectRef::new(Self::KIND, self.namespace().unwrap_or_default(), self.name_any())
+    }
+}
+
+macro_rules! snapshot_kinds {
+    ($($kind:ident $api_version:literal $namespaced:literal $field:ident;)*) => {
+        $(impl SnapshotKind for $kind {
+            const KIND: &'static str = stringify!($kind);
+            const API_VERSION: &'static str = $api_version;
+            const NAMESPACED: bool = $namespaced;
+
+            fn objects(snapshot: &mut Snapshot) -> &mut Objects<Self> {
+                &mut snapshot.$field
+            }
+        })*
+    };
+}
+
+snapshot_kinds! {
+    Ingress "networking.k8s.io/v1" true ingresses;
+    IngressClass "networking.k8s.io/v1" false ingress_classes;
+    Service "v1" true services;
+    ApiDefinition "tyk.tyk.io/v1alpha1" true api_definitions;
+    OperatorContext "tyk.tyk.io/v1alpha1" true operator_contexts;
+}
+
+impl Snapshot {
+    /// Puts an object in, and gives back the one that it replaces.
+    pub fn insert<K: SnapshotKind>(&mut self, object: K) -> Option<Arc<K>> {
+        K::objects(self).insert(NamespacedName::of(object.meta()), Arc::new(object))
+    }
+}

@@ -1,0 +1,43 @@
+//! The inner reconciler: one worker per Tyk endpoint compares what should be there with what is, applies the
+//! difference, and reads back what the gateway then really holds. It knows nothing of Kubernetes.
+
+use std::collections::BTreeMap;
+
+/// What one round against one Tyk endpoint ended with. Status is made from this and from nothing else.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Number of the desired state that this round worked on, as given to the worker.
+    pub revision: u64,
+    /// Result per API id, for every desired API and every API that was to be removed.
+    pub apis: BTreeMap<String, ApiOutcome>,
+    /// Why the endpoint as a whole could not be brought in step; `None` when it answered.
+    pub endpoint_error: Option<String>,
+    /// Differences that nobody asked for (an API edited, renamed or removed on the gateway) and that were repaired.
+    pub drift_repaired: u64,
+    /// Calls that the round made.
+    pub calls: Calls,
+}
+
+/// Calls of one round, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Lists of all APIs.
+    pub lists: u64,
+    /// Definitions written.
+    pub writes: u64,
+    /// Definitions deleted.
+    pub deletes: u64,
+    /// Blocking reloads.
+    pub reloads: u64,
+}
+
+/// State of one API after a round.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ApiOutcome {
+    /// Read back from the gateway after the last reload, as wanted.
+    Synced,
+    /// Proven to be gone from the gateway.
+    Gone,
+    /// Not as wanted; the message is for the user and holds no secret.
+    Failed(String),
+}

@@ -1,0 +1,1 @@
+//! The wire to Tyk: gateway client and its errors. It knows nothing of Kubernetes.
