@@ -1,0 +1,188 @@
+//! `OperatorContext`: which Tyk to configure, and with which credentials.
+
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::CustomResource;
+use serde::{Deserialize, Serialize};
+
+use super::Target;
+
+/// A Tyk and the way to reach it. Values of the Secret win over `env`.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "tyk.tyk.io",
+    version = "v1alpha1",
+    kind = "OperatorContext",
+    plural = "operatorcontexts",
+    category = "tyk",
+    namespaced,
+    status = "OperatorContextStatus",
+    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.env.mode"),
+    printcolumn(name = "URL", type_ = "string", json_path = ".spec.env.url"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    schema = "disabled",
+    derive = "PartialEq"
+)]
+pub struct OperatorContextSpec {
+    /// Connection settings in plain text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<OperatorContextEnv>,
+    /// Secret with the same settings under their `TYK_*` names.
+    #[serde(rename = "secretRef", default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<Target>,
+}
+
+/// Connection settings of one Tyk. An absent value is taken from the controller's own settings.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct OperatorContextEnv {
+    /// Which control API is spoken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Base URL of the gateway (`ce`) or dashboard (`pro`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Control API secret of the gateway, or key of a dashboard user. A Secret is the better place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<String>,
+    /// Organisation that owns what is created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<String>,
+    /// Accept any certificate of the control API; false when absent.
+    #[serde(
+        rename = "insecureSkipVerify",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub insecure_skip_verify: Option<bool>,
+    /// Ports of APIs that are made from Ingresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<IngressPorts>,
+    /// Dashboard users that own what is created.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub user_owners: Vec<String>,
+    /// Dashboard user groups that own what is created.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub user_group_owners: Vec<String>,
+}
+
+/// Shows that `auth` is set, never its value.
+impl fmt::Debug for OperatorContextEnv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OperatorContextEnv")
+            .field("mode", &self.mode)
+            .field("url", &self.url)
+            .field("auth", &self.auth.as_ref().map(|_| "[redacted]"))
+            .field("org", &self.org)
+            .field("insecure_skip_verify", &self.insecure_skip_verify)
+            .field("ingress", &self.ingress)
+            .field("user_owners", &self.user_owners)
+            .field("user_group_owners", &self.user_group_owners)
+            .finish()
+    }
+}
+
+/// The control API of a Tyk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Open source gateway, through its own control API.
+    Ce,
+    /// Self-managed Tyk, through the dashboard.
+    Pro,
+}
+
+/// Ports on which the gateway serves APIs that are made from Ingresses.
+///
+/// Not `u16`: one object with a port out of range must not fail the decoding of the whole list it is watched in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IngressPorts {
+    /// Port for plain HTTP; the gateway's own port when absent or 0.
+    #[serde(rename = "httpPort", default, skip_serializing_if = "Option::is_none")]
+    pub http_port: Option<i64>,
+    /// Port for HTTPS; 8443 when absent or 0.
+    #[serde(rename = "httpsPort", default, skip_serializing_if = "Option::is_none")]
+    pub https_port: Option<i64>,
+}
+
+/// Who uses a context. Field names are Tyk Operator's; `observedGeneration` and `conditions` are additions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OperatorContextStatus {
+    /// ApiDefinitions that use the context.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked_api_definitions: Vec<Target>,
+    /// APIDescriptions that use the context.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked_api_descriptions: Vec<Target>,
+    /// PortalAPICatalogues that use the context.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked_portal_catalogues: Vec<Target>,
+    /// PortalConfigs that use the context.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked_portal_configs: Vec<Target>,
+    /// SecurityPolicies that use the context.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked_security_policies: Vec<Target>,
+    /// TykMcpProxyDefinitions that use the context.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked_tyk_mcp_proxy_definition: Vec<Target>,
+    /// TykOasApiDefinitions that use the context.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked_tyk_oas_api_definition: Vec<Target>,
+    /// TykStreamsApiDefinitions that use the context.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked_tyk_streams_api_definition: Vec<Target>,
+    /// `metadata.generation` that this status speaks of.
+    #[serde(
+        rename = "observedGeneration",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub observed_generation: Option<i64>,
+    /// `Accepted`, `Synced` and `Ready`, one entry for each type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use kube::Resource;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_field_survives_a_round_trip() {
+        let links = json!([{"name": "a", "namespace": "b"}]);
+        let object = json!({
+            "apiVersion": "tyk.tyk.io/v1alpha1",
+            "kind": "OperatorContext",
+            "metadata": {"name": "prod", "namespace": "tyk"},
+            "spec": {
+                "env": {
+                    "mode": "pro", "url": "https://tyk", "auth": "hunter2", "org": "o", "insecureSkipVerify": true,
+                    "ingress": {"httpPort": 80, "httpsPort": 443}, "user_owners": ["u"], "user_group_owners": ["g"],
+                },
+                "secretRef": {"name": "conf", "namespace": "tyk"},
+            },
+            "status": {
+                "linked_api_definitions": links, "linked_api_descriptions": links, "linked_portal_catalogues": links,
+                "linked_portal_configs": links, "linked_security_policies": links, "linked_tyk_mcp_proxy_definition": links,
+                "linked_tyk_oas_api_definition": links, "linked_tyk_streams_api_definition": links, "observedGeneration": 1,
+            },
+        });
+        let context: OperatorContext = serde_json::from_value(object.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&context).unwrap(), object);
+        assert_eq!(OperatorContext::plural(&()), "operatorcontexts");
+        let text = format!("{context:?}");
+        assert!(
+            !text.contains("hunter2") && text.contains("[redacted]"),
+            "{text}"
+        );
+    }
+}
