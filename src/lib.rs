@@ -5,6 +5,8 @@
 pub mod api;
 pub mod desired;
 pub mod diagnostic;
+pub mod ingress;
 pub mod sim;
+pub mod snapshot;
 pub mod sync;
 pub mod tyk;

@@ -38,7 +38,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             class: "tyk".into(),
-            controller: crate::api::names::CONTROLLER.into(),
+            controller: crate::api::names::CONTROLLER_NAME.into(),
             cluster_domain: "cluster.local".into(),
             http_port: 0,
         }

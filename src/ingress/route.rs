@@ -1,0 +1,166 @@
+//! The rules of one Ingress as routes: a host, a path, and where its requests go.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressRule, IngressSpec};
+
+use super::host::Host;
+use super::path::{PathMatch, PathType};
+use super::validation::check_path;
+use crate::api::names;
+use crate::diagnostic::{Code, Diagnostic, ObjectRef};
+use crate::snapshot::SnapshotKind;
+
+/// One host and path of an Ingress.
+#[derive(Clone, Debug)]
+pub struct Route<'a> {
+    /// The Ingress that asks for it.
+    pub ingress: &'a Ingress,
+    /// Its field, for example `spec.rules[0].http.paths[1]`.
+    pub field: String,
+    /// What the host matches.
+    pub host: Host,
+    /// What the path matches.
+    pub path: PathMatch,
+    /// The path as written; empty for a default backend.
+    pub path_text: &'a str,
+    /// `pathType` as written; `None` for a default backend, which yields to every path that is written out.
+    pub path_type: Option<PathType>,
+    /// Where requests go.
+    pub backend: &'a IngressBackend,
+    /// Hash that names the child among those of the Ingress.
+    pub hash: String,
+}
+
+impl Route<'_> {
+    /// The field of the backend.
+    pub fn backend_field(&self) -> String {
+        match self.path_type {
+            Some(_) => format!("{}.backend", self.field),
+            None => "spec.defaultBackend".into(),
+        }
+    }
+
+    /// Reference to the Ingress for diagnostics.
+    pub fn object(&self) -> ObjectRef {
+        self.ingress.object_ref()
+    }
+}
+
+/// The routes of one Ingress, in the order of its rules, with the default backend last.
+pub fn routes_of<'a>(ingress: &'a Ingress, diagnostics: &mut Vec<Diagnostic>) -> Vec<Route<'a>> {
+    let Some(spec) = &ingress.spec else { return Vec::new() };
+    let mut reader = Reader { ingress, spec, diagnostics };
+    let rules = spec.rules.iter().flatten().enumerate();
+    let mut routes: Vec<_> = rules.flat_map(|(index, rule)| reader.rule(index, rule)).collect();
+    routes.extend(spec.default_backend.as_ref().map(|b| reader.default_route("spec.defaultBackend".into(), Host::Any, "", b)));
+    if routes.is_empty() && spec.rules.iter().flatten().next().is_none() {
+        reader.report(Code::RuleWithoutPaths, "spec".into(), "there are no rules and no default backend".into());
+    }
+    set_apart(&mut routes);
+    routes
+}
+
+struct Reader<'a, 'd> {
+    ingress: &'a Ingress,
+    spec: &'a IngressSpec,
+    diagnostics: &'d mut Vec<Diagnostic>,
+}
+
+impl<'a> Reader<'a, '_> {
+    fn rule(&mut self, index: usize, rule: &'a IngressRule) -> Vec<Route<'a>> {
+        let field = format!("spec.rules[{index}]");
+        let host = match Host::parse(rule.host.as_deref()) {
+            Ok(host) => host,
+            Err(message) => {
+                self.report(Code::InvalidHost, format!("{field}.host"), message);
+                return Vec::new();
+            }
+        };
+        let paths = rule.http.as_ref().map_or(&[][..], |http| &http.paths);
+        if paths.is_empty() {
+            return self.rule_without_paths(field, host, rule).into_iter().collect();
+        }
+        let paths = paths.iter().enumerate();
+        paths.filter_map(|(i, path)| self.path(format!("{field}.http.paths[{i}]"), &host, rule, path)).collect()
+    }
+
+    /// A rule without paths sends its whole host to the default backend, as `IngressRule.http` is documented.
+    fn rule_without_paths(&mut self, field: String, host: Host, rule: &'a IngressRule) -> Option<Route<'a>> {
+        match &self.spec.default_backend {
+            Some(_) if host == Host::Any => None,
+            Some(backend) => Some(self.default_route(field, host, rule.host.as_deref().unwrap_or_default(), backend)),
+            None => {
+                let host = rule.host.as_deref().unwrap_or("without a host");
+                let message = format!("the rule for {host} has no paths, and there is no default backend to take its requests");
+                self.report(Code::RuleWithoutPaths, field, message);
+                None
+            }
+        }
+    }
+
+    fn default_route(&self, field: String, host: Host, host_text: &str, backend: &'a IngressBackend) -> Route<'a> {
+        Route {
+            ingress: self.ingress,
+            field,
+            host,
+            path: PathMatch::Prefix(String::new()),
+            path_text: "",
+            path_type: None,
+            backend,
+            hash: names::child_hash(host_text, "", Some("defaultBackend")),
+        }
+    }
+
+    fn path(&mut self, field: String, host: &Host, rule: &'a IngressRule, path: &'a HTTPIngressPath) -> Option<Route<'a>> {
+        let Some(path_type) = PathType::parse(&path.path_type) else {
+            let message = format!("pathType {:?} is not known", path.path_type);
+            self.report(Code::InvalidPathType, format!("{field}.pathType"), message);
+            return None;
+        };
+        let text = path.path.as_deref().unwrap_or_default();
+        let parsed = check_path(path_type, text).and_then(|()| PathMatch::parse(path_type, text));
+        let (matched, cleaned) = match parsed {
+            Ok(parsed) => parsed,
+            Err(message) => {
+                self.report(Code::InvalidPath, format!("{field}.path"), message);
+                return None;
+            }
+        };
+        if let Some(cleaned) = cleaned {
+            let message = format!("path {text:?} is served as {cleaned:?}");
+            self.report(Code::PathUnreachable, format!("{field}.path"), message);
+        }
+        Some(Route {
+            ingress: self.ingress,
+            field,
+            host: host.clone(),
+            path: matched,
+            path_text: text,
+            path_type: Some(path_type),
+            backend: &path.backend,
+            hash: names::child_hash(rule.host.as_deref().unwrap_or_default(), text, None),
+        })
+    }
+
+    fn report(&mut self, code: Code, field: String, message: String) {
+        self.diagnostics.push(Diagnostic::new(code, self.ingress.object_ref(), field, message));
+    }
+}
+
+/// Routes of one host and path text share Tyk Operator's hash. The first pathType keeps it, each further one gets a
+/// hash of its own.
+fn set_apart(routes: &mut [Route<'_>]) {
+    let mut first: BTreeMap<String, PathType> = BTreeMap::new();
+    for route in routes.iter() {
+        if let Some(path_type) = route.path_type {
+            let first = first.entry(route.hash.clone()).or_insert(path_type);
+            *first = path_type.min(*first);
+        }
+    }
+    for route in routes {
+        if let Some(path_type) = route.path_type.filter(|path_type| first.get(&route.hash) != Some(path_type)) {
+            route.hash = names::child_hash(&route.hash, "", Some(path_type.as_str()));
+        }
+    }
+}
