@@ -3,9 +3,11 @@
 //! `docs/architecture.md` shows the way of the data and what each module may know.
 
 pub mod api;
+pub mod cli;
 pub mod desired;
 pub mod diagnostic;
 pub mod ingress;
+pub mod settings;
 pub mod sim;
 pub mod snapshot;
 pub mod sync;

@@ -1,3 +1,7 @@
 //! Command line of `tyk-ingress`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tyk_ingress::cli::main()
+}

@@ -14,17 +14,20 @@ use crate::api::{ApiDefinition, ApiDefinitionSpec, names};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::snapshot::{NamespacedName, Snapshot};
 
-/// Renders the children of routes that do not compete any more.
+/// Renders the children of routes that do not compete any more, and names those that have no template.
 pub fn of_routes(
     routes: &[Route<'_>],
     snapshot: &Snapshot,
     options: &Options,
     diagnostics: &mut Vec<Diagnostic>,
-) -> BTreeMap<NamespacedName, Child> {
+) -> (BTreeMap<NamespacedName, Child>, BTreeSet<NamespacedName>) {
     let exact = exact_labels(routes);
-    let mut children = BTreeMap::new();
+    let (mut children, mut held) = (BTreeMap::new(), BTreeSet::new());
     for route in routes {
-        let Some(base) = base_of(route, snapshot, diagnostics) else { continue };
+        let Some(base) = base_of(route, snapshot, diagnostics) else {
+            held.insert(NamespacedName::of(&metadata(route)));
+            continue;
+        };
         let namespace = route.ingress.namespace().unwrap_or_default();
         let target = backend::resolve(&namespace, route.backend, snapshot, options);
         if let Some((code, message)) = target.problem {
@@ -32,10 +35,17 @@ pub fn of_routes(
         }
         let domain = route.host.domain(labels_below(&route.host, &exact));
         let definition = definition(route, base, &domain, &target.url, options);
-        let child = Child { ingress: NamespacedName::of(&route.ingress.metadata), field: route.field.clone(), definition };
+        let child = Child {
+            definition,
+            ingress: NamespacedName::of(&route.ingress.metadata),
+            field: route.field.clone(),
+            host: route.host.to_string(),
+            path: if route.path_text.is_empty() { "/".into() } else { route.path_text.to_owned() },
+            path_type: route.path_type.map_or("default backend", |path_type| path_type.as_str()),
+        };
         children.insert(NamespacedName::of(&child.definition.metadata), child);
     }
-    children
+    (children, held)
 }
 
 /// Labels of the exact hosts, by the suffix of the wildcard that would match them as well.

@@ -61,7 +61,6 @@ fn lost(loser: &Route<'_>, winner: &Route<'_>) -> Diagnostic {
 fn host_text(host: &Host) -> String {
     match host {
         Host::Any => "all hosts".into(),
-        Host::Exact(name) => format!("host {name}"),
-        Host::Wildcard(suffix) => format!("host *.{suffix}"),
+        host => format!("host {host}"),
     }
 }

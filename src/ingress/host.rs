@@ -5,6 +5,7 @@
 //! `(?:` stands in it; the alternatives of a wildcard need no group because each variable is one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Host of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,14 +35,6 @@ impl Host {
         Ok(if wildcard { Host::Wildcard(name.into()) } else { Host::Exact(name.into()) })
     }
 
-    /// The label that a wildcard host of this suffix would have to match to take this host's requests.
-    pub fn label_below(&self, suffix: &str) -> Option<&str> {
-        match self {
-            Host::Exact(name) => name.strip_suffix(suffix)?.strip_suffix('.').filter(|label| !label.contains('.')),
-            Host::Any | Host::Wildcard(_) => None,
-        }
-    }
-
     /// The Tyk domain; empty for [`Host::Any`]. A wildcard leaves out the labels of `exact`, because the gateway does
     /// not prefer an exact host to a wildcard.
     pub fn domain(&self, exact: &BTreeSet<&str>) -> String {
@@ -52,6 +45,17 @@ impl Host {
             Host::Wildcard(suffix) => {
                 format!("{{tykhost:(?i){}}}{{tyksuffix:(?i)\\.{}[.]?}}", labels_except(exact), escape(suffix))
             }
+        }
+    }
+}
+
+/// As written in a manifest; `*` stands for every host.
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Host::Any => f.write_str("*"),
+            Host::Exact(name) => f.write_str(name),
+            Host::Wildcard(suffix) => write!(f, "*.{suffix}"),
         }
     }
 }
@@ -150,8 +154,6 @@ mod tests {
         ] {
             assert_eq!(matches(&domain, host), expected, "{host} by {domain}");
         }
-        assert_eq!(Host::Exact("api.foo.com".into()).label_below("foo.com"), Some("api"));
-        assert_eq!(Host::Exact("a.api.foo.com".into()).label_below("foo.com"), None);
     }
 
     proptest! {

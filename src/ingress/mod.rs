@@ -10,7 +10,7 @@ mod path;
 mod route;
 mod validation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::ApiDefinition;
 use crate::diagnostic::Diagnostic;
@@ -50,6 +50,8 @@ impl Default for Options {
 pub struct Translation {
     /// The children, by their name in the cluster.
     pub children: BTreeMap<NamespacedName, Child>,
+    /// Children that cannot be rendered now because their template is missing: what there is of them stays as it is.
+    pub held: BTreeSet<NamespacedName>,
     /// Ingresses of our classes, whether or not anything of them is served.
     pub ingresses: Vec<NamespacedName>,
     /// Findings, sorted by object and field.
@@ -65,6 +67,12 @@ pub struct Child {
     pub ingress: NamespacedName,
     /// The field of the Ingress that it serves, for example `spec.rules[0].http.paths[1]`.
     pub field: String,
+    /// Host as written, `*` for every host.
+    pub host: String,
+    /// Path as written, `/` for a default backend.
+    pub path: String,
+    /// `pathType` as written, or `default backend`.
+    pub path_type: &'static str,
 }
 
 /// Renders every Ingress of our classes.
@@ -74,9 +82,9 @@ pub fn render(snapshot: &Snapshot, options: &Options) -> Translation {
     let mut diagnostics = Vec::new();
     let routes = ours.iter().flat_map(|ingress| route::routes_of(ingress, &mut diagnostics)).collect();
     let routes = conflict::settle(routes, &mut diagnostics);
-    let children = children::of_routes(&routes, snapshot, options, &mut diagnostics);
+    let (children, held) = children::of_routes(&routes, snapshot, options, &mut diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
     let ingresses = ours.iter().map(|ingress| NamespacedName::of(&ingress.metadata)).collect();
-    Translation { children, ingresses, diagnostics }
+    Translation { children, held, ingresses, diagnostics }
 }

@@ -1,0 +1,50 @@
+//! Text for people: diagnostics and tables.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use crate::diagnostic::{Diagnostic, ObjectRef, Severity};
+use crate::snapshot::Location;
+
+/// Prints diagnostics one below the other, each with where it is and the way out.
+pub fn diagnostics(out: &mut dyn Write, found: &[Diagnostic], locations: &BTreeMap<ObjectRef, Location>) -> io::Result<()> {
+    for diagnostic in found {
+        let Diagnostic { object, field, code, message } = diagnostic;
+        writeln!(out, "{}[{code}] {object}", diagnostic.severity().as_str())?;
+        if let Some(location) = locations.get(object) {
+            writeln!(out, "  at   {}:{}", location.file, location.line)?;
+        }
+        if !field.is_empty() {
+            writeln!(out, "  in   {field}")?;
+        }
+        writeln!(out, "  what {message}")?;
+        writeln!(out, "  fix  {}", code.fix())?;
+    }
+    Ok(())
+}
+
+/// One line that counts errors and warnings.
+pub fn count(found: &[Diagnostic]) -> String {
+    let count = |severity| found.iter().filter(|d| d.severity() == severity).count();
+    let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    format!("{}, {}", plural(count(Severity::Error), "error"), plural(count(Severity::Warning), "warning"))
+}
+
+/// Prints rows under a header, each column as wide as its widest cell.
+pub fn table(out: &mut dyn Write, header: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let mut widths: Vec<usize> = header.iter().map(|cell| cell.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let header: Vec<String> = header.iter().map(|cell| (*cell).to_owned()).collect();
+    for row in std::iter::once(&header).chain(rows) {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:width$}   "));
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}

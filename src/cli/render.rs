@@ -1,0 +1,81 @@
+//! `tyk-ingress render`.
+
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::input::{Input, World};
+use super::{End, output, routes};
+use crate::diagnostic::any_error;
+use crate::settings;
+
+/// Arguments of `render`.
+#[derive(Debug, Args)]
+pub struct Render {
+    #[command(flatten)]
+    input: Input,
+    /// What to print
+    #[arg(short, long, value_enum, default_value = "children")]
+    output: Output,
+    #[command(flatten)]
+    ingress: settings::Ingress,
+    /// Organisation of APIs that name none [env: TYK_ORG]
+    #[arg(long = "tyk-org", env = "TYK_ORG", hide_env = true, default_value = "")]
+    org: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    /// ApiDefinition children as YAML
+    Children,
+    /// What the gateway should hold, as one JSON object
+    Tyk,
+    /// A table of routes
+    Summary,
+}
+
+impl Render {
+    pub(super) fn run(self) -> anyhow::Result<End> {
+        let context = crate::desired::Context { org: self.org, owner: "tyk-ingress".into() };
+        let world = World::read(&self.input, &self.ingress, &context)?;
+        let mut out = std::io::stdout().lock();
+        match self.output {
+            Output::Children => {
+                children(&mut out, &world)?;
+                output::diagnostics(&mut std::io::stderr(), &world.diagnostics, &world.loaded.locations)?;
+            }
+            Output::Tyk => tyk(&mut out, &world)?,
+            Output::Summary => {
+                summary(&mut out, &world)?;
+                output::diagnostics(&mut std::io::stderr(), &world.diagnostics, &world.loaded.locations)?;
+            }
+        }
+        Ok(if any_error(&world.diagnostics) { End::Errors } else { End::Clean })
+    }
+}
+
+fn children(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
+    for child in world.translation.children.values() {
+        writeln!(out, "---")?;
+        write!(out, "{}", serde_saphyr::to_string(&child.definition)?)?;
+    }
+    Ok(())
+}
+
+fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
+    let apis: Vec<_> = world.desired.apis.values().map(|api| &api.payload).collect();
+    let none: [(); 0] = [];
+    let state = json!({
+        "apis": apis, "oas": none, "policies": none, "certificates": none, "diagnostics": world.diagnostics
+    });
+    serde_json::to_writer_pretty(&mut *out, &state)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn summary(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
+    let rows: Vec<Vec<String>> = routes::of(world).into_iter().map(routes::Route::cells).collect();
+    output::table(out, &routes::Route::HEADER, &rows)?;
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! What the gateway will answer, as rows for people.
+
+use serde_json::Value;
+
+use super::input::World;
+use crate::desired::Api;
+
+/// One row of the table of routes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    /// Host as written in the Ingress, or the domain of a hand-written definition; `*` for every host.
+    pub host: String,
+    /// Path as written in the Ingress, or the listen path of a hand-written definition.
+    pub path: String,
+    /// `pathType`, `default backend`, or `listen path`.
+    pub matching: String,
+    /// Target URL.
+    pub target: String,
+    /// The resource to edit.
+    pub source: String,
+    /// `listen_port`, 0 for the main port.
+    pub port: u64,
+}
+
+impl Route {
+    /// Titles of the columns.
+    pub const HEADER: [&'static str; 5] = ["HOST", "PATH", "MATCHING", "TARGET", "SOURCE"];
+
+    /// The row's cells, in the order of the titles.
+    pub fn cells(self) -> Vec<String> {
+        vec![self.host, self.path, self.matching, self.target, self.source]
+    }
+}
+
+/// Every route that is sent to the gateway, sorted by host and path.
+pub fn of(world: &World) -> Vec<Route> {
+    let children = world.translation.children.values().map(|child| (child.definition.metadata.name.as_deref(), child));
+    let children: std::collections::BTreeMap<_, _> = children.collect();
+    let route = |api: &Api| match children.get(&Some(api.source.name.as_str())) {
+        Some(child) => Route {
+            host: child.host.clone(),
+            path: child.path.clone(),
+            matching: child.path_type.into(),
+            source: format!("Ingress {}", child.ingress),
+            ..of_payload(api)
+        },
+        None => of_payload(api),
+    };
+    let mut routes: Vec<_> = world.desired.apis.values().map(route).collect();
+    routes.sort();
+    routes
+}
+
+fn of_payload(api: &Api) -> Route {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let host = text(&api.payload["domain"]);
+    Route {
+        host: if host.is_empty() { "*".into() } else { host },
+        path: text(&api.payload["proxy"]["listen_path"]),
+        matching: "listen path".into(),
+        target: text(&api.payload["proxy"]["target_url"]),
+        source: api.source.to_string(),
+        port: api.payload["listen_port"].as_u64().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,201 @@
+//! Flags and environment as typed structs. Names of the environment are Tyk Operator's.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
+
+use crate::api::names;
+use crate::{desired, ingress};
+
+/// What Tyk is: the open-source gateway alone, or a licensed Dashboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Open-source gateway.
+    Ce,
+}
+
+/// The Tyk that is configured.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Tyk")]
+pub struct Tyk {
+    /// Kind of Tyk behind the URL: `ce`, the open-source gateway
+    #[arg(long = "tyk-mode", env = "TYK_MODE", value_enum, default_value = "ce", hide_env = true)]
+    pub mode: Mode,
+    /// Base URL of the gateway's control API [env: TYK_URL]
+    #[arg(long = "tyk-url", env = "TYK_URL", hide_env = true, value_parser = base_url)]
+    pub url: Option<String>,
+    /// Secret of the control API; better given by the environment [env: TYK_AUTH]
+    #[arg(long = "tyk-auth", env = "TYK_AUTH", hide_env = true, value_parser = secret)]
+    pub auth: Option<Secret>,
+    /// Organisation of APIs that name none [env: TYK_ORG]
+    #[arg(long = "tyk-org", env = "TYK_ORG", hide_env = true, default_value = "")]
+    pub org: String,
+    /// Trust any certificate of the control API [env: TYK_TLS_INSECURE_SKIP_VERIFY]
+    #[arg(
+        long = "tyk-tls-insecure-skip-verify",
+        env = "TYK_TLS_INSECURE_SKIP_VERIFY",
+        hide_env = true,
+        default_value = "false",
+        default_missing_value = "true",
+        num_args = 0..=1,
+        value_parser = BoolishValueParser::new()
+    )]
+    pub insecure_skip_verify: bool,
+    /// Mark of the APIs that this operator makes; operators that share a gateway need different ones [env: TYK_INGRESS_OWNER]
+    #[arg(long, env = "TYK_INGRESS_OWNER", hide_env = true, default_value = "tyk-ingress")]
+    pub owner: String,
+}
+
+impl Tyk {
+    /// What the payloads of this Tyk have in common.
+    pub fn context(&self) -> desired::Context {
+        desired::Context { org: self.org.clone(), owner: self.owner.clone() }
+    }
+}
+
+/// How Ingresses are chosen and rendered.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Ingress")]
+pub struct Ingress {
+    /// Class of Ingresses that need no IngressClass object [env: WATCH_INGRESS_CLASS]
+    #[arg(long, env = "WATCH_INGRESS_CLASS", hide_env = true, default_value = "tyk", value_parser = class)]
+    pub ingress_class: String,
+    /// `spec.controller` of the IngressClasses to serve
+    #[arg(long, default_value = names::CONTROLLER_NAME)]
+    pub controller_name: String,
+    /// DNS suffix of the cluster's Services
+    #[arg(long, default_value = "cluster.local")]
+    pub cluster_domain: String,
+    /// Port for http routes; 0 is the gateway's main port [env: TYK_HTTP_INGRESS_PORT]
+    #[arg(long, env = "TYK_HTTP_INGRESS_PORT", hide_env = true, default_value = "0", value_parser = http_port)]
+    pub http_ingress_port: u16,
+}
+
+impl Ingress {
+    /// The engine's options.
+    pub fn options(&self) -> ingress::Options {
+        let Self { ingress_class, controller_name, cluster_domain, http_ingress_port } = self.clone();
+        ingress::Options {
+            class: ingress_class,
+            controller: controller_name,
+            cluster_domain,
+            http_port: http_ingress_port,
+        }
+    }
+}
+
+/// The controller's own behaviour.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Controller")]
+pub struct Controller {
+    /// Namespaces to watch, separated by commas; all when empty [env: WATCH_NAMESPACE]
+    #[arg(long, env = "WATCH_NAMESPACE", hide_env = true, default_value = "")]
+    pub watch_namespace: String,
+    /// Address of /metrics, /healthz, /livez and /readyz
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+    /// How often the gateway is compared with what is wanted, for example 30s
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    pub resync_interval: Duration,
+    /// How long to wait for more changes before the first one is applied, for example 50ms
+    #[arg(long, default_value = "50ms", value_parser = duration)]
+    pub debounce: Duration,
+}
+
+impl Controller {
+    /// The namespaces to watch; `None` stands for all.
+    pub fn namespaces(&self) -> Option<Vec<String>> {
+        let mut names: Vec<String> =
+            self.watch_namespace.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        names.sort();
+        names.dedup();
+        (!names.is_empty()).then_some(names)
+    }
+}
+
+/// A value that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+fn secret(text: &str) -> Result<Secret, String> {
+    let text = text.trim();
+    match text.chars().all(|c| c.is_ascii_graphic()) {
+        true => Ok(Secret(text.to_owned())),
+        false => Err("TYK_AUTH has characters that a header cannot carry".into()),
+    }
+}
+
+fn base_url(text: &str) -> Result<String, String> {
+    let text = text.trim().trim_end_matches('/');
+    match text.parse::<reqwest::Url>() {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.to_owned()),
+        _ => Err("TYK_URL must be a URL such as http://gateway.tyk.svc:8080".into()),
+    }
+}
+
+fn class(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Ok("tyk".into()),
+        class => Ok(class.into()),
+    }
+}
+
+fn http_port(text: &str) -> Result<u16, String> {
+    match text.trim() {
+        "" => Ok(0),
+        text => text.parse().map_err(|_| "TYK_HTTP_INGRESS_PORT must be a number from 0 to 65535".into()),
+    }
+}
+
+/// Reads a span of time such as `250ms`, `30s` or `5m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: u64 = number.parse().map_err(|_| "must be a number with a unit: 250ms, 30s, 5m".to_owned())?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        _ => Err("must be a number with a unit: 250ms, 30s, 5m".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert!(duration("5").is_err() && duration("s").is_err() && duration("").is_err());
+    }
+
+    #[test]
+    fn an_empty_environment_variable_is_none() {
+        assert_eq!(http_port(""), Ok(0));
+        assert_eq!(class(" "), Ok("tyk".into()));
+        assert!(http_port("abc").is_err_and(|message| message.contains("TYK_HTTP_INGRESS_PORT")));
+        assert!(base_url("gateway:8080").is_err());
+    }
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        assert_eq!(format!("{:?}", secret("hunter2")), "Ok(***)");
+    }
+}
