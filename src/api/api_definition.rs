@@ -22,33 +22,13 @@ use super::Target;
     category = "tyk",
     namespaced,
     status = "ApiDefinitionStatus",
-    printcolumn(name = "Domain", type_ = "string", json_path = ".spec.domain"),
-    printcolumn(
-        name = "ListenPath",
-        type_ = "string",
-        json_path = ".spec.proxy.listen_path"
-    ),
-    printcolumn(
-        name = "Proxy.TargetURL",
-        type_ = "string",
-        json_path = ".spec.proxy.target_url"
-    ),
-    printcolumn(name = "Enabled", type_ = "boolean", json_path = ".spec.active"),
-    printcolumn(
-        name = "SyncStatus",
-        type_ = "string",
-        json_path = ".status.latestTransaction.status"
-    ),
-    printcolumn(
-        name = "IngressTemplate",
-        type_ = "boolean",
-        json_path = ".status.ingressTemplate"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    ),
+    printcolumn = r#"{"name": "Domain", "type": "string", "jsonPath": ".spec.domain"}"#,
+    printcolumn = r#"{"name": "ListenPath", "type": "string", "jsonPath": ".spec.proxy.listen_path"}"#,
+    printcolumn = r#"{"name": "Proxy.TargetURL", "type": "string", "jsonPath": ".spec.proxy.target_url"}"#,
+    printcolumn = r#"{"name": "Enabled", "type": "boolean", "jsonPath": ".spec.active"}"#,
+    printcolumn = r#"{"name": "SyncStatus", "type": "string", "jsonPath": ".status.latestTransaction.status"}"#,
+    printcolumn = r#"{"name": "IngressTemplate", "type": "boolean", "jsonPath": ".status.ingressTemplate"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#,
     schema = "disabled",
     derive = "PartialEq"
 )]

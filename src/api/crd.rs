@@ -69,6 +69,8 @@ fn with_schema(mut crd: CustomResourceDefinition, yaml: &str) -> CustomResourceD
     crd
 }
 
+/// `spec` is required, which Tyk Operator forgot: an object without one cannot be decoded, and one such object would stop
+/// the watch of its whole kind.
 fn root(mut file: SchemaFile) -> Value {
     if file.open {
         open(&mut file.spec);

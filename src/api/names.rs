@@ -45,6 +45,10 @@ pub const FINALIZER_API_DEFINITION: &str = "finalizers.tyk.io/apidefinition";
 pub const FINALIZER_TEMPLATE: &str = "finalizers.tyk.io/template";
 /// Finalizer that Tyk Operator leaves on Ingresses. It protects nothing and is only ever removed.
 pub const FINALIZER_INGRESS: &str = "finalizers.tyk.io/ingress";
+/// Finalizer of a SecurityPolicy that Tyk may hold.
+pub const FINALIZER_SECURITY_POLICY: &str = "finalizers.tyk.io/securitypolicy";
+/// Finalizer that Tyk Operator leaves on TLS Secrets. Nothing here sets it.
+pub const FINALIZER_CERTIFICATE: &str = "finalizers.tyk.io/certs";
 /// Finalizer of an OperatorContext in use.
 pub const FINALIZER_OPERATOR_CONTEXT: &str = "finalizers.tyk.io/operatorcontext";
 

@@ -18,13 +18,9 @@ use super::Target;
     category = "tyk",
     namespaced,
     status = "OperatorContextStatus",
-    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.env.mode"),
-    printcolumn(name = "URL", type_ = "string", json_path = ".spec.env.url"),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    ),
+    printcolumn = r#"{"name": "Mode", "type": "string", "jsonPath": ".spec.env.mode"}"#,
+    printcolumn = r#"{"name": "URL", "type": "string", "jsonPath": ".spec.env.url"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#,
     schema = "disabled",
     derive = "PartialEq"
 )]
