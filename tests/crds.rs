@@ -131,8 +131,7 @@ fn fault(schema: &JSONSchemaProps, line: &str) -> Option<String> {
     if !(ours == theirs || (theirs, ours) == ("integer", "number") || untyped(path)) {
         return Some(format!("{path}: {theirs} became {ours}"));
     }
-    // An object without a spec says nothing, and fails the decoding of the list it is in.
-    if required && path != "spec" && !rest.contains(&"required") {
+    if required && !rest.contains(&"required") {
         return Some(format!("{path}: became required"));
     }
     if rest.contains(&"nullable") && field.nullable != Some(true) {
