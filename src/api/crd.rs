@@ -1,19 +1,24 @@
-//! The CustomResourceDefinitions: names and columns from the Rust types, schemas from `schema/*.yaml`.
+//! The CustomResourceDefinitions: names from the Rust types, columns and schemas from `schema/*.yaml`.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, CustomResourceValidation, JSONSchemaProps,
-};
-use kube::CustomResourceExt;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Resource;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{ApiDefinition, OperatorContext};
+use super::{
+    ApiDefinition, OperatorContext,
+    names::{CATEGORY, GROUP, VERSION},
+};
 
 /// What a schema file holds. A further key, `shared`, is only a home for YAML anchors.
 #[derive(Deserialize)]
 struct SchemaFile {
     /// What the kind is for.
     description: String,
+    /// Short names for kubectl.
+    short_names: Option<Vec<String>>,
+    /// Columns of `kubectl get`, in the form of the CustomResourceDefinition.
+    columns: Value,
     /// Whether `spec` is a definition of Tyk's, see [`open`].
     #[serde(default)]
     open: bool,
@@ -29,14 +34,8 @@ struct SchemaFile {
 /// When a schema that is compiled in is broken, which the tests exclude.
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
     vec![
-        with_schema(
-            ApiDefinition::crd(),
-            include_str!("schema/apidefinition.yaml"),
-        ),
-        with_schema(
-            OperatorContext::crd(),
-            include_str!("schema/operatorcontext.yaml"),
-        ),
+        crd::<ApiDefinition>(include_str!("schema/apidefinition.yaml")),
+        crd::<OperatorContext>(include_str!("schema/operatorcontext.yaml")),
     ]
 }
 
@@ -57,26 +56,33 @@ pub fn to_yaml(crd: &CustomResourceDefinition) -> String {
     format!("---\n{text}")
 }
 
-fn with_schema(mut crd: CustomResourceDefinition, yaml: &str) -> CustomResourceDefinition {
-    let file: SchemaFile = serde_saphyr::from_str(yaml).expect("the embedded schema is YAML");
-    let schema: JSONSchemaProps =
-        serde_json::from_value(root(file)).expect("the embedded schema is a JSON schema");
-    for version in &mut crd.spec.versions {
-        version.schema = Some(CustomResourceValidation {
-            open_api_v3_schema: Some(schema.clone()),
-        });
-    }
-    crd
-}
-
-fn root(mut file: SchemaFile) -> Value {
+fn crd<K: Resource<DynamicType = ()>>(yaml: &str) -> CustomResourceDefinition {
+    let mut file: SchemaFile = serde_saphyr::from_str(yaml).expect("the embedded schema is YAML");
     if file.open {
         open(&mut file.spec);
     }
-    json!({
+    let (kind, plural) = (K::kind(&()), K::plural(&()));
+    let names = json!({
+        "kind": kind,
+        "listKind": format!("{kind}List"),
+        "plural": plural,
+        "singular": kind.to_ascii_lowercase(),
+        "shortNames": file.short_names,
+        "categories": [CATEGORY],
+    });
+    let crd = json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.{GROUP}")},
+        "spec": {"group": GROUP, "scope": "Namespaced", "names": names, "versions": [version(&file)]},
+    });
+    serde_json::from_value(crd).expect("the embedded schema is a JSON schema")
+}
+
+fn version(file: &SchemaFile) -> Value {
+    let schema = json!({
         "type": "object",
         "description": file.description,
-        "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string", "description": "Group and version of this object."},
             "kind": {"type": "string", "description": "Kind of this object."},
@@ -84,6 +90,14 @@ fn root(mut file: SchemaFile) -> Value {
             "spec": file.spec,
             "status": file.status,
         },
+    });
+    json!({
+        "name": VERSION,
+        "served": true,
+        "storage": true,
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": file.columns,
+        "schema": {"openAPIV3Schema": schema},
     })
 }
 

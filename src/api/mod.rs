@@ -5,6 +5,7 @@ mod conditions;
 mod crd;
 pub mod names;
 mod operator_context;
+mod resource;
 mod target;
 
 pub use api_definition::{ApiDefinition, ApiDefinitionSpec, ApiDefinitionStatus, Transaction};

@@ -45,6 +45,10 @@ pub const FINALIZER_API_DEFINITION: &str = "finalizers.tyk.io/apidefinition";
 pub const FINALIZER_TEMPLATE: &str = "finalizers.tyk.io/template";
 /// Finalizer that Tyk Operator leaves on Ingresses. It protects nothing and is only ever removed.
 pub const FINALIZER_INGRESS: &str = "finalizers.tyk.io/ingress";
+/// Finalizer of a SecurityPolicy that Tyk may hold.
+pub const FINALIZER_SECURITY_POLICY: &str = "finalizers.tyk.io/securitypolicy";
+/// Finalizer that Tyk Operator leaves on TLS Secrets. Nothing here sets it.
+pub const FINALIZER_CERTIFICATE: &str = "finalizers.tyk.io/certs";
 /// Finalizer of an OperatorContext in use.
 pub const FINALIZER_OPERATOR_CONTEXT: &str = "finalizers.tyk.io/operatorcontext";
 
@@ -162,29 +166,24 @@ mod tests {
         );
     }
 
+    /// Names of 252 bytes. Dots and hyphens stand at every place in one of them, so also where a name is cut.
+    fn long_names() -> impl Iterator<Item = String> {
+        let units = ["i", "i.", "i-"].into_iter();
+        units.flat_map(|unit| {
+            ["xy", "x"].map(|start| format!("{start}{}i", unit.repeat(249 / unit.len())))
+        })
+    }
+
     #[test]
     fn long_child_names_are_cut_and_stay_valid_and_distinct() {
-        // Dots everywhere, so that one stands at the cut whatever its place.
-        for ingress in [
-            "i".repeat(253),
-            "i.".repeat(126),
-            "i-".repeat(126),
-            "ii.".repeat(84),
-        ] {
+        for ingress in long_names() {
             let name = child_name("ns", &ingress, "78acd160d");
             assert!(
                 name.len() <= NAME_MAX && name.ends_with("-78acd160d"),
                 "{name}"
             );
             assert!(name.split('.').all(is_dns_label), "{name}");
-            assert_ne!(
-                name,
-                child_name(
-                    "ns",
-                    &format!("{}z", &ingress[..ingress.len() - 1]),
-                    "78acd160d"
-                )
-            );
+            assert_ne!(name, child_name("ns", &format!("{ingress}z"), "78acd160d"));
         }
     }
 
@@ -192,17 +191,23 @@ mod tests {
     fn label_values_are_cut_only_when_too_long() {
         let fits = "n".repeat(LABEL_MAX);
         assert_eq!(label_value(&fits), fits);
-        for long in ["n".repeat(64), "n.".repeat(100), "n-".repeat(100)] {
+        for long in long_names() {
             let value = label_value(&long);
+            let start = &value[..value.len() - CUT_HASH_LEN - 1];
             assert!(
-                value.len() <= LABEL_MAX && is_dns_label(&value.replace('.', "x")),
+                value.len() <= LABEL_MAX && long.starts_with(start),
+                "{value}"
+            );
+            assert!(
+                start.ends_with(|c: char| c.is_ascii_alphanumeric()),
                 "{value}"
             );
             assert_ne!(value, label_value(&format!("{long}n")));
         }
+        let long = "n".repeat(LABEL_MAX + 1);
         assert_eq!(
-            label_value(&"n".repeat(64)),
-            format!("{}-{}", "n".repeat(52), hex(&"n".repeat(64), 10))
+            label_value(&long),
+            format!("{}-{}", "n".repeat(52), hex(&long, CUT_HASH_LEN))
         );
     }
 

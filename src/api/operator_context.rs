@@ -3,31 +3,20 @@
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 
-use super::Target;
+use super::{Target, resource::custom_resource};
+
+custom_resource!(
+    /// A Tyk to configure, which other resources choose with `contextRef`.
+    OperatorContext,
+    "operatorcontexts",
+    OperatorContextSpec,
+    OperatorContextStatus
+);
 
 /// A Tyk and the way to reach it. Values of the Secret win over `env`.
-#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[kube(
-    group = "tyk.tyk.io",
-    version = "v1alpha1",
-    kind = "OperatorContext",
-    plural = "operatorcontexts",
-    category = "tyk",
-    namespaced,
-    status = "OperatorContextStatus",
-    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.env.mode"),
-    printcolumn(name = "URL", type_ = "string", json_path = ".spec.env.url"),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    ),
-    schema = "disabled",
-    derive = "PartialEq"
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OperatorContextSpec {
     /// Connection settings in plain text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
