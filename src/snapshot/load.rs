@@ -110,52 +110,57 @@ impl Loader {
     /// # Errors
     /// As [`Loader::path`].
     pub fn text(&mut self, file: &str, text: &str) -> Result<(), LoadError> {
-        let options = serde_saphyr::options! { budget: None, with_snippet: false };
-        let documents: Vec<Spanned<Value>> = serde_saphyr::from_multiple_with_options(text, options)
-            .map_err(|e| LoadError::Syntax { file: file.into(), message: e.to_string() })?;
-        for (index, document) in documents.into_iter().enumerate() {
+        let documents: Vec<Spanned<Value>> = parse(file, text, false)?;
+        let strict: Vec<Value> = parse(file, text, true)?;
+        for (index, (document, strict)) in documents.into_iter().zip(strict).enumerate() {
             let line = document.referenced.line().max(1);
             let location = Location { file: file.into(), line, document: index + 1 };
-            self.document(&location, document.value)?;
+            self.document(&location, document.value, strict)?;
         }
         Ok(())
     }
 
-    fn document(&mut self, location: &Location, document: Value) -> Result<(), LoadError> {
+    fn document(&mut self, location: &Location, document: Value, strict: Value) -> Result<(), LoadError> {
         match document {
             Value::Null => Ok(()),
-            Value::Object(mut object) if is_list(&object) => match object.remove("items") {
-                Some(Value::Array(items)) => items.into_iter().try_for_each(|item| self.document(location, item)),
-                None | Some(Value::Null) => Ok(()),
-                Some(_) => Err(object_error(location, "List", "items: expected a list of objects")),
+            Value::Object(object) if is_list(&object) => match (object.get("items"), strict.get("items")) {
+                (Some(Value::Array(items)), Some(Value::Array(strict))) => {
+                    let mut items = items.iter().cloned().zip(strict.iter().cloned());
+                    items.try_for_each(|(item, strict)| self.document(location, item, strict))
+                }
+                (None | Some(Value::Null), _) => Ok(()),
+                _ => Err(object_error(location, "List", "items: expected a list of objects")),
             },
-            Value::Object(object) => self.object(location, Value::Object(object)),
+            Value::Object(object) => self.object(location, Value::Object(object), strict),
             _ => Err(object_error(location, "document", "expected a Kubernetes object with apiVersion and kind")),
         }
     }
 
-    fn object(&mut self, location: &Location, object: Value) -> Result<(), LoadError> {
+    fn object(&mut self, location: &Location, object: Value, strict: Value) -> Result<(), LoadError> {
         let api_version = object["apiVersion"].as_str().unwrap_or_default();
         let (group, kind) = (api_version.rsplit_once('/').map_or("", |(group, _)| group), object["kind"].as_str());
         match (group, kind) {
             (_, None) => Err(object_error(location, "document", "the field `kind` is missing")),
-            ("networking.k8s.io" | "extensions", Some("Ingress")) => self.typed::<Ingress>(location, object),
-            ("networking.k8s.io", Some("IngressClass")) => self.typed::<IngressClass>(location, object),
-            ("", Some("Service")) => self.typed::<Service>(location, object),
-            ("tyk.tyk.io", Some("ApiDefinition")) => self.typed::<ApiDefinition>(location, object),
-            ("tyk.tyk.io", Some("OperatorContext")) => self.typed::<OperatorContext>(location, object),
+            ("networking.k8s.io" | "extensions", Some("Ingress")) => self.typed::<Ingress>(location, object, strict),
+            ("networking.k8s.io", Some("IngressClass")) => self.typed::<IngressClass>(location, object, strict),
+            ("", Some("Service")) => self.typed::<Service>(location, object, strict),
+            ("tyk.tyk.io", Some("ApiDefinition")) => self.typed::<ApiDefinition>(location, object, strict),
+            ("tyk.tyk.io", Some("OperatorContext")) => self.typed::<OperatorContext>(location, object, strict),
             _ => Ok(()),
         }
     }
 
-    fn typed<K: SnapshotKind + DeserializeOwned>(&mut self, location: &Location, object: Value) -> Result<(), LoadError> {
-        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    fn typed<K>(&mut self, location: &Location, object: Value, strict: Value) -> Result<(), LoadError>
+    where
+        K: SnapshotKind + DeserializeOwned,
+    {
+        let name = strict["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let label = format!("{} {}", K::KIND, if name.is_empty() { "without a name" } else { &name });
         if name.is_empty() {
             return Err(object_error(location, &label, "the field `metadata.name` is missing"));
         }
         let api_version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
-        let namespace = object["metadata"]["namespace"].as_str().unwrap_or(&self.default_namespace).to_owned();
+        let namespace = strict["metadata"]["namespace"].as_str().unwrap_or(&self.default_namespace).to_owned();
         let namespace = if K::NAMESPACED { namespace } else { String::new() };
         let object_ref = ObjectRef::new(K::KIND, namespace.clone(), name);
         if api_version != K::API_VERSION {
@@ -163,7 +168,8 @@ impl Loader {
             self.loaded.diagnostics.push(Diagnostic::new(Code::UnsupportedVersion, object_ref, "apiVersion", message));
             return Ok(());
         }
-        let mut typed: K = decode(object).map_err(|message| object_error(location, &label, &message))?;
+        let decoded = decode(object).or_else(|message| decode(strict).map_err(|_| message));
+        let mut typed: K = decoded.map_err(|message| object_error(location, &label, &message))?;
         typed.meta_mut().namespace = K::NAMESPACED.then_some(namespace);
         self.insert(location, object_ref, typed);
         Ok(())
@@ -176,6 +182,20 @@ impl Loader {
             self.loaded.diagnostics.push(Diagnostic::new(Code::DuplicateObject, object_ref, "", message));
         }
     }
+}
+
+/// Reads YAML as kubectl does, where a plain `y` or `on` is a boolean, or strictly, where it is a text. An object that
+/// cannot be read in the first way is read in the second: YAML 1.2 tools print a name such as `y` without quotes.
+/// Excerpts of the text are kept out of errors, for they may hold secrets.
+fn parse<T: DeserializeOwned>(file: &str, text: &str, strict_booleans: bool) -> Result<Vec<T>, LoadError> {
+    let options = serde_saphyr::options! {
+        budget: None,
+        legacy_octal_numbers: true,
+        strict_booleans: strict_booleans,
+        with_snippet: false,
+    };
+    serde_saphyr::from_multiple_with_options(text, options)
+        .map_err(|error| LoadError::Syntax { file: file.into(), message: error.to_string() })
 }
 
 fn is_list(object: &serde_json::Map<String, Value>) -> bool {
@@ -197,7 +217,8 @@ fn read_error(path: &Path, source: std::io::Error) -> LoadError {
     LoadError::Read { path: path.display().to_string(), source }
 }
 
-/// The manifest files below `path`, in the order of their names; a file that is named outright is read whatever it is called.
+/// The manifest files below `path`, in the order of their names. Hidden entries are left out, among them the links of a
+/// mounted ConfigMap; a file that is named outright is read whatever it is called.
 fn manifest_files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let metadata = std::fs::metadata(path).map_err(|source| read_error(path, source))?;
     if !metadata.is_dir() {
@@ -206,6 +227,7 @@ fn manifest_files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let mut entries = std::fs::read_dir(path)
         .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>())
         .map_err(|source| read_error(path, source))?;
+    entries.retain(|entry| entry.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.')));
     entries.sort();
     let mut files = Vec::new();
     for entry in entries {
@@ -216,4 +238,61 @@ fn manifest_files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
         }
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::snapshot::NamespacedName;
+
+    const INGRESS: &str = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web}\n";
+
+    fn load(text: &str) -> Result<Loaded, LoadError> {
+        let mut loader = Loader::default();
+        loader.text("a.yaml", text)?;
+        Ok(loader.finish())
+    }
+
+    #[test]
+    fn documents_lists_and_comments_are_read() {
+        let service = "{apiVersion: v1, kind: Service, metadata: {name: a, namespace: b}}";
+        let text = format!("# first\n---\n{INGRESS}---\n# nothing\n---\napiVersion: v1\nkind: List\nitems: [{service}]\n");
+        let loaded = load(&text).unwrap();
+        assert!(loaded.snapshot.ingresses.contains_key(&NamespacedName::new("default", "web")));
+        assert!(loaded.snapshot.services.contains_key(&NamespacedName::new("b", "a")));
+        assert_eq!(loaded.locations[&ObjectRef::new("Ingress", "default", "web")].line, 3);
+    }
+
+    #[test]
+    fn errors_name_file_document_line_and_field() {
+        let text = format!("{INGRESS}---\n{INGRESS}spec: {{rules: [{{http: {{paths: 3}}}}]}}\n");
+        let error = load(&text).unwrap_err().to_string();
+        for part in ["a.yaml:5 (document 2)", "Ingress web", "spec.rules[0].http.paths"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let error = load("a: [1\nb: }").unwrap_err().to_string();
+        assert!(error.starts_with("a.yaml is not valid YAML") && error.contains("line 2"), "{error}");
+        assert!(load("- 1\n").unwrap_err().to_string().contains("expected a Kubernetes object"));
+        assert!(load("kind: Ingress\napiVersion: networking.k8s.io/v1\n").unwrap_err().to_string().contains("metadata.name"));
+    }
+
+    #[test]
+    fn booleans_are_those_of_kubectl_where_they_fit() {
+        let definition = "apiVersion: tyk.tyk.io/v1alpha1\nkind: ApiDefinition\nmetadata: {name: api}\nspec: {use_keyless: yes}\n";
+        let loaded = load(&format!("{definition}---\n{INGRESS}spec: {{ingressClassName: y}}\n")).unwrap();
+        let api = &loaded.snapshot.api_definitions[&NamespacedName::new("default", "api")];
+        assert_eq!(api.spec.definition["use_keyless"], true);
+        let ingress = &loaded.snapshot.ingresses[&NamespacedName::new("default", "web")];
+        assert_eq!(ingress.spec.as_ref().unwrap().ingress_class_name.as_deref(), Some("y"));
+    }
+
+    #[test]
+    fn the_last_of_two_definitions_counts_and_is_reported() {
+        let loaded = load(&format!("{INGRESS}---\n{INGRESS}spec: {{ingressClassName: tyk}}\n")).unwrap();
+        assert_eq!(loaded.diagnostics[0].code, Code::DuplicateObject);
+        let loaded = load("apiVersion: networking.k8s.io/v1beta1\nkind: Ingress\nmetadata: {name: old}\n").unwrap();
+        assert_eq!(loaded.diagnostics[0].code, Code::UnsupportedVersion);
+    }
 }
