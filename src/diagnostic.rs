@@ -19,7 +19,11 @@ pub struct ObjectRef {
 impl ObjectRef {
     /// A reference to a namespaced object.
     pub fn new(kind: &'static str, namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { kind, namespace: namespace.into(), name: name.into() }
+        Self {
+            kind,
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
@@ -160,7 +164,12 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A finding about `field` of `object`.
     pub fn new(code: Code, object: ObjectRef, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { object, field: field.into(), code, message: message.into() }
+        Self {
+            object,
+            field: field.into(),
+            code,
+            message: message.into(),
+        }
     }
 
     /// Severity, as the catalogue says.

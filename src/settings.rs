@@ -21,7 +21,13 @@ pub enum Mode {
 #[command(next_help_heading = "Tyk")]
 pub struct Tyk {
     /// Kind of Tyk behind the URL: `ce`, the open-source gateway
-    #[arg(long = "tyk-mode", env = "TYK_MODE", value_enum, default_value = "ce", hide_env = true)]
+    #[arg(
+        long = "tyk-mode",
+        env = "TYK_MODE",
+        value_enum,
+        default_value = "ce",
+        hide_env = true
+    )]
     pub mode: Mode,
     /// Base URL of the gateway's control API [env: TYK_URL]
     #[arg(long = "tyk-url", env = "TYK_URL", hide_env = true, value_parser = base_url)]
@@ -51,7 +57,10 @@ pub struct Tyk {
 impl Tyk {
     /// What the payloads of this Tyk have in common.
     pub fn context(&self) -> desired::Context {
-        desired::Context { org: self.org.clone(), owner: self.owner.clone() }
+        desired::Context {
+            org: self.org.clone(),
+            owner: self.owner.clone(),
+        }
     }
 }
 
@@ -76,7 +85,12 @@ pub struct Ingress {
 impl Ingress {
     /// The engine's options.
     pub fn options(&self) -> ingress::Options {
-        let Self { ingress_class, controller_name, cluster_domain, http_ingress_port } = self.clone();
+        let Self {
+            ingress_class,
+            controller_name,
+            cluster_domain,
+            http_ingress_port,
+        } = self.clone();
         ingress::Options {
             class: ingress_class,
             controller: controller_name,
@@ -107,8 +121,13 @@ pub struct Controller {
 impl Controller {
     /// The namespaces to watch; `None` stands for all.
     pub fn namespaces(&self) -> Option<Vec<String>> {
-        let mut names: Vec<String> =
-            self.watch_namespace.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let mut names: Vec<String> = self
+            .watch_namespace
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect();
         names.sort();
         names.dedup();
         (!names.is_empty()).then_some(names)
@@ -158,7 +177,9 @@ fn class(text: &str) -> Result<String, String> {
 fn http_port(text: &str) -> Result<u16, String> {
     match text.trim() {
         "" => Ok(0),
-        text => text.parse().map_err(|_| "TYK_HTTP_INGRESS_PORT must be a number from 0 to 65535".into()),
+        text => text
+            .parse()
+            .map_err(|_| "TYK_HTTP_INGRESS_PORT must be a number from 0 to 65535".into()),
     }
 }
 
@@ -166,7 +187,9 @@ fn http_port(text: &str) -> Result<u16, String> {
 fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
-    let number: u64 = number.parse().map_err(|_| "must be a number with a unit: 250ms, 30s, 5m".to_owned())?;
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "must be a number with a unit: 250ms, 30s, 5m".to_owned())?;
     match unit {
         "ms" => Ok(Duration::from_millis(number)),
         "s" => Ok(Duration::from_secs(number)),

@@ -14,10 +14,7 @@ fn file(path: &str) -> PathBuf {
 }
 
 fn crd(kind: &str) -> CustomResourceDefinition {
-    all_crds()
-        .into_iter()
-        .find(|crd| crd.spec.names.kind == kind)
-        .unwrap()
+    all_crds().into_iter().find(|crd| crd.spec.names.kind == kind).unwrap()
 }
 
 fn schema(kind: &str) -> JSONSchemaProps {
@@ -29,10 +26,7 @@ fn schema(kind: &str) -> JSONSchemaProps {
 #[test]
 fn manifests_are_what_the_program_prints() {
     for crd in all_crds() {
-        let path = format!(
-            "manifests/crds/{}_{}.yaml",
-            crd.spec.group, crd.spec.names.plural
-        );
+        let path = format!("manifests/crds/{}_{}.yaml", crd.spec.group, crd.spec.names.plural);
         let text = to_yaml(&crd);
         if std::env::var_os("UPDATE").is_some() {
             fs::write(file(&path), &text).unwrap();
@@ -56,10 +50,7 @@ fn the_printed_text_is_stable_and_reads_back_as_the_same_objects() {
 #[test]
 fn names_and_columns_are_those_of_tyk_operator() {
     let api = crd("ApiDefinition");
-    assert_eq!(
-        api.metadata.name.as_deref(),
-        Some("apidefinitions.tyk.tyk.io")
-    );
+    assert_eq!(api.metadata.name.as_deref(), Some("apidefinitions.tyk.tyk.io"));
     assert_eq!(api.spec.names.short_names, Some(vec!["tykapis".to_owned()]));
     assert_eq!(
         columns(&api),
@@ -74,10 +65,7 @@ fn names_and_columns_are_those_of_tyk_operator() {
         ]
     );
     let context = crd("OperatorContext");
-    assert_eq!(
-        context.metadata.name.as_deref(),
-        Some("operatorcontexts.tyk.tyk.io")
-    );
+    assert_eq!(context.metadata.name.as_deref(), Some("operatorcontexts.tyk.tyk.io"));
     assert_eq!(columns(&context), ["Mode", "URL", "Age"]);
     for crd in all_crds() {
         assert_eq!(crd.spec.names.categories, Some(vec!["tyk".to_owned()]));
@@ -87,22 +75,13 @@ fn names_and_columns_are_those_of_tyk_operator() {
         );
         let version = &crd.spec.versions[0];
         assert!(version.name == "v1alpha1" && version.served && version.storage);
-        assert!(
-            version
-                .subresources
-                .as_ref()
-                .is_some_and(|sub| sub.status.is_some())
-        );
+        assert!(version.subresources.as_ref().is_some_and(|sub| sub.status.is_some()));
     }
 }
 
 fn columns(crd: &CustomResourceDefinition) -> Vec<String> {
     let columns = crd.spec.versions[0].additional_printer_columns.clone();
-    columns
-        .unwrap()
-        .into_iter()
-        .map(|column| column.name)
-        .collect()
+    columns.unwrap().into_iter().map(|column| column.name).collect()
 }
 
 #[test]
@@ -156,9 +135,7 @@ fn untyped(path: &str) -> bool {
 }
 
 fn plain(value: &serde_json::Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// The schema at a path such as `spec.a.b[].c{}`, and whether its parent requires it.
@@ -176,11 +153,7 @@ fn find<'a>(schema: &'a JSONSchemaProps, path: &str) -> Option<(&'a JSONSchemaPr
                 JSONSchemaPropsOrBool::Bool(_) => None,
             },
             name => {
-                let required = parent
-                    .required
-                    .iter()
-                    .flatten()
-                    .any(|required| required == name);
+                let required = parent.required.iter().flatten().any(|required| required == name);
                 Some((parent.properties.as_ref()?.get(name)?, required))
             }
         })
@@ -194,11 +167,7 @@ fn every_object_of_a_definition_keeps_unknown_fields() {
     each(spec, &mut |schema| {
         if schema.type_.as_deref() == Some("object") && schema.additional_properties.is_none() {
             seen += 1;
-            assert_eq!(
-                schema.x_kubernetes_preserve_unknown_fields,
-                Some(true),
-                "{schema:?}"
-            );
+            assert_eq!(schema.x_kubernetes_preserve_unknown_fields, Some(true), "{schema:?}");
         }
     });
     assert!(seen > 50, "{seen}");
@@ -209,10 +178,7 @@ fn every_field_is_described() {
     for kind in ["ApiDefinition", "OperatorContext"] {
         each(&schema(kind), &mut |schema| {
             for (name, field) in schema.properties.iter().flatten() {
-                assert!(
-                    name == "metadata" || field.description.is_some(),
-                    "{kind}: {name}"
-                );
+                assert!(name == "metadata" || field.description.is_some(), "{kind}: {name}");
             }
         });
     }

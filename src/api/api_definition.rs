@@ -3,10 +3,11 @@
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Target, resource::custom_resource};
+use super::{Target, names, resource::custom_resource};
 
 custom_resource!(
     /// A classic Tyk API definition as a Kubernetes object.
@@ -16,17 +17,50 @@ custom_resource!(
     ApiDefinitionStatus
 );
 
+impl ApiDefinition {
+    /// Whether it was generated from an Ingress. The labels alone do not say so: a user may set them.
+    pub fn is_child(&self) -> bool {
+        let owners = self.owner_references();
+        let owned = owners
+            .iter()
+            .any(|owner| owner.kind == "Ingress" && owner.controller == Some(true));
+        owned && self.labels().contains_key(names::LABEL_INGRESS)
+    }
+
+    /// Whether it is a template of Ingresses, which is never published itself.
+    pub fn is_template(&self) -> bool {
+        self.labels()
+            .get(names::LABEL_TEMPLATE)
+            .is_some_and(|value| value == names::LABEL_TRUE)
+    }
+
+    /// Whether it is to be taken off its Tyk while the object stays.
+    pub fn is_inactive(&self) -> bool {
+        self.spec.definition.get("active") == Some(&Value::Bool(false))
+    }
+
+    /// Id of its API on Tyk: `spec.api_id`, else made from its name.
+    pub fn api_id(&self) -> String {
+        match self
+            .spec
+            .definition
+            .get("api_id")
+            .and_then(Value::as_str)
+            .filter(|id| !id.is_empty())
+        {
+            Some(id) => id.to_owned(),
+            None => names::api_id(&self.namespace().unwrap_or_default(), &self.name_any()),
+        }
+    }
+}
+
 /// The API definition, under Tyk's own field names, and what only Kubernetes needs to know.
 ///
 /// The definition is not modelled: a field that this program has never heard of reaches the gateway as it was written.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ApiDefinitionSpec {
     /// The `OperatorContext` that names the Tyk to configure; the controller's own Tyk when absent.
-    #[serde(
-        rename = "contextRef",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "contextRef", default, skip_serializing_if = "Option::is_none")]
     pub context_ref: Option<Target>,
     /// Everything else: `name`, `api_id`, `proxy`, `certificate_secret_names` and so on.
     #[serde(flatten)]
@@ -53,32 +87,16 @@ pub struct ApiDefinitionStatus {
     #[serde(rename = "orgId", default, skip_serializing_if = "Option::is_none")]
     pub org_id: Option<String>,
     /// Whether the object is a template of Ingresses and therefore not sent to Tyk.
-    #[serde(
-        rename = "ingressTemplate",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ingressTemplate", default, skip_serializing_if = "Option::is_none")]
     pub ingress_template: Option<bool>,
     /// Hash of the spec that was last confirmed.
-    #[serde(
-        rename = "latestCRDSpecHash",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "latestCRDSpecHash", default, skip_serializing_if = "Option::is_none")]
     pub latest_crd_spec_hash: Option<String>,
     /// Hash of the definition that Tyk last answered with.
-    #[serde(
-        rename = "latestTykSpecHash",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "latestTykSpecHash", default, skip_serializing_if = "Option::is_none")]
     pub latest_tyk_spec_hash: Option<String>,
     /// Outcome of the last exchange with Tyk.
-    #[serde(
-        rename = "latestTransaction",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "latestTransaction", default, skip_serializing_if = "Option::is_none")]
     pub latest_transaction: Option<Transaction>,
     /// ApiDefinitions that route to this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -93,11 +111,7 @@ pub struct ApiDefinitionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linked_to_subgraph: Option<String>,
     /// `metadata.generation` that this status speaks of.
-    #[serde(
-        rename = "observedGeneration",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "observedGeneration", default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Accepted`, `Synced` and `Ready`, one entry for each type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -183,13 +197,9 @@ mod tests {
         .unwrap();
         let mut api = ApiDefinition::new("n", spec);
         // Where kubectl keeps the whole object a second time.
-        api.annotations_mut()
-            .insert("last-applied".into(), "hunter2".into());
+        api.annotations_mut().insert("last-applied".into(), "hunter2".into());
         let text = format!("{api:?}");
         assert!(text.contains("jwt_source"), "{text}");
-        assert!(
-            !text.contains("c2VjcmV0") && !text.contains("hunter2"),
-            "{text}"
-        );
+        assert!(!text.contains("c2VjcmV0") && !text.contains("hunter2"), "{text}");
     }
 }

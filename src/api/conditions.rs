@@ -120,10 +120,7 @@ mod tests {
         );
         assert_eq!(conditions[0].last_transition_time, at(10));
         assert_eq!(
-            (
-                conditions[0].reason.as_str(),
-                conditions[0].message.as_str()
-            ),
+            (conditions[0].reason.as_str(), conditions[0].message.as_str()),
             ("Refused", "500")
         );
         assert_eq!(conditions[0].observed_generation, Some(2));
@@ -147,10 +144,7 @@ mod tests {
             at(40),
         );
         assert_eq!(
-            (
-                conditions[0].status.as_str(),
-                &conditions[0].last_transition_time
-            ),
+            (conditions[0].status.as_str(), &conditions[0].last_transition_time),
             ("Unknown", &at(40))
         );
         assert_eq!(conditions.len(), 1);
@@ -159,27 +153,12 @@ mod tests {
     #[test]
     fn types_keep_their_place_and_foreign_ones_stay() {
         let mut conditions = Vec::new();
-        for type_ in [
-            ConditionType::Accepted,
-            ConditionType::Synced,
-            ConditionType::Accepted,
-        ] {
+        for type_ in [ConditionType::Accepted, ConditionType::Synced, ConditionType::Accepted] {
             set_condition(&mut conditions, type_, true, "Ok", "", None, at(1));
         }
         conditions[1].type_ = "example.com/Foreign".into();
-        set_condition(
-            &mut conditions,
-            ConditionType::Ready,
-            true,
-            "Ok",
-            "",
-            None,
-            at(2),
-        );
-        let types: Vec<_> = conditions
-            .iter()
-            .map(|condition| condition.type_.as_str())
-            .collect();
+        set_condition(&mut conditions, ConditionType::Ready, true, "Ok", "", None, at(2));
+        let types: Vec<_> = conditions.iter().map(|condition| condition.type_.as_str()).collect();
         assert_eq!(types, ["Accepted", "example.com/Foreign", "Ready"]);
     }
 }

@@ -109,20 +109,13 @@ fn open(schema: &mut Value) {
     let Some(schema) = schema.as_object_mut() else {
         return;
     };
-    if schema.get("type") == Some(&json!("object")) && !schema.contains_key("additionalProperties")
-    {
+    if schema.get("type") == Some(&json!("object")) && !schema.contains_key("additionalProperties") {
         schema.insert("x-kubernetes-preserve-unknown-fields".into(), json!(true));
     }
     let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
-    properties
-        .into_iter()
-        .flat_map(Map::values_mut)
-        .for_each(open_child);
+    properties.into_iter().flat_map(Map::values_mut).for_each(open_child);
     schema.get_mut("items").into_iter().for_each(open_child);
-    schema
-        .get_mut("additionalProperties")
-        .into_iter()
-        .for_each(open_child);
+    schema.get_mut("additionalProperties").into_iter().for_each(open_child);
 }
 
 fn open_child(schema: &mut Value) {
@@ -130,10 +123,7 @@ fn open_child(schema: &mut Value) {
     let Some(schema) = schema.as_object_mut() else {
         return;
     };
-    if schema
-        .get("type")
-        .is_some_and(|of| of == "object" || of == "array")
-    {
+    if schema.get("type").is_some_and(|of| of == "object" || of == "array") {
         schema.entry("nullable").or_insert(json!(true));
     }
 }

@@ -12,7 +12,6 @@ pub use api_definition::{ApiDefinition, ApiDefinitionSpec, ApiDefinitionStatus, 
 pub use conditions::{ConditionStatus, ConditionType, set_condition};
 pub use crd::{all_crds, crds_yaml, to_yaml};
 pub use operator_context::{
-    IngressPorts, Mode, OperatorContext, OperatorContextEnv, OperatorContextSpec,
-    OperatorContextStatus,
+    IngressPorts, Mode, OperatorContext, OperatorContextEnv, OperatorContextSpec, OperatorContextStatus,
 };
 pub use target::Target;

@@ -109,10 +109,7 @@ fn cut(name: &str, max: usize) -> &str {
 
 /// The first `digits` hex digits of the SHA-256 of `text`.
 fn hex(text: &str, digits: usize) -> String {
-    let mut hex: String = Sha256::digest(text)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut hex: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
     hex.truncate(digits);
     hex
 }
@@ -160,28 +157,20 @@ mod tests {
         );
         let ingress = "i".repeat(NAME_MAX - "ns-".len() - "-78acd160d".len());
         let name = child_name("ns", &ingress, "78acd160d");
-        assert_eq!(
-            (name.len(), name),
-            (NAME_MAX, format!("ns-{ingress}-78acd160d"))
-        );
+        assert_eq!((name.len(), name), (NAME_MAX, format!("ns-{ingress}-78acd160d")));
     }
 
     /// Names of 252 bytes. Dots and hyphens stand at every place in one of them, so also where a name is cut.
     fn long_names() -> impl Iterator<Item = String> {
         let units = ["i", "i.", "i-"].into_iter();
-        units.flat_map(|unit| {
-            ["xy", "x"].map(|start| format!("{start}{}i", unit.repeat(249 / unit.len())))
-        })
+        units.flat_map(|unit| ["xy", "x"].map(|start| format!("{start}{}i", unit.repeat(249 / unit.len()))))
     }
 
     #[test]
     fn long_child_names_are_cut_and_stay_valid_and_distinct() {
         for ingress in long_names() {
             let name = child_name("ns", &ingress, "78acd160d");
-            assert!(
-                name.len() <= NAME_MAX && name.ends_with("-78acd160d"),
-                "{name}"
-            );
+            assert!(name.len() <= NAME_MAX && name.ends_with("-78acd160d"), "{name}");
             assert!(name.split('.').all(is_dns_label), "{name}");
             assert_ne!(name, child_name("ns", &format!("{ingress}z"), "78acd160d"));
         }
@@ -194,14 +183,8 @@ mod tests {
         for long in long_names() {
             let value = label_value(&long);
             let start = &value[..value.len() - CUT_HASH_LEN - 1];
-            assert!(
-                value.len() <= LABEL_MAX && long.starts_with(start),
-                "{value}"
-            );
-            assert!(
-                start.ends_with(|c: char| c.is_ascii_alphanumeric()),
-                "{value}"
-            );
+            assert!(value.len() <= LABEL_MAX && long.starts_with(start), "{value}");
+            assert!(start.ends_with(|c: char| c.is_ascii_alphanumeric()), "{value}");
             assert_ne!(value, label_value(&format!("{long}n")));
         }
         let long = "n".repeat(LABEL_MAX + 1);
@@ -217,8 +200,7 @@ mod tests {
     }
 
     fn is_dns_label(label: &str) -> bool {
-        let outer =
-            |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        let outer = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
         outer(label.chars().next())
             && outer(label.chars().last())
             && label

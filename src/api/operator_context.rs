@@ -42,11 +42,7 @@ pub struct OperatorContextEnv {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub org: Option<String>,
     /// Accept any certificate of the control API; false when absent.
-    #[serde(
-        rename = "insecureSkipVerify",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "insecureSkipVerify", default, skip_serializing_if = "Option::is_none")]
     pub insecure_skip_verify: Option<bool>,
     /// Ports of APIs that are made from Ingresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,11 +122,7 @@ pub struct OperatorContextStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub linked_tyk_streams_api_definition: Vec<Target>,
     /// `metadata.generation` that this status speaks of.
-    #[serde(
-        rename = "observedGeneration",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "observedGeneration", default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Accepted`, `Synced` and `Ready`, one entry for each type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -169,9 +161,6 @@ mod tests {
         assert_eq!(serde_json::to_value(&context).unwrap(), object);
         assert_eq!(OperatorContext::plural(&()), "operatorcontexts");
         let text = format!("{context:?}");
-        assert!(
-            !text.contains("hunter2") && text.contains("[redacted]"),
-            "{text}"
-        );
+        assert!(!text.contains("hunter2") && text.contains("[redacted]"), "{text}");
     }
 }

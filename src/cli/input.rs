@@ -27,7 +27,10 @@ impl Input {
             if path.as_os_str() == "-" {
                 let mut text = String::new();
                 let read = std::io::stdin().read_to_string(&mut text);
-                read.map_err(|source| LoadError::Read { path: "<stdin>".into(), source })?;
+                read.map_err(|source| LoadError::Read {
+                    path: "<stdin>".into(),
+                    source,
+                })?;
                 loader.text("<stdin>", &text)?;
             } else {
                 loader.path(path)?;
@@ -58,7 +61,12 @@ impl World {
         diagnostics.extend(translation.diagnostics.iter().cloned());
         diagnostics.extend(found);
         diagnostics.sort();
-        World { loaded, translation, desired, diagnostics }
+        World {
+            loaded,
+            translation,
+            desired,
+            diagnostics,
+        }
     }
 
     /// Reads manifests and runs the pure stages over them.

@@ -7,9 +7,18 @@ use crate::diagnostic::{Diagnostic, ObjectRef, Severity};
 use crate::snapshot::Location;
 
 /// Prints diagnostics one below the other, each with where it is and the way out.
-pub fn diagnostics(out: &mut dyn Write, found: &[Diagnostic], locations: &BTreeMap<ObjectRef, Location>) -> io::Result<()> {
+pub fn diagnostics(
+    out: &mut dyn Write,
+    found: &[Diagnostic],
+    locations: &BTreeMap<ObjectRef, Location>,
+) -> io::Result<()> {
     for diagnostic in found {
-        let Diagnostic { object, field, code, message } = diagnostic;
+        let Diagnostic {
+            object,
+            field,
+            code,
+            message,
+        } = diagnostic;
         writeln!(out, "{}[{code}] {object}", diagnostic.severity().as_str())?;
         if let Some(location) = locations.get(object) {
             writeln!(out, "  at   {}:{}", location.file, location.line)?;
@@ -27,7 +36,11 @@ pub fn diagnostics(out: &mut dyn Write, found: &[Diagnostic], locations: &BTreeM
 pub fn count(found: &[Diagnostic]) -> String {
     let count = |severity| found.iter().filter(|d| d.severity() == severity).count();
     let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
-    format!("{}, {}", plural(count(Severity::Error), "error"), plural(count(Severity::Warning), "warning"))
+    format!(
+        "{}, {}",
+        plural(count(Severity::Error), "error"),
+        plural(count(Severity::Warning), "warning")
+    )
 }
 
 /// Prints rows under a header, each column as wide as its widest cell.

@@ -37,7 +37,10 @@ enum Output {
 
 impl Render {
     pub(super) fn run(self) -> anyhow::Result<End> {
-        let context = crate::desired::Context { org: self.org, owner: "tyk-ingress".into() };
+        let context = crate::desired::Context {
+            org: self.org,
+            owner: "tyk-ingress".into(),
+        };
         let world = World::read(&self.input, &self.ingress, &context)?;
         let mut out = std::io::stdout().lock();
         match self.output {
@@ -51,7 +54,11 @@ impl Render {
                 output::diagnostics(&mut std::io::stderr(), &world.diagnostics, &world.loaded.locations)?;
             }
         }
-        Ok(if any_error(&world.diagnostics) { End::Errors } else { End::Clean })
+        Ok(if any_error(&world.diagnostics) {
+            End::Errors
+        } else {
+            End::Clean
+        })
     }
 }
 

@@ -34,7 +34,11 @@ impl Route {
 
 /// Every route that is sent to the gateway, sorted by host and path.
 pub fn of(world: &World) -> Vec<Route> {
-    let children = world.translation.children.values().map(|child| (child.definition.metadata.name.as_deref(), child));
+    let children = world
+        .translation
+        .children
+        .values()
+        .map(|child| (child.definition.metadata.name.as_deref(), child));
     let children: std::collections::BTreeMap<_, _> = children.collect();
     let route = |api: &Api| match children.get(&Some(api.source.name.as_str())) {
         Some(child) => Route {

@@ -49,9 +49,17 @@ impl Validate {
                 output::diagnostics(&mut out, found, locations)?;
                 let ingresses = world.translation.ingresses.len();
                 let apis = world.desired.apis.len();
-                writeln!(out, "{ingresses} Ingresses of our class, {apis} APIs: {}", output::count(found))?;
+                writeln!(
+                    out,
+                    "{ingresses} Ingresses of our class, {apis} APIs: {}",
+                    output::count(found)
+                )?;
             }
-            Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&with_locations(found, locations))?)?,
+            Output::Json => writeln!(
+                out,
+                "{}",
+                serde_json::to_string_pretty(&with_locations(found, locations))?
+            )?,
             Output::Sarif => writeln!(out, "{}", serde_json::to_string_pretty(&sarif(found, locations))?)?,
             Output::Github => github(&mut out, found, locations)?,
         }
@@ -73,9 +81,8 @@ fn with_locations(found: &[Diagnostic], locations: &Locations) -> Value {
 
 fn sarif(found: &[Diagnostic], locations: &Locations) -> Value {
     let codes: BTreeSet<Code> = found.iter().map(|d| d.code).collect();
-    let rule = |code: &Code| {
-        json!({"id": code, "shortDescription": {"text": code.summary()}, "help": {"text": code.fix()}})
-    };
+    let rule =
+        |code: &Code| json!({"id": code, "shortDescription": {"text": code.summary()}, "help": {"text": code.fix()}});
     let result = |diagnostic: &Diagnostic| {
         let mut result = json!({
             "ruleId": diagnostic.code,
@@ -112,7 +119,13 @@ fn github(out: &mut dyn Write, found: &[Diagnostic], locations: &Locations) -> s
         let place = locations.get(&diagnostic.object).map_or_else(String::new, |location| {
             format!("file={},line={},", property(&location.file), location.line)
         });
-        let text = format!("{}: {} {} ({})", diagnostic.object, diagnostic.field, diagnostic.message, diagnostic.code.fix());
+        let text = format!(
+            "{}: {} {} ({})",
+            diagnostic.object,
+            diagnostic.field,
+            diagnostic.message,
+            diagnostic.code.fix()
+        );
         writeln!(out, "::{command} {place}title={}::{}", diagnostic.code, escape(&text))?;
     }
     Ok(())

@@ -9,8 +9,12 @@ use crate::diagnostic::{Code, ObjectRef};
 pub type Problem = (Code, String, String);
 
 /// Fields that only Kubernetes knows; they are resolved into others or have no meaning for the gateway.
-const KUBERNETES_FIELDS: [&str; 4] =
-    ["certificate_secret_names", "client_certificate_refs", "pinned_public_keys_refs", "upstream_certificate_refs"];
+const KUBERNETES_FIELDS: [&str; 4] = [
+    "certificate_secret_names",
+    "client_certificate_refs",
+    "pinned_public_keys_refs",
+    "upstream_certificate_refs",
+];
 
 /// Why the gateway could not serve a definition. One bad definition can end the gateway's process or hide behind a
 /// successful answer (both seen on a gateway), so everything is checked before it is sent.
@@ -55,7 +59,10 @@ pub fn payload(definition: &Map<String, Value>, id: &str, source: &ObjectRef, co
 
 /// A definition without any version would answer every request with 403; Tyk Operator's webhook adds the same one.
 fn default_version(payload: &mut Map<String, Value>) {
-    let versions = payload.get("version_data").and_then(|data| data.get("versions")).and_then(Value::as_object);
+    let versions = payload
+        .get("version_data")
+        .and_then(|data| data.get("versions"))
+        .and_then(Value::as_object);
     if versions.is_none_or(Map::is_empty) {
         let version = json!({"name": "Default", "use_extended_paths": true});
         let data = json!({"not_versioned": true, "default_version": "Default", "versions": {"Default": version}});
@@ -70,19 +77,33 @@ fn default_auth(payload: &mut Map<String, Value>) {
     }
     let configs = payload.entry("auth_configs").or_insert_with(|| json!({}));
     if let Some(configs) = configs.as_object_mut() {
-        configs.entry("authToken").or_insert_with(|| json!({"auth_header_name": "Authorization"}));
+        configs
+            .entry("authToken")
+            .or_insert_with(|| json!({"auth_header_name": "Authorization"}));
     }
 }
 
 /// `threshold_percent` is a string in Tyk Operator's resource and a number for the gateway, which refuses the whole
 /// definition for a field of another type.
 fn numbers(payload: &mut Map<String, Value>) {
-    let versions = payload.get_mut("version_data").and_then(|data| data.get_mut("versions")).and_then(Value::as_object_mut);
+    let versions = payload
+        .get_mut("version_data")
+        .and_then(|data| data.get_mut("versions"))
+        .and_then(Value::as_object_mut);
     let breakers = versions.into_iter().flat_map(Map::values_mut).filter_map(|version| {
-        version.get_mut("extended_paths")?.get_mut("circuit_breakers")?.as_array_mut()
+        version
+            .get_mut("extended_paths")?
+            .get_mut("circuit_breakers")?
+            .as_array_mut()
     });
-    for threshold in breakers.flatten().filter_map(|breaker| breaker.get_mut("threshold_percent")) {
-        if let Some(number) = threshold.as_str().and_then(|text| text.trim_matches('"').parse::<f64>().ok()) {
+    for threshold in breakers
+        .flatten()
+        .filter_map(|breaker| breaker.get_mut("threshold_percent"))
+    {
+        if let Some(number) = threshold
+            .as_str()
+            .and_then(|text| text.trim_matches('"').parse::<f64>().ok())
+        {
             *threshold = json!(number);
         }
     }
@@ -107,7 +128,11 @@ fn check_target(target: &str) -> Result<(), String> {
 }
 
 fn proxy(definition: &Map<String, Value>) -> Map<String, Value> {
-    definition.get("proxy").and_then(Value::as_object).cloned().unwrap_or_default()
+    definition
+        .get("proxy")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default()
 }
 
 fn text<'a>(object: &'a Map<String, Value>, field: &str) -> &'a str {

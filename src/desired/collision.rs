@@ -10,7 +10,8 @@ use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 
 /// Keeps one definition for each id and for each domain and listen path: the oldest, then by namespace and name.
 pub(super) fn settle(mut candidates: Vec<Candidate>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<String, Api> {
-    candidates.sort_by(|a, b| (a.created.is_none(), a.created, &a.name).cmp(&(b.created.is_none(), b.created, &b.name)));
+    candidates
+        .sort_by(|a, b| (a.created.is_none(), a.created, &a.name).cmp(&(b.created.is_none(), b.created, &b.name)));
     let mut apis: BTreeMap<String, Api> = BTreeMap::new();
     let mut routes: BTreeMap<String, ObjectRef> = BTreeMap::new();
     for Candidate { id, api, .. } in candidates {
@@ -22,7 +23,12 @@ pub(super) fn settle(mut candidates: Vec<Candidate>, diagnostics: &mut Vec<Diagn
         if let Some((route, what)) = route(&api.payload) {
             if let Some(winner) = routes.get(&route) {
                 let message = format!("{what} belongs to {winner}");
-                diagnostics.push(Diagnostic::new(Code::ListenPathCollision, api.source, "spec.proxy.listen_path", message));
+                diagnostics.push(Diagnostic::new(
+                    Code::ListenPathCollision,
+                    api.source,
+                    "spec.proxy.listen_path",
+                    message,
+                ));
                 continue;
             }
             routes.insert(route, api.source.clone());
@@ -42,6 +48,13 @@ fn route(payload: &Value) -> Option<(String, String)> {
         _ => payload["domain"].as_str().unwrap_or_default(),
     };
     let listen_path = payload["proxy"]["listen_path"].as_str()?;
-    let host = if domain.is_empty() { "all hosts".to_owned() } else { format!("domain {domain:?}") };
-    Some((format!("{domain}{listen_path}"), format!("listen path {listen_path:?} of {host}")))
+    let host = if domain.is_empty() {
+        "all hosts".to_owned()
+    } else {
+        format!("domain {domain:?}")
+    };
+    Some((
+        format!("{domain}{listen_path}"),
+        format!("listen path {listen_path:?} of {host}"),
+    ))
 }

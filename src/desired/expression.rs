@@ -24,7 +24,9 @@ pub fn check_listen_path(listen_path: &str) -> Result<(), String> {
         return Err(format!("{listen_path:?} does not start with `/`"));
     }
     if listen_path.contains(' ') {
-        return Err(format!("{listen_path:?} contains a space, so the gateway would skip the API; write `{{space:\\x20}}`"));
+        return Err(format!(
+            "{listen_path:?} contains a space, so the gateway would skip the API; write `{{space:\\x20}}`"
+        ));
     }
     check_template(listen_path)
 }
@@ -82,11 +84,17 @@ fn variables(template: &str) -> Result<Vec<&str>, String> {
             _ => {}
         }
     }
-    if depth == 0 { Ok(found) } else { Err(format!("{template:?} has an unbalanced brace")) }
+    if depth == 0 {
+        Ok(found)
+    } else {
+        Err(format!("{template:?} has an unbalanced brace"))
+    }
 }
 
 fn check_expression(expression: &str) -> Result<(), String> {
-    let ast = Parser::new().parse(expression).map_err(|e| format!("expression {expression:?} is not valid: {}", e.kind()))?;
+    let ast = Parser::new()
+        .parse(expression)
+        .map_err(|e| format!("expression {expression:?} is not valid: {}", e.kind()))?;
     visit(&ast, Shared).map_err(|problem| format!("expression {expression:?} {problem}"))
 }
 
@@ -146,7 +154,11 @@ fn shared_flags(flags: &ast::Flags) -> Result<(), &'static str> {
             ast::Flag::CaseInsensitive | ast::Flag::MultiLine | ast::Flag::DotMatchesNewLine | ast::Flag::SwapGreed
         ),
     });
-    if shared { Ok(()) } else { Err("has a flag that Go does not know") }
+    if shared {
+        Ok(())
+    } else {
+        Err("has a flag that Go does not know")
+    }
 }
 
 fn shared_repetition(kind: &ast::RepetitionKind) -> Result<(), &'static str> {
@@ -156,7 +168,11 @@ fn shared_repetition(kind: &ast::RepetitionKind) -> Result<(), &'static str> {
         ) => *n,
         _ => 0,
     };
-    if most <= MAX_REPEAT { Ok(()) } else { Err("repeats more than 1000 times, which Go refuses") }
+    if most <= MAX_REPEAT {
+        Ok(())
+    } else {
+        Err("repeats more than 1000 times, which Go refuses")
+    }
 }
 
 fn shared_literal(literal: &ast::Literal) -> Result<(), &'static str> {
@@ -175,8 +191,23 @@ mod tests {
     #[test]
     fn what_ends_or_misleads_the_gateway_is_refused() {
         for bad in [
-            "", "foo", "/a b", "/foo{x", "/foo}", "/foo{}", "/foo{:a}", "/foo{x:}", "/foo{x:(a|b)}", "/foo{x:(?P<n>a)}",
-            "/foo{x:[a}", "/foo{x:a**}", "/{a}/{a}", "/foo{x:a{1001}}", "/foo{x:\\u0041}", "/foo{x:(?x)a}", "/foo{x:[a&&b]}",
+            "",
+            "foo",
+            "/a b",
+            "/foo{x",
+            "/foo}",
+            "/foo{}",
+            "/foo{:a}",
+            "/foo{x:}",
+            "/foo{x:(a|b)}",
+            "/foo{x:(?P<n>a)}",
+            "/foo{x:[a}",
+            "/foo{x:a**}",
+            "/{a}/{a}",
+            "/foo{x:a{1001}}",
+            "/foo{x:\\u0041}",
+            "/foo{x:(?x)a}",
+            "/foo{x:[a&&b]}",
         ] {
             assert!(check_listen_path(bad).is_err(), "{bad}");
         }
@@ -187,12 +218,24 @@ mod tests {
     #[test]
     fn what_the_engine_writes_is_accepted() {
         for good in [
-            "/", "/foo{tykp:/|$}", "/{tykexact:$|/^}", "/a{tykesc0:\\x20}b{tykexact:$}", "/{id}", "/{id:[0-9]{1,3}}/x", "/a.b",
-            "/foo{x:(?:a|b)}", "/café",
+            "/",
+            "/foo{tykp:/|$}",
+            "/{tykexact:$|/^}",
+            "/a{tykesc0:\\x20}b{tykexact:$}",
+            "/{id}",
+            "/{id:[0-9]{1,3}}/x",
+            "/a.b",
+            "/foo{x:(?:a|b)}",
+            "/café",
         ] {
             assert_eq!(check_listen_path(good), Ok(()), "{good}");
         }
-        for good in ["", "a.com", r"{tykhost:(?i)a\.com[.]?}", r"{tykhost:(?i)[^a\-.][^.]*|a}{tyksuffix:(?i)\.com[.]?}"] {
+        for good in [
+            "",
+            "a.com",
+            r"{tykhost:(?i)a\.com[.]?}",
+            r"{tykhost:(?i)[^a\-.][^.]*|a}{tyksuffix:(?i)\.com[.]?}",
+        ] {
             assert_eq!(check_domain(good), Ok(()), "{good}");
         }
     }

@@ -8,10 +8,9 @@ pub mod owner;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 use serde_json::Value;
 
-use crate::api::{ApiDefinition, names};
+use crate::api::ApiDefinition;
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::ingress::Translation;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
@@ -51,41 +50,32 @@ pub struct Context {
 /// What the operator's own Tyk context should hold: the hand-written resources of the snapshot and the children of the
 /// translation, which take the place of the children that the snapshot has.
 pub fn build(snapshot: &Snapshot, translation: &Translation, context: &Context) -> (Desired, Vec<Diagnostic>) {
-    let mut builder = Builder { context, desired: Desired::default(), candidates: Vec::new(), diagnostics: Vec::new() };
+    let mut builder = Builder {
+        context,
+        desired: Desired::default(),
+        candidates: Vec::new(),
+        diagnostics: Vec::new(),
+    };
     for child in translation.children.values() {
         let ingress = snapshot.ingresses.get(&child.ingress);
-        let created = ingress.and_then(|ingress| ingress.metadata.creation_timestamp.as_ref()).map(|time| time.0);
+        let created = ingress
+            .and_then(|ingress| ingress.metadata.creation_timestamp.as_ref())
+            .map(|time| time.0);
         builder.add(&child.definition, created);
     }
     for (name, resource) in &snapshot.api_definitions {
-        if translation.children.contains_key(name) || is_template(resource) {
+        if translation.children.contains_key(name) || resource.is_template() {
             continue;
         }
         let last_good = translation.held.contains(name);
-        if last_good || !is_child(resource) || resource.metadata.deletion_timestamp.is_some() {
-            builder.add(resource, resource.metadata.creation_timestamp.as_ref().map(|time| time.0));
+        if last_good || !resource.is_child() || resource.metadata.deletion_timestamp.is_some() {
+            builder.add(
+                resource,
+                resource.metadata.creation_timestamp.as_ref().map(|time| time.0),
+            );
         }
     }
     builder.finish()
-}
-
-/// Whether an ApiDefinition was generated from an Ingress: the labels alone do not say so, a user may set them.
-pub fn is_child(resource: &ApiDefinition) -> bool {
-    let owned = resource.owner_references().iter().any(|owner| owner.kind == "Ingress" && owner.controller == Some(true));
-    owned && resource.labels().contains_key(names::LABEL_INGRESS)
-}
-
-/// Whether an ApiDefinition is a template of Ingresses, which is never published itself.
-pub fn is_template(resource: &ApiDefinition) -> bool {
-    resource.labels().get(names::LABEL_TEMPLATE).is_some_and(|value| value == names::LABEL_TRUE)
-}
-
-/// Id of the API of a resource: `spec.api_id`, else made from its name.
-pub fn api_id(resource: &ApiDefinition) -> String {
-    match resource.spec.definition.get("api_id").and_then(Value::as_str).filter(|id| !id.is_empty()) {
-        Some(id) => id.to_owned(),
-        None => names::api_id(&resource.namespace().unwrap_or_default(), &resource.name_any()),
-    }
 }
 
 /// A definition that may be served, and what decides between it and a rival.
@@ -105,9 +95,8 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn add(&mut self, resource: &ApiDefinition, created: Option<Timestamp>) {
-        let id = api_id(resource);
-        let inactive = resource.spec.definition.get("active") == Some(&Value::Bool(false));
-        if resource.metadata.deletion_timestamp.is_some() || inactive {
+        let id = resource.api_id();
+        if resource.metadata.deletion_timestamp.is_some() || resource.is_inactive() {
             self.desired.removals.insert(id);
             return;
         }
@@ -120,20 +109,32 @@ impl Builder<'_> {
         if !problems.is_empty() {
             self.desired.held.insert(id);
             let found = problems.into_iter();
-            self.diagnostics.extend(found.map(|(code, field, message)| Diagnostic::new(code, source.clone(), field, message)));
+            self.diagnostics
+                .extend(found.map(|(code, field, message)| Diagnostic::new(code, source.clone(), field, message)));
             return;
         }
         let payload = classic::payload(&resource.spec.definition, &id, &source, self.context);
         let generation = resource.metadata.generation.unwrap_or_default();
-        let api = Api { source, generation, payload };
-        self.candidates.push(Candidate { id, api, created, name: NamespacedName::of(&resource.metadata) });
+        let api = Api {
+            source,
+            generation,
+            payload,
+        };
+        self.candidates.push(Candidate {
+            id,
+            api,
+            created,
+            name: NamespacedName::of(&resource.metadata),
+        });
     }
 
     fn finish(mut self) -> (Desired, Vec<Diagnostic>) {
         self.desired.apis = collision::settle(self.candidates, &mut self.diagnostics);
         let desired = &mut self.desired;
         desired.held.retain(|id| !desired.apis.contains_key(id));
-        desired.removals.retain(|id| !desired.apis.contains_key(id) && !desired.held.contains(id));
+        desired
+            .removals
+            .retain(|id| !desired.apis.contains_key(id) && !desired.held.contains(id));
         self.diagnostics.sort();
         (self.desired, self.diagnostics)
     }

@@ -27,7 +27,11 @@ mod tests {
     fn a_mark_is_read_back_and_leaves_the_rest() {
         let mut definition = json!({"config_data": {"mine": 1}});
         assert_eq!(of(&definition), None);
-        mark(definition.as_object_mut().expect("an object"), "east", "ApiDefinition default/a");
+        mark(
+            definition.as_object_mut().expect("an object"),
+            "east",
+            "ApiDefinition default/a",
+        );
         assert_eq!(of(&definition), Some("east"));
         assert_eq!(definition["config_data"]["mine"], 1);
     }

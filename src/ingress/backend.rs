@@ -24,16 +24,22 @@ const NOWHERE: &str = "http://backend-not-found.invalid";
 pub fn resolve(namespace: &str, backend: &IngressBackend, snapshot: &Snapshot, options: &Options) -> Target {
     let Some(service) = &backend.service else {
         return match &backend.resource {
-            Some(resource) => {
-                nowhere(Code::ResourceBackendUnsupported, format!("backend is the resource {} {}", resource.kind, resource.name))
-            }
+            Some(resource) => nowhere(
+                Code::ResourceBackendUnsupported,
+                format!("backend is the resource {} {}", resource.kind, resource.name),
+            ),
             None => nowhere(Code::InvalidBackend, "backend names no service".into()),
         };
     };
     let wanted = match service.port.as_ref().map(wanted_port) {
         Some(Ok(wanted)) => wanted,
         Some(Err(message)) => return nowhere(Code::InvalidBackend, message),
-        None => return nowhere(Code::InvalidBackend, format!("backend names no port of Service {}", service.name)),
+        None => {
+            return nowhere(
+                Code::InvalidBackend,
+                format!("backend names no port of Service {}", service.name),
+            );
+        }
     };
     let name = NamespacedName::new(namespace, &service.name);
     match snapshot.services.get(&name) {
@@ -58,7 +64,10 @@ impl std::fmt::Display for WantedPort<'_> {
 }
 
 fn wanted_port(port: &ServiceBackendPort) -> Result<WantedPort<'_>, String> {
-    match (port.name.as_deref().filter(|name| !name.is_empty()), port.number.filter(|number| *number != 0)) {
+    match (
+        port.name.as_deref().filter(|name| !name.is_empty()),
+        port.number.filter(|number| *number != 0),
+    ) {
         (Some(name), None) => Ok(WantedPort::Name(name)),
         (None, Some(number)) => match u16::try_from(number) {
             Ok(number) => Ok(WantedPort::Number(number)),
@@ -76,13 +85,21 @@ fn of_service(name: &NamespacedName, service: &Service, wanted: WantedPort<'_>, 
         WantedPort::Number(number) => port.port == i32::from(number),
         WantedPort::Name(name) => port.name.as_deref() == Some(name),
     });
-    let external_name = (spec.type_.as_deref() == Some("ExternalName")).then_some(spec.external_name).flatten();
-    let host = external_name.as_deref().map_or_else(|| cluster_name(name, options), |host| host.trim_end_matches('.').to_owned());
+    let external_name = (spec.type_.as_deref() == Some("ExternalName"))
+        .then_some(spec.external_name)
+        .flatten();
+    let host = external_name.as_deref().map_or_else(
+        || cluster_name(name, options),
+        |host| host.trim_end_matches('.').to_owned(),
+    );
     match (declared, wanted) {
         (Some(port), _) => fine(format!("http://{host}:{}", port.port)),
         // An ExternalName Service needs no ports of its own.
         (None, WantedPort::Number(number)) if external_name.is_some() => fine(format!("http://{host}:{number}")),
-        (None, wanted) => nowhere(Code::PortNotFound, format!("Service {name} has no {wanted}; it has {}", list(&ports))),
+        (None, wanted) => nowhere(
+            Code::PortNotFound,
+            format!("Service {name} has no {wanted}; it has {}", list(&ports)),
+        ),
     }
 }
 
@@ -92,7 +109,10 @@ fn of_missing_service(name: &NamespacedName, wanted: WantedPort<'_>, options: &O
             url: format!("http://{}:{number}", cluster_name(name, options)),
             problem: Some((Code::BackendNotFound, format!("Service {name} does not exist"))),
         },
-        wanted => nowhere(Code::PortNotFound, format!("Service {name} does not exist, so its {wanted} is not known")),
+        wanted => nowhere(
+            Code::PortNotFound,
+            format!("Service {name} does not exist, so its {wanted} is not known"),
+        ),
     }
 }
 
@@ -108,7 +128,11 @@ fn list(ports: &[k8s_openapi::api::core::v1::ServicePort]) -> String {
             None => port.port.to_string(),
         })
         .collect();
-    if ports.is_empty() { "none".into() } else { ports.join(", ") }
+    if ports.is_empty() {
+        "none".into()
+    } else {
+        ports.join(", ")
+    }
 }
 
 fn fine(url: String) -> Target {
@@ -116,5 +140,8 @@ fn fine(url: String) -> Target {
 }
 
 fn nowhere(code: Code, message: String) -> Target {
-    Target { url: NOWHERE.into(), problem: Some((code, message)) }
+    Target {
+        url: NOWHERE.into(),
+        problem: Some((code, message)),
+    }
 }

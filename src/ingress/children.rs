@@ -40,8 +40,14 @@ pub fn of_routes(
             ingress: NamespacedName::of(&route.ingress.metadata),
             field: route.field.clone(),
             host: route.host.to_string(),
-            path: if route.path_text.is_empty() { "/".into() } else { route.path_text.to_owned() },
-            path_type: route.path_type.map_or("default backend", |path_type| path_type.as_str()),
+            path: if route.path_text.is_empty() {
+                "/".into()
+            } else {
+                route.path_text.to_owned()
+            },
+            path_type: route
+                .path_type
+                .map_or("default backend", |path_type| path_type.as_str()),
         };
         children.insert(NamespacedName::of(&child.definition.metadata), child);
     }
@@ -77,9 +83,14 @@ fn base_of(route: &Route<'_>, snapshot: &Snapshot, diagnostics: &mut Vec<Diagnos
     let annotations = route.ingress.annotations();
     let Some(name) = annotations.get(names::ANNOTATION_TEMPLATE) else {
         let definition = Map::from_iter([("use_keyless".to_owned(), Value::Bool(true))]);
-        return Some(ApiDefinitionSpec { context_ref: None, definition });
+        return Some(ApiDefinitionSpec {
+            context_ref: None,
+            definition,
+        });
     };
-    let kind = annotations.get(names::ANNOTATION_TEMPLATE_KIND).map_or("ApiDefinition", String::as_str);
+    let kind = annotations
+        .get(names::ANNOTATION_TEMPLATE_KIND)
+        .map_or("ApiDefinition", String::as_str);
     let key = NamespacedName::new(route.ingress.namespace().unwrap_or_default(), name);
     let template = snapshot.api_definitions.get(&key).filter(|_| kind == "ApiDefinition");
     if template.is_none() {
@@ -90,7 +101,13 @@ fn base_of(route: &Route<'_>, snapshot: &Snapshot, diagnostics: &mut Vec<Diagnos
     template.map(|template| template.spec.clone())
 }
 
-fn definition(route: &Route<'_>, base: ApiDefinitionSpec, domain: &str, target: &str, options: &Options) -> ApiDefinition {
+fn definition(
+    route: &Route<'_>,
+    base: ApiDefinitionSpec,
+    domain: &str,
+    target: &str,
+    options: &Options,
+) -> ApiDefinition {
     let metadata = metadata(route);
     let name = metadata.name.clone().unwrap_or_default();
     let mut spec = base.definition;
@@ -109,8 +126,19 @@ fn definition(route: &Route<'_>, base: ApiDefinitionSpec, domain: &str, target: 
         spec.insert("protocol".into(), json!("http"));
     }
     spec.entry("version_data").or_insert_with(unversioned);
-    route_proxy(spec.entry("proxy").or_insert_with(|| json!({})), &route.path.listen_path(), target);
-    ApiDefinition { metadata, spec: ApiDefinitionSpec { context_ref: base.context_ref, definition: spec }, status: None }
+    route_proxy(
+        spec.entry("proxy").or_insert_with(|| json!({})),
+        &route.path.listen_path(),
+        target,
+    );
+    ApiDefinition {
+        metadata,
+        spec: ApiDefinitionSpec {
+            context_ref: base.context_ref,
+            definition: spec,
+        },
+        status: None,
+    }
 }
 
 /// The proxy section: the route's own path and target; path and Host reach the backend unchanged unless the template
@@ -143,7 +171,10 @@ fn metadata(route: &Route<'_>) -> ObjectMeta {
     let ingress = route.ingress;
     let namespace = ingress.namespace().unwrap_or_default();
     let name = ingress.name_any();
-    let labels = [(names::LABEL_INGRESS, names::label_value(&name)), (names::LABEL_APIDEFINITION, route.hash.clone())];
+    let labels = [
+        (names::LABEL_INGRESS, names::label_value(&name)),
+        (names::LABEL_APIDEFINITION, route.hash.clone()),
+    ];
     ObjectMeta {
         name: Some(names::child_name(&namespace, &name, &route.hash)),
         namespace: Some(namespace),

@@ -23,7 +23,13 @@ impl Classes {
     /// `DefaultIngressClass` admission decides.
     pub fn new(classes: &Objects<IngressClass>, options: &Options) -> Self {
         let is_ours = |class: &IngressClass| controller_of(class) == Some(options.controller.as_str());
-        let names = |keep: bool| classes.values().filter(|c| is_ours(c) == keep).map(|c| c.name_any()).collect();
+        let names = |keep: bool| {
+            classes
+                .values()
+                .filter(|c| is_ours(c) == keep)
+                .map(|c| c.name_any())
+                .collect()
+        };
         let mut defaults: Vec<_> = classes.values().filter(|class| is_default(class)).collect();
         defaults.sort_by_key(|class| std::cmp::Reverse(class.metadata.creation_timestamp.clone()));
         Self {
@@ -37,8 +43,14 @@ impl Classes {
     /// Whether an Ingress is of one of our classes. The field goes before the annotation; an Ingress with neither
     /// belongs to the default class.
     pub fn own(&self, ingress: &Ingress) -> bool {
-        let field = ingress.spec.as_ref().and_then(|spec| spec.ingress_class_name.as_deref());
-        let annotation = ingress.annotations().get(names::ANNOTATION_INGRESS_CLASS).map(String::as_str);
+        let field = ingress
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.ingress_class_name.as_deref());
+        let annotation = ingress
+            .annotations()
+            .get(names::ANNOTATION_INGRESS_CLASS)
+            .map(String::as_str);
         match field.or(annotation) {
             Some(name) if self.ours.contains(name) => true,
             Some(name) => name == self.class && !self.foreign.contains(name),
@@ -52,7 +64,10 @@ fn controller_of(class: &IngressClass) -> Option<&str> {
 }
 
 fn is_default(class: &IngressClass) -> bool {
-    class.annotations().get(names::ANNOTATION_DEFAULT_CLASS).is_some_and(|value| value == "true")
+    class
+        .annotations()
+        .get(names::ANNOTATION_DEFAULT_CLASS)
+        .is_some_and(|value| value == "true")
 }
 
 #[cfg(test)]
@@ -77,11 +92,15 @@ mod tests {
 
     fn ingress(field: Option<&str>, annotation: Option<&str>) -> Ingress {
         let annotations: Value = annotation.map_or(json!({}), |a| json!({"kubernetes.io/ingress.class": a}));
-        serde_json::from_value(json!({"metadata": {"annotations": annotations}, "spec": {"ingressClassName": field}})).unwrap()
+        serde_json::from_value(json!({"metadata": {"annotations": annotations}, "spec": {"ingressClassName": field}}))
+            .unwrap()
     }
 
     fn classes(list: Vec<IngressClass>) -> Classes {
-        let objects = list.into_iter().map(|c| (NamespacedName::of(&c.metadata), Arc::new(c))).collect();
+        let objects = list
+            .into_iter()
+            .map(|c| (NamespacedName::of(&c.metadata), Arc::new(c)))
+            .collect();
         Classes::new(&objects, &Options::default())
     }
 

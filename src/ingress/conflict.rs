@@ -15,9 +15,15 @@ use crate::snapshot::{NamespacedName, SnapshotKind};
 pub fn settle<'a>(routes: Vec<Route<'a>>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Route<'a>> {
     let mut claims: BTreeMap<(Host, PathMatch), Vec<Route<'a>>> = BTreeMap::new();
     for route in routes {
-        claims.entry((route.host.clone(), route.path.clone())).or_default().push(route);
+        claims
+            .entry((route.host.clone(), route.path.clone()))
+            .or_default()
+            .push(route);
     }
-    claims.into_values().filter_map(|claims| winner(claims, diagnostics)).collect()
+    claims
+        .into_values()
+        .filter_map(|claims| winner(claims, diagnostics))
+        .collect()
 }
 
 fn winner<'a>(mut claims: Vec<Route<'a>>, diagnostics: &mut Vec<Diagnostic>) -> Option<Route<'a>> {
@@ -31,7 +37,14 @@ fn winner<'a>(mut claims: Vec<Route<'a>>, diagnostics: &mut Vec<Diagnostic>) -> 
 /// A path that is written out before a default backend; then the oldest Ingress, by creation, namespace and name (one
 /// that is not created yet is the youngest); within one Ingress the longest path text, as Kubernetes documents it for
 /// `/foo` and `/foo/`, then the pathType. The sort is stable, so what is left is the order of the rules.
-type Precedence = (bool, bool, Option<Timestamp>, NamespacedName, Reverse<usize>, Option<PathType>);
+type Precedence = (
+    bool,
+    bool,
+    Option<Timestamp>,
+    NamespacedName,
+    Reverse<usize>,
+    Option<PathType>,
+);
 
 fn precedence(route: &Route<'_>) -> Precedence {
     let metadata = &route.ingress.metadata;
@@ -48,14 +61,27 @@ fn precedence(route: &Route<'_>) -> Precedence {
 
 fn lost(loser: &Route<'_>, winner: &Route<'_>) -> Diagnostic {
     let what = match loser.path_type {
-        Some(path_type) => format!("{} path {:?} of {}", path_type.as_str(), loser.path_text, host_text(&loser.host)),
+        Some(path_type) => format!(
+            "{} path {:?} of {}",
+            path_type.as_str(),
+            loser.path_text,
+            host_text(&loser.host)
+        ),
         None => format!("the default backend of {}", host_text(&loser.host)),
     };
     let (code, by) = match loser.object() == winner.object() {
         true => (Code::PathShadowed, winner.field.clone()),
-        false => (Code::Conflict, format!("{} ({})", winner.ingress.object_ref(), winner.field)),
+        false => (
+            Code::Conflict,
+            format!("{} ({})", winner.ingress.object_ref(), winner.field),
+        ),
     };
-    Diagnostic::new(code, loser.object(), loser.field.clone(), format!("{what} is served by {by}"))
+    Diagnostic::new(
+        code,
+        loser.object(),
+        loser.field.clone(),
+        format!("{what} is served by {by}"),
+    )
 }
 
 fn host_text(host: &Host) -> String {

@@ -24,15 +24,23 @@ impl Host {
     /// # Errors
     /// What is wrong with the host.
     pub fn parse(host: Option<&str>) -> Result<Host, String> {
-        let Some(host) = host.filter(|host| !host.is_empty()) else { return Ok(Host::Any) };
+        let Some(host) = host.filter(|host| !host.is_empty()) else {
+            return Ok(Host::Any);
+        };
         let (name, wildcard) = host.strip_prefix("*.").map_or((host, false), |suffix| (suffix, true));
         if host.parse::<std::net::IpAddr>().is_ok() {
             return Err(format!("host {host:?} is an IP address, not a DNS name"));
         }
         if !is_dns_name(name) {
-            return Err(format!("host {host:?} is not a DNS name in lower case, nor one whose first label is `*`"));
+            return Err(format!(
+                "host {host:?} is not a DNS name in lower case, nor one whose first label is `*`"
+            ));
         }
-        Ok(if wildcard { Host::Wildcard(name.into()) } else { Host::Exact(name.into()) })
+        Ok(if wildcard {
+            Host::Wildcard(name.into())
+        } else {
+            Host::Exact(name.into())
+        })
     }
 
     /// The Tyk domain; empty for [`Host::Any`]. A wildcard leaves out the labels of `exact`, because the gateway does
@@ -43,7 +51,11 @@ impl Host {
             Host::Exact(name) => format!("{{tykhost:(?i){}[.]?}}", escape(name)),
             Host::Wildcard(suffix) if exact.is_empty() => format!("{{tykhost:(?i)[^.]+\\.{}[.]?}}", escape(suffix)),
             Host::Wildcard(suffix) => {
-                format!("{{tykhost:(?i){}}}{{tyksuffix:(?i)\\.{}[.]?}}", labels_except(exact), escape(suffix))
+                format!(
+                    "{{tykhost:(?i){}}}{{tyksuffix:(?i)\\.{}[.]?}}",
+                    labels_except(exact),
+                    escape(suffix)
+                )
             }
         }
     }
@@ -65,7 +77,9 @@ fn is_dns_name(name: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
-            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
@@ -97,7 +111,11 @@ fn labels_except(labels: &BTreeSet<&str>) -> String {
 }
 
 fn add_alternatives(node: &Trie, prefix: &mut String, alternatives: &mut Vec<String>) {
-    let known: String = node.next.keys().map(|c| if *c == '-' { "\\-".to_owned() } else { c.to_string() }).collect();
+    let known: String = node
+        .next
+        .keys()
+        .map(|c| if *c == '-' { "\\-".to_owned() } else { c.to_string() })
+        .collect();
     alternatives.push(format!("{prefix}[^{known}.][^.]*"));
     if !node.ends && !prefix.is_empty() {
         alternatives.push(prefix.clone());
@@ -120,13 +138,26 @@ mod tests {
 
     /// The gateway's reading of a domain: each variable is a group, the whole is anchored.
     fn matches(domain: &str, host: &str) -> bool {
-        let pattern = domain.replace("{tykhost:", "(").replace("{tyksuffix:", "(").replace('}', ")");
+        let pattern = domain
+            .replace("{tykhost:", "(")
+            .replace("{tyksuffix:", "(")
+            .replace('}', ")");
         Regex::new(&format!("^{pattern}$")).unwrap().is_match(host)
     }
 
     #[test]
     fn hosts_are_read_as_the_api_server_reads_them() {
-        for bad in ["*", "*.*.foo.com", "a*.foo.com", "foo.com:80", "1.2.3.4", "FOO.com", "foo.com.", "-a.com", "a..b"] {
+        for bad in [
+            "*",
+            "*.*.foo.com",
+            "a*.foo.com",
+            "foo.com:80",
+            "1.2.3.4",
+            "FOO.com",
+            "foo.com.",
+            "-a.com",
+            "a..b",
+        ] {
             assert!(Host::parse(Some(bad)).is_err(), "{bad}");
         }
         for good in ["*.com", "localhost", "xn--bcher-kva.example"] {
@@ -148,9 +179,19 @@ mod tests {
         let wildcard = Host::Wildcard("foo.com".into());
         let domain = wildcard.domain(&BTreeSet::from(["api", "ap", "x-y"]));
         for (host, expected) in [
-            ("b.foo.com", true), ("a.foo.com", true), ("apis.foo.com", true), ("x.foo.com", true), ("x-.foo.com", true),
-            ("B.FOO.COM.", true), ("api.foo.com", false), ("API.foo.com", false), ("ap.foo.com", false),
-            ("x-y.foo.com", false), ("foo.com", false), (".foo.com", false), ("a.b.foo.com", false),
+            ("b.foo.com", true),
+            ("a.foo.com", true),
+            ("apis.foo.com", true),
+            ("x.foo.com", true),
+            ("x-.foo.com", true),
+            ("B.FOO.COM.", true),
+            ("api.foo.com", false),
+            ("API.foo.com", false),
+            ("ap.foo.com", false),
+            ("x-y.foo.com", false),
+            ("foo.com", false),
+            (".foo.com", false),
+            ("a.b.foo.com", false),
         ] {
             assert_eq!(matches(&domain, host), expected, "{host} by {domain}");
         }

@@ -78,13 +78,28 @@ pub struct Child {
 /// Renders every Ingress of our classes.
 pub fn render(snapshot: &Snapshot, options: &Options) -> Translation {
     let classes = Classes::new(&snapshot.ingress_classes, options);
-    let ours: Vec<_> = snapshot.ingresses.values().filter(|ingress| classes.own(ingress)).collect();
+    let ours: Vec<_> = snapshot
+        .ingresses
+        .values()
+        .filter(|ingress| classes.own(ingress))
+        .collect();
     let mut diagnostics = Vec::new();
-    let routes = ours.iter().flat_map(|ingress| route::routes_of(ingress, &mut diagnostics)).collect();
+    let routes = ours
+        .iter()
+        .flat_map(|ingress| route::routes_of(ingress, &mut diagnostics))
+        .collect();
     let routes = conflict::settle(routes, &mut diagnostics);
     let (children, held) = children::of_routes(&routes, snapshot, options, &mut diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
-    let ingresses = ours.iter().map(|ingress| NamespacedName::of(&ingress.metadata)).collect();
-    Translation { children, held, ingresses, diagnostics }
+    let ingresses = ours
+        .iter()
+        .map(|ingress| NamespacedName::of(&ingress.metadata))
+        .collect();
+    Translation {
+        children,
+        held,
+        ingresses,
+        diagnostics,
+    }
 }

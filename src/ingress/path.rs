@@ -63,7 +63,9 @@ impl PathMatch {
         let redirected = (cleaned != decoded && !decoded.is_empty()).then(|| cleaned.clone());
         let matched = match path_type {
             PathType::Exact => PathMatch::Exact(cleaned),
-            PathType::Prefix | PathType::ImplementationSpecific => PathMatch::Prefix(cleaned.trim_end_matches('/').to_owned()),
+            PathType::Prefix | PathType::ImplementationSpecific => {
+                PathMatch::Prefix(cleaned.trim_end_matches('/').to_owned())
+            }
         };
         Ok((matched, redirected))
     }
@@ -107,7 +109,9 @@ fn is_special(c: char) -> bool {
 }
 
 fn needs_literal(path: &str) -> bool {
-    path.rsplit('/').next().is_some_and(|segment| segment.starts_with(is_special))
+    path.rsplit('/')
+        .next()
+        .is_some_and(|segment| segment.starts_with(is_special))
 }
 
 /// The path with every special character as a variable of its own. One that ends its segment takes the following

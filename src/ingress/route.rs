@@ -50,12 +50,24 @@ impl Route<'_> {
 /// The routes of one Ingress, in the order of its rules, with the default backend last.
 pub fn routes_of<'a>(ingress: &'a Ingress, diagnostics: &mut Vec<Diagnostic>) -> Vec<Route<'a>> {
     let Some(spec) = &ingress.spec else { return Vec::new() };
-    let mut reader = Reader { ingress, spec, diagnostics };
+    let mut reader = Reader {
+        ingress,
+        spec,
+        diagnostics,
+    };
     let rules = spec.rules.iter().flatten().enumerate();
     let mut routes: Vec<_> = rules.flat_map(|(index, rule)| reader.rule(index, rule)).collect();
-    routes.extend(spec.default_backend.as_ref().map(|b| reader.default_route("spec.defaultBackend".into(), Host::Any, "", b)));
+    routes.extend(
+        spec.default_backend
+            .as_ref()
+            .map(|b| reader.default_route("spec.defaultBackend".into(), Host::Any, "", b)),
+    );
     if routes.is_empty() && spec.rules.iter().flatten().next().is_none() {
-        reader.report(Code::RuleWithoutPaths, "spec".into(), "there are no rules and no default backend".into());
+        reader.report(
+            Code::RuleWithoutPaths,
+            "spec".into(),
+            "there are no rules and no default backend".into(),
+        );
     }
     set_apart(&mut routes);
     routes
@@ -82,7 +94,9 @@ impl<'a> Reader<'a, '_> {
             return self.rule_without_paths(field, host, rule).into_iter().collect();
         }
         let paths = paths.iter().enumerate();
-        paths.filter_map(|(i, path)| self.path(format!("{field}.http.paths[{i}]"), &host, rule, path)).collect()
+        paths
+            .filter_map(|(i, path)| self.path(format!("{field}.http.paths[{i}]"), &host, rule, path))
+            .collect()
     }
 
     /// A rule without paths sends its whole host to the default backend, as `IngressRule.http` is documented.
@@ -92,7 +106,8 @@ impl<'a> Reader<'a, '_> {
             Some(backend) => Some(self.default_route(field, host, rule.host.as_deref().unwrap_or_default(), backend)),
             None => {
                 let host = rule.host.as_deref().unwrap_or("without a host");
-                let message = format!("the rule for {host} has no paths, and there is no default backend to take its requests");
+                let message =
+                    format!("the rule for {host} has no paths, and there is no default backend to take its requests");
                 self.report(Code::RuleWithoutPaths, field, message);
                 None
             }
@@ -112,7 +127,13 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn path(&mut self, field: String, host: &Host, rule: &'a IngressRule, path: &'a HTTPIngressPath) -> Option<Route<'a>> {
+    fn path(
+        &mut self,
+        field: String,
+        host: &Host,
+        rule: &'a IngressRule,
+        path: &'a HTTPIngressPath,
+    ) -> Option<Route<'a>> {
         let Some(path_type) = PathType::parse(&path.path_type) else {
             let message = format!("pathType {:?} is not known", path.path_type);
             self.report(Code::InvalidPathType, format!("{field}.pathType"), message);
@@ -144,7 +165,8 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn report(&mut self, code: Code, field: String, message: String) {
-        self.diagnostics.push(Diagnostic::new(code, self.ingress.object_ref(), field, message));
+        self.diagnostics
+            .push(Diagnostic::new(code, self.ingress.object_ref(), field, message));
     }
 }
 
@@ -159,7 +181,10 @@ fn set_apart(routes: &mut [Route<'_>]) {
         }
     }
     for route in routes {
-        if let Some(path_type) = route.path_type.filter(|path_type| first.get(&route.hash) != Some(path_type)) {
+        if let Some(path_type) = route
+            .path_type
+            .filter(|path_type| first.get(&route.hash) != Some(path_type))
+        {
             route.hash = names::child_hash(&route.hash, "", Some(path_type.as_str()));
         }
     }

@@ -121,23 +121,11 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
 fn serve(core: &Arc<Core>, listener: TcpListener, port: u16) -> Server {
     let kill = core.ended.child_token();
     let stop = kill.child_token();
-    let task = tokio::spawn(accept(
-        core.clone(),
-        listener,
-        port,
-        stop.clone(),
-        kill.clone(),
-    ));
+    let task = tokio::spawn(accept(core.clone(), listener, port, stop.clone(), kill.clone()));
     Server { stop, kill, task }
 }
 
-async fn accept(
-    core: Arc<Core>,
-    listener: TcpListener,
-    port: u16,
-    stop: CancellationToken,
-    kill: CancellationToken,
-) {
+async fn accept(core: Arc<Core>, listener: TcpListener, port: u16, stop: CancellationToken, kill: CancellationToken) {
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -145,14 +133,7 @@ async fn accept(
         };
         match accepted {
             Ok((stream, peer)) => {
-                tokio::spawn(connection(
-                    core.clone(),
-                    stream,
-                    peer,
-                    port,
-                    stop.clone(),
-                    kill.clone(),
-                ));
+                tokio::spawn(connection(core.clone(), stream, peer, port, stop.clone(), kill.clone()));
             }
             // Out of descriptors, most likely: let some connections end.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,

@@ -20,11 +20,7 @@ pub(super) struct Setup {
 pub(super) struct Crash(pub String);
 
 /// Loads the files; those in `lost` are half-written and count as absent. `None`: nothing before and nothing now.
-pub(super) fn load(
-    state: &mut State,
-    setup: &Setup,
-    lost: &BTreeSet<String>,
-) -> Result<Option<Table>, Crash> {
+pub(super) fn load(state: &mut State, setup: &Setup, lost: &BTreeSet<String>) -> Result<Option<Table>, Crash> {
     state.load_policies(lost);
     let mut specs = read(state, lost)?;
     if specs.is_empty() && state.apis.is_empty() {
@@ -77,19 +73,11 @@ fn read(state: &State, lost: &BTreeSet<String>) -> Result<Vec<Candidate>, Crash>
         if name.ends_with("-oas.json") || lost.contains(name) {
             continue;
         }
-        if let Some(kept) = state
-            .apis
-            .get(&file.id())
-            .filter(|spec| spec.checksum == file.checksum)
-        {
+        if let Some(kept) = state.apis.get(&file.id()).filter(|spec| spec.checksum == file.checksum) {
             candidates.push(Candidate::Kept(kept.clone()));
             continue;
         }
-        let spec = Spec::new(
-            file.definition.clone(),
-            file.oas.clone(),
-            file.checksum.clone(),
-        );
+        let spec = Spec::new(file.definition.clone(), file.oas.clone(), file.checksum.clone());
         match Template::compile(&spec.listen_path, Kind::Prefix) {
             Ok(_) => candidates.push(Candidate::Fresh(Box::new(spec))),
             Err(TemplateError::Invalid(_)) => {}
@@ -130,10 +118,7 @@ fn register(
         port => port,
     };
     let mut unreachable = Router::default();
-    let router = table
-        .ports
-        .entry(port)
-        .or_insert_with(|| Router::new(&protocol));
+    let router = table.ports.entry(port).or_insert_with(|| Router::new(&protocol));
     let router = if router.protocol == protocol {
         router
     } else {

@@ -83,7 +83,10 @@ pub struct Loader {
 
 impl Default for Loader {
     fn default() -> Self {
-        Self { default_namespace: "default".into(), loaded: Loaded::default() }
+        Self {
+            default_namespace: "default".into(),
+            loaded: Loaded::default(),
+        }
     }
 }
 
@@ -114,7 +117,11 @@ impl Loader {
         let strict: Vec<Value> = parse(file, text, true)?;
         for (index, (document, strict)) in documents.into_iter().zip(strict).enumerate() {
             let line = document.referenced.line().max(1);
-            let location = Location { file: file.into(), line, document: index + 1 };
+            let location = Location {
+                file: file.into(),
+                line,
+                document: index + 1,
+            };
             self.document(&location, document.value, strict)?;
         }
         Ok(())
@@ -132,13 +139,20 @@ impl Loader {
                 _ => Err(object_error(location, "List", "items: expected a list of objects")),
             },
             Value::Object(object) => self.object(location, Value::Object(object), strict),
-            _ => Err(object_error(location, "document", "expected a Kubernetes object with apiVersion and kind")),
+            _ => Err(object_error(
+                location,
+                "document",
+                "expected a Kubernetes object with apiVersion and kind",
+            )),
         }
     }
 
     fn object(&mut self, location: &Location, object: Value, strict: Value) -> Result<(), LoadError> {
         let api_version = object["apiVersion"].as_str().unwrap_or_default();
-        let (group, kind) = (api_version.rsplit_once('/').map_or("", |(group, _)| group), object["kind"].as_str());
+        let (group, kind) = (
+            api_version.rsplit_once('/').map_or("", |(group, _)| group),
+            object["kind"].as_str(),
+        );
         match (group, kind) {
             (_, None) => Err(object_error(location, "document", "the field `kind` is missing")),
             ("networking.k8s.io" | "extensions", Some("Ingress")) => self.typed::<Ingress>(location, object, strict),
@@ -160,12 +174,23 @@ impl Loader {
             return Err(object_error(location, &label, "the field `metadata.name` is missing"));
         }
         let api_version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
-        let namespace = strict["metadata"]["namespace"].as_str().unwrap_or(&self.default_namespace).to_owned();
+        let namespace = strict["metadata"]["namespace"]
+            .as_str()
+            .unwrap_or(&self.default_namespace)
+            .to_owned();
         let namespace = if K::NAMESPACED { namespace } else { String::new() };
         let object_ref = ObjectRef::new(K::KIND, namespace.clone(), name);
         if api_version != K::API_VERSION {
-            let message = format!("apiVersion {api_version:?} is not read; write it as {:?}", K::API_VERSION);
-            self.loaded.diagnostics.push(Diagnostic::new(Code::UnsupportedVersion, object_ref, "apiVersion", message));
+            let message = format!(
+                "apiVersion {api_version:?} is not read; write it as {:?}",
+                K::API_VERSION
+            );
+            self.loaded.diagnostics.push(Diagnostic::new(
+                Code::UnsupportedVersion,
+                object_ref,
+                "apiVersion",
+                message,
+            ));
             return Ok(());
         }
         let decoded = decode(object).or_else(|message| decode(strict).map_err(|_| message));
@@ -179,7 +204,9 @@ impl Loader {
         self.loaded.snapshot.insert(object);
         if let Some(first) = self.loaded.locations.insert(object_ref.clone(), location.clone()) {
             let message = format!("defined at {first} and again at {location}");
-            self.loaded.diagnostics.push(Diagnostic::new(Code::DuplicateObject, object_ref, "", message));
+            self.loaded
+                .diagnostics
+                .push(Diagnostic::new(Code::DuplicateObject, object_ref, "", message));
         }
     }
 }
@@ -194,12 +221,17 @@ fn parse<T: DeserializeOwned>(file: &str, text: &str, strict_booleans: bool) -> 
         strict_booleans: strict_booleans,
         with_snippet: false,
     };
-    serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|error| LoadError::Syntax { file: file.into(), message: error.to_string() })
+    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| LoadError::Syntax {
+        file: file.into(),
+        message: error.to_string(),
+    })
 }
 
 fn is_list(object: &serde_json::Map<String, Value>) -> bool {
-    object.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"))
+    object
+        .get("kind")
+        .and_then(Value::as_str)
+        .is_some_and(|kind| kind.ends_with("List"))
 }
 
 fn decode<K: DeserializeOwned>(object: Value) -> Result<K, String> {
@@ -210,11 +242,18 @@ fn decode<K: DeserializeOwned>(object: Value) -> Result<K, String> {
 }
 
 fn object_error(location: &Location, object: &str, message: &str) -> LoadError {
-    LoadError::Object { location: location.clone(), object: object.into(), message: message.into() }
+    LoadError::Object {
+        location: location.clone(),
+        object: object.into(),
+        message: message.into(),
+    }
 }
 
 fn read_error(path: &Path, source: std::io::Error) -> LoadError {
-    LoadError::Read { path: path.display().to_string(), source }
+    LoadError::Read {
+        path: path.display().to_string(),
+        source,
+    }
 }
 
 /// The manifest files below `path`, in the order of their names. Hidden entries are left out, among them the links of a
@@ -225,15 +264,26 @@ fn manifest_files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
         return Ok(vec![path.to_owned()]);
     }
     let mut entries = std::fs::read_dir(path)
-        .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>())
+        .and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|e| e.path()))
+                .collect::<Result<Vec<_>, _>>()
+        })
         .map_err(|source| read_error(path, source))?;
-    entries.retain(|entry| entry.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.')));
+    entries.retain(|entry| {
+        entry
+            .file_name()
+            .is_some_and(|name| !name.to_string_lossy().starts_with('.'))
+    });
     entries.sort();
     let mut files = Vec::new();
     for entry in entries {
         if entry.is_dir() {
             files.extend(manifest_files(&entry)?);
-        } else if entry.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json") {
+        } else if entry
+            .extension()
+            .is_some_and(|e| e == "yaml" || e == "yml" || e == "json")
+        {
             files.push(entry);
         }
     }
@@ -258,9 +308,15 @@ mod tests {
     #[test]
     fn documents_lists_and_comments_are_read() {
         let service = "{apiVersion: v1, kind: Service, metadata: {name: a, namespace: b}}";
-        let text = format!("# first\n---\n{INGRESS}---\n# nothing\n---\napiVersion: v1\nkind: List\nitems: [{service}]\n");
+        let text =
+            format!("# first\n---\n{INGRESS}---\n# nothing\n---\napiVersion: v1\nkind: List\nitems: [{service}]\n");
         let loaded = load(&text).unwrap();
-        assert!(loaded.snapshot.ingresses.contains_key(&NamespacedName::new("default", "web")));
+        assert!(
+            loaded
+                .snapshot
+                .ingresses
+                .contains_key(&NamespacedName::new("default", "web"))
+        );
         assert!(loaded.snapshot.services.contains_key(&NamespacedName::new("b", "a")));
         assert_eq!(loaded.locations[&ObjectRef::new("Ingress", "default", "web")].line, 3);
     }
@@ -273,14 +329,28 @@ mod tests {
             assert!(error.contains(part), "{error}");
         }
         let error = load("a: [1\nb: }").unwrap_err().to_string();
-        assert!(error.starts_with("a.yaml is not valid YAML") && error.contains("line 2"), "{error}");
-        assert!(load("- 1\n").unwrap_err().to_string().contains("expected a Kubernetes object"));
-        assert!(load("kind: Ingress\napiVersion: networking.k8s.io/v1\n").unwrap_err().to_string().contains("metadata.name"));
+        assert!(
+            error.starts_with("a.yaml is not valid YAML") && error.contains("line 2"),
+            "{error}"
+        );
+        assert!(
+            load("- 1\n")
+                .unwrap_err()
+                .to_string()
+                .contains("expected a Kubernetes object")
+        );
+        assert!(
+            load("kind: Ingress\napiVersion: networking.k8s.io/v1\n")
+                .unwrap_err()
+                .to_string()
+                .contains("metadata.name")
+        );
     }
 
     #[test]
     fn booleans_are_those_of_kubectl_where_they_fit() {
-        let definition = "apiVersion: tyk.tyk.io/v1alpha1\nkind: ApiDefinition\nmetadata: {name: api}\nspec: {use_keyless: yes}\n";
+        let definition =
+            "apiVersion: tyk.tyk.io/v1alpha1\nkind: ApiDefinition\nmetadata: {name: api}\nspec: {use_keyless: yes}\n";
         let loaded = load(&format!("{definition}---\n{INGRESS}spec: {{ingressClassName: y}}\n")).unwrap();
         let api = &loaded.snapshot.api_definitions[&NamespacedName::new("default", "api")];
         assert_eq!(api.spec.definition["use_keyless"], true);

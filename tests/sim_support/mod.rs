@@ -91,19 +91,14 @@ pub async fn simulated(config: Config) -> Rig {
 }
 
 fn address(url: &str) -> SocketAddr {
-    url.trim_start_matches("http://")
-        .trim_end_matches('/')
-        .parse()
-        .unwrap()
+    url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap()
 }
 
 impl Rig {
     /// A control call.
     pub async fn call(&self, method: &str, path: &str, body: &str) -> Answer {
         let secret = [("X-Tyk-Authorization", self.secret.as_str())];
-        send(self.control, method, path, &secret, body)
-            .await
-            .unwrap()
+        send(self.control, method, path, &secret, body).await.unwrap()
     }
 
     /// A control call with JSON.
@@ -129,13 +124,7 @@ impl Rig {
     /// Deletes all APIs.
     pub async fn clear(&self) {
         self.reload().await;
-        for api in self
-            .call("GET", "/tyk/apis", "")
-            .await
-            .json()
-            .as_array()
-            .unwrap()
-        {
+        for api in self.call("GET", "/tyk/apis", "").await.json().as_array().unwrap() {
             let id = api["api_id"].as_str().unwrap();
             self.call("DELETE", &format!("/tyk/apis/{id}"), "").await;
         }
@@ -144,9 +133,7 @@ impl Rig {
 
     /// A request to the main port.
     pub async fn get(&self, host: &str, path: &str) -> Answer {
-        send(self.ingress, "GET", path, &[("Host", host)], "")
-            .await
-            .unwrap()
+        send(self.ingress, "GET", path, &[("Host", host)], "").await.unwrap()
     }
 
     /// The id of the API that serves a request, or the status if none does.
@@ -174,9 +161,7 @@ impl Rig {
         for (key, value) in more.as_object().unwrap() {
             match (key.as_str(), value) {
                 ("proxy", Value::Object(fields)) => {
-                    fields
-                        .iter()
-                        .for_each(|(key, value)| api["proxy"][key] = value.clone());
+                    fields.iter().for_each(|(key, value)| api["proxy"][key] = value.clone());
                 }
                 _ => api[key] = value.clone(),
             }
@@ -207,9 +192,7 @@ pub async fn send(
     if !body.is_empty() || method == "POST" || method == "PUT" {
         text.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
-    stream
-        .write_all(format!("{text}\r\n{body}").as_bytes())
-        .await?;
+    stream.write_all(format!("{text}\r\n{body}").as_bytes()).await?;
     let mut received = Vec::new();
     tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut received))
         .await
@@ -218,9 +201,7 @@ pub async fn send(
 }
 
 fn parse(received: &[u8]) -> Option<Answer> {
-    let end = received
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")?;
+    let end = received.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&received[..end]).into_owned();
     let mut lines = head.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
@@ -262,10 +243,7 @@ pub async fn upstream() -> SocketAddr {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let service = service_fn(move |request| echo(request, address));
-            tokio::spawn(
-                hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service),
-            );
+            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
     });
     address
@@ -280,21 +258,14 @@ async fn echo(
     let headers: serde_json::Map<String, Value> = parts
         .headers
         .iter()
-        .map(|(name, value)| {
-            (
-                name.to_string(),
-                json!(String::from_utf8_lossy(value.as_bytes())),
-            )
-        })
+        .map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes()))))
         .collect();
     let got = json!({"method": parts.method.as_str(), "path": parts.uri.path(), "query": parts.uri.query(), "headers": headers,
         "body": String::from_utf8_lossy(&body), "port": address.port()});
     let response = hyper::Response::builder()
         .header("X-Upstream", "yes")
         .header("Keep-Alive", "timeout=5");
-    Ok(response
-        .body(Full::new(Bytes::from(got.to_string())))
-        .unwrap())
+    Ok(response.body(Full::new(Bytes::from(got.to_string()))).unwrap())
 }
 
 /// Waits until a condition holds, at most five seconds.
