@@ -7,20 +7,13 @@ use serde_json::Value;
 use super::Observed;
 use crate::desired::Desired;
 
-/// Domain and listen path, as texts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Route {
-    domain: String,
-    path: String,
+/// Domain and listen path in one text, as the gateway compares them.
+fn route(domain: &str, path: &str) -> String {
+    format!("{domain}{path}")
 }
 
-impl Route {
-    fn of(definition: &Value) -> Self {
-        Self {
-            domain: definition["domain"].as_str().unwrap_or_default().to_owned(),
-            path: listen_path(definition).to_owned(),
-        }
-    }
+fn domain(definition: &Value) -> &str {
+    definition["domain"].as_str().unwrap_or_default()
 }
 
 /// `proxy.listen_path`, empty when there is none.
@@ -28,25 +21,22 @@ pub(super) fn listen_path(definition: &Value) -> &str {
     definition["proxy"]["listen_path"].as_str().unwrap_or_default()
 }
 
+/// What is left of the listen path `observed` of API `id` without what the gateway adds to it when another API has it too.
+fn without_rename<'a>(observed: &'a str, id: &str) -> Option<&'a str> {
+    observed.trim_end_matches('_').strip_suffix(id)?.strip_suffix('-')
+}
+
 /// Whether `observed` is what the gateway makes of `path` when another API has it too.
 pub(super) fn is_renamed(path: &str, id: &str, observed: &str) -> bool {
-    let suffix = format!("-{id}");
-    let mut rest = observed;
-    while let Some(shorter) = rest.strip_suffix(suffix.as_str()) {
-        rest = shorter;
-        if rest == path {
-            return true;
-        }
-    }
-    false
+    observed != path && without_rename(observed, id) == Some(path)
 }
 
 /// Routes held by APIs that stay on the gateway and are not ours to move.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    routes: BTreeMap<Route, String>,
+    routes: BTreeMap<String, String>,
     /// Routes as they would be if the gateway had not renamed the API.
-    original: BTreeMap<Route, String>,
+    original: BTreeMap<String, String>,
 }
 
 impl Held {
@@ -57,39 +47,36 @@ impl Held {
             if desired.apis.contains_key(id) || goes(id) {
                 continue;
             }
-            let mut route = Route::of(definition);
-            held.routes.insert(route.clone(), id.clone());
-            let suffix = format!("-{id}");
-            while let Some(path) = route.path.strip_suffix(suffix.as_str()) {
-                route.path = path.to_owned();
-            }
-            held.original.insert(route, id.clone());
+            let (domain, path) = (domain(definition), listen_path(definition));
+            let original = without_rename(path, id).unwrap_or(path);
+            held.routes.insert(route(domain, path), id.clone());
+            held.original.insert(route(domain, original), id.clone());
         }
         held
     }
 
     /// The API that has the route of `definition`.
     pub(super) fn rival(&self, definition: &Value) -> Option<&str> {
-        self.routes.get(&Route::of(definition)).map(String::as_str)
+        self.routes.get(&route(domain(definition), listen_path(definition))).map(String::as_str)
     }
 
-    /// The API that has or had the route of `definition`: if both were renamed, each keeps the other's name away.
+    /// The API that has the route of `definition`, or had it until it was renamed as well: as long as both are there,
+    /// they are renamed again at the next start of the gateway.
     pub(super) fn rival_of_renamed(&self, definition: &Value) -> Option<&str> {
-        self.original.get(&Route::of(definition)).map(String::as_str)
+        let route = route(domain(definition), listen_path(definition));
+        self.original.get(&route).or_else(|| self.routes.get(&route)).map(String::as_str)
     }
 }
 
 /// Another API of `observed` that has the wanted route of API `id`, renamed or not.
 pub(super) fn rival_in<'a>(observed: &'a Observed, id: &str, definition: &Value) -> Option<&'a str> {
-    let route = Route::of(definition);
-    observed
-        .iter()
-        .filter(|(other, _)| other.as_str() != id)
-        .find(|(other, held)| {
-            let held = Route::of(held);
-            held.domain == route.domain && (held.path == route.path || is_renamed(&route.path, other, &held.path))
-        })
-        .map(|(other, _)| other.as_str())
+    let wanted = route(domain(definition), listen_path(definition));
+    let has = |other: &str, held: &Value| {
+        let (domain, path) = (domain(held), listen_path(held));
+        let original = without_rename(path, other).unwrap_or(path);
+        route(domain, path) == wanted || route(domain, original) == wanted
+    };
+    observed.iter().find(|(other, held)| *other != id && has(other, held)).map(|(other, _)| other.as_str())
 }
 
 #[cfg(test)]
@@ -99,7 +86,7 @@ mod tests {
     #[test]
     fn a_rename_is_the_path_and_the_id() {
         assert!(is_renamed("/a", "1", "/a-1"));
-        assert!(is_renamed("/a", "1", "/a-1-1"));
+        assert!(is_renamed("/a", "1", "/a-1__"));
         assert!(!is_renamed("/a", "1", "/a"));
         assert!(!is_renamed("/a", "1", "/b-1"));
         assert!(!is_renamed("/a", "1", "/a-2"));
