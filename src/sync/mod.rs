@@ -1,7 +1,26 @@
 //! The inner reconciler: one worker per Tyk endpoint compares what should be there with what is, applies the
 //! difference, and reads back what the gateway then really holds. It knows nothing of Kubernetes.
 
-use std::collections::BTreeMap;
+mod backoff;
+mod batch;
+mod compare;
+mod diff;
+mod guard;
+mod mark;
+mod round;
+mod route;
+mod verify;
+mod worker;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+pub use diff::{Cause, Plan, WriteReason, diff};
+pub use worker::{Trigger, Worker};
+
+/// Loaded definitions of a gateway by API id.
+pub type Observed = BTreeMap<String, Value>;
 
 /// What one round against one Tyk endpoint ended with. Status is made from this and from nothing else.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,6 +33,9 @@ pub struct Outcome {
     pub endpoint_error: Option<String>,
     /// Differences that nobody asked for (an API edited, renamed or removed on the gateway) and that were repaired.
     pub drift_repaired: u64,
+    /// Fields per API id that the gateway left out or changed when it loaded the definition, although what it loaded
+    /// is what was sent: it does not know them, or writes them in another way.
+    pub altered: BTreeMap<String, BTreeSet<String>>,
     /// Calls that the round made.
     pub calls: Calls,
 }

@@ -1,1 +1,88 @@
-//! The wire to Tyk: gateway client and its errors. It knows nothing of Kubernetes.
+//! The wire: how Tyk is spoken to. Knows nothing of Kubernetes and decides nothing.
+
+mod error;
+pub mod gateway;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use error::{Error, Kind};
+
+/// Where one Tyk answers, and how to be let in.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Base URL of the control API, for example `http://gateway.tyk.svc:9696`; a path in it is kept.
+    pub url: String,
+    /// The gateway's `secret`.
+    pub secret: Secret,
+    /// Takes any certificate, as `TYK_TLS_INSECURE_SKIP_VERIFY` asks.
+    pub insecure_skip_verify: bool,
+    /// How long each kind of call may take.
+    pub timeouts: Timeouts,
+}
+
+impl Endpoint {
+    /// An endpoint with the default timeouts, whose certificate is checked.
+    pub fn new(url: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            secret: Secret::new(secret),
+            insecure_skip_verify: false,
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+/// How long each kind of call may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until a connection stands; 3 s by default.
+    pub connect: Duration,
+    /// Any call but a reload, with its whole answer; 15 s by default.
+    pub request: Duration,
+    /// A blocking reload; 60 s by default.
+    pub reload: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            request: Duration::from_secs(15),
+            reload: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A text that no log, error or debug output shows.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The secret itself, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_hides_the_secret() {
+        let shown = format!("{:?}", Endpoint::new("http://gateway", "hunter2"));
+        assert!(shown.contains("***") && !shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -1,0 +1,189 @@
+//! What has to change on a gateway. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde_json::Value;
+
+use super::Observed;
+use super::compare::differences;
+use super::mark;
+use super::route::{self, Held};
+use crate::desired::{Api, Desired, owner};
+
+/// How a gateway reads what it was sent, where that differs from what was sent.
+pub(super) type Readings = BTreeMap<String, Reading>;
+
+/// Of one API: learned from the list after a write, because a gateway drops fields that it does not know and writes
+/// some values in its own way. Such a difference is no drift as long as it stays the same.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Reading {
+    /// Hash of the wanted definition.
+    pub(super) hash: String,
+    /// Hash of what the gateway holds, by field.
+    pub(super) fields: BTreeMap<String, String>,
+}
+
+/// What would bring a gateway in step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// APIs to write, and why.
+    pub writes: BTreeMap<String, WriteReason>,
+    /// Our own APIs that nobody wants any more.
+    pub deletes: BTreeSet<String>,
+    /// APIs that are as wanted.
+    pub unchanged: BTreeSet<String>,
+    /// Wanted APIs whose id is held by an API with another owner's mark, and that owner. Never touched.
+    pub foreign: BTreeMap<String, String>,
+    /// Wanted APIs that are not written because an API that is not ours has their domain and listen path, and the id
+    /// of that one. The gateway would rename both.
+    pub rivals: BTreeMap<String, String>,
+}
+
+/// Why an API has to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WriteReason {
+    /// The gateway does not have it.
+    Missing,
+    /// The gateway has it otherwise.
+    Changed {
+        /// Paths of the fields with another value; empty when fields were only taken out. Values can be secrets.
+        fields: Vec<String>,
+        /// Who changed it.
+        cause: Cause,
+    },
+    /// The gateway renamed it because another API had the same domain and listen path.
+    Renamed {
+        /// The listen path on the gateway.
+        listen_path: String,
+    },
+}
+
+/// Who changed a definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Its resource: the wanted definition is another one than was sent last.
+    Wanted,
+    /// Nobody: the API was there before its resource and is taken over.
+    Adopted,
+    /// Somebody on the gateway: what was sent last is still wanted.
+    Edited,
+}
+
+impl WriteReason {
+    /// Whether nobody asked for the difference.
+    pub fn is_drift(&self) -> bool {
+        match self {
+            WriteReason::Missing => false,
+            WriteReason::Changed { cause, .. } => *cause == Cause::Edited,
+            WriteReason::Renamed { .. } => true,
+        }
+    }
+}
+
+impl fmt::Display for WriteReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WriteReason::Missing => f.write_str("missing"),
+            WriteReason::Renamed { listen_path } => write!(f, "renamed to {listen_path}"),
+            WriteReason::Changed { cause, fields } => {
+                f.write_str(match cause {
+                    Cause::Wanted => "changed",
+                    Cause::Adopted => "adopted",
+                    Cause::Edited => "edited on the gateway",
+                })?;
+                match fields.as_slice() {
+                    [] => Ok(()),
+                    fields => write!(f, " ({})", fields.join(", ")),
+                }
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// Whether the gateway is in step, as far as it can be.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.deletes.is_empty()
+    }
+
+    /// Takes out the writes that would make the gateway rename an API that is not ours and stays.
+    pub(super) fn stop_collisions(&mut self, desired: &Desired, observed: &Observed) {
+        let held = Held::new(desired, observed, |id| self.deletes.contains(id));
+        let rivals = &mut self.rivals;
+        self.writes.retain(|id, reason| {
+            let payload = &desired.apis[id].payload;
+            let rival = match reason {
+                WriteReason::Renamed { .. } => held.rival_of_renamed(payload),
+                _ => held.rival(payload),
+            };
+            rivals.extend(rival.map(|rival| (id.clone(), rival.to_owned())));
+            rival.is_none()
+        });
+    }
+}
+
+/// Compares what should be there with what is. `owner` is our own name in the owner marks.
+pub fn diff(desired: &Desired, observed: &Observed, owner: &str) -> Plan {
+    diff_read(desired, observed, owner, &Readings::new())
+}
+
+/// [`diff`] that knows how the gateway reads some of the definitions.
+pub(super) fn diff_read(desired: &Desired, observed: &Observed, owner: &str, readings: &Readings) -> Plan {
+    let mut plan = Plan::default();
+    for (id, api) in &desired.apis {
+        let found = observed.get(id);
+        match found.and_then(owner::of).filter(|name| *name != owner) {
+            Some(other) => {
+                plan.foreign.insert(id.clone(), other.to_owned());
+            }
+            None => match reason(id, api, found, readings.get(id)) {
+                Some(reason) => {
+                    plan.writes.insert(id.clone(), reason);
+                }
+                None => {
+                    plan.unchanged.insert(id.clone());
+                }
+            },
+        }
+    }
+    plan.deletes = observed
+        .iter()
+        .filter(|(id, held)| !desired.apis.contains_key(*id) && owner::of(held) == Some(owner))
+        .map(|(id, _)| id.clone())
+        .collect();
+    plan.stop_collisions(desired, observed);
+    plan
+}
+
+/// Why a wanted API that `observed` is the loaded form of has to be written; `None` when it is as wanted.
+pub(super) fn reason(id: &str, api: &Api, observed: Option<&Value>, reading: Option<&Reading>) -> Option<WriteReason> {
+    let Some(observed) = observed else {
+        return Some(WriteReason::Missing);
+    };
+    let hash = mark::hash(&api.payload);
+    let cause = match mark::read(observed) {
+        _ if owner::of(observed).is_none() => Cause::Adopted,
+        Some(stamp) if stamp.hash == hash => Cause::Edited,
+        _ => Cause::Wanted,
+    };
+    let known = reading.filter(|reading| reading.hash == hash).map(|reading| &reading.fields);
+    let fields: Vec<_> = differences(&api.payload, observed)
+        .into_iter()
+        .filter(|difference| {
+            let known = known.and_then(|known| known.get(&difference.field));
+            known.is_none_or(|known| *known != mark::hash(difference.observed))
+        })
+        .map(|difference| difference.field)
+        .collect();
+    let listen_path = route::listen_path(observed);
+    if cause != Cause::Edited {
+        Some(WriteReason::Changed { fields, cause })
+    } else if route::is_renamed(route::listen_path(&api.payload), id, listen_path) {
+        Some(WriteReason::Renamed { listen_path: listen_path.to_owned() })
+    } else if fields.is_empty() {
+        None
+    } else {
+        Some(WriteReason::Changed { fields, cause })
+    }
+}

@@ -1,0 +1,95 @@
+//! Where an API is served: two APIs with the same domain and listen path are both renamed by the gateway.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Observed;
+use crate::desired::Desired;
+
+/// Domain and listen path in one text, as the gateway compares them.
+fn route(domain: &str, path: &str) -> String {
+    format!("{domain}{path}")
+}
+
+fn domain(definition: &Value) -> &str {
+    definition["domain"].as_str().unwrap_or_default()
+}
+
+/// `proxy.listen_path`, empty when there is none.
+pub(super) fn listen_path(definition: &Value) -> &str {
+    definition["proxy"]["listen_path"].as_str().unwrap_or_default()
+}
+
+/// What is left of the listen path `observed` of API `id` without what the gateway adds to it when another API has it too.
+fn without_rename<'a>(observed: &'a str, id: &str) -> Option<&'a str> {
+    observed.trim_end_matches('_').strip_suffix(id)?.strip_suffix('-')
+}
+
+/// Whether `observed` is what the gateway makes of `path` when another API has it too.
+pub(super) fn is_renamed(path: &str, id: &str, observed: &str) -> bool {
+    observed != path && without_rename(observed, id) == Some(path)
+}
+
+/// Routes held by APIs that stay on the gateway and are not ours to move.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    routes: BTreeMap<String, String>,
+    /// Routes as they would be if the gateway had not renamed the API.
+    original: BTreeMap<String, String>,
+}
+
+impl Held {
+    /// All of `observed` but what is wanted or about to go.
+    pub(super) fn new(desired: &Desired, observed: &Observed, goes: impl Fn(&str) -> bool) -> Self {
+        let mut held = Self::default();
+        for (id, definition) in observed {
+            if desired.apis.contains_key(id) || goes(id) {
+                continue;
+            }
+            let (domain, path) = (domain(definition), listen_path(definition));
+            let original = without_rename(path, id).unwrap_or(path);
+            held.routes.insert(route(domain, path), id.clone());
+            held.original.insert(route(domain, original), id.clone());
+        }
+        held
+    }
+
+    /// The API that has the route of `definition`.
+    pub(super) fn rival(&self, definition: &Value) -> Option<&str> {
+        self.routes.get(&route(domain(definition), listen_path(definition))).map(String::as_str)
+    }
+
+    /// The API that has the route of `definition`, or had it until it was renamed as well: as long as both are there,
+    /// they are renamed again at the next start of the gateway.
+    pub(super) fn rival_of_renamed(&self, definition: &Value) -> Option<&str> {
+        let route = route(domain(definition), listen_path(definition));
+        self.original.get(&route).or_else(|| self.routes.get(&route)).map(String::as_str)
+    }
+}
+
+/// Another API of `observed` that has the wanted route of API `id`, renamed or not.
+pub(super) fn rival_in<'a>(observed: &'a Observed, id: &str, definition: &Value) -> Option<&'a str> {
+    let wanted = route(domain(definition), listen_path(definition));
+    let has = |other: &str, held: &Value| {
+        let (domain, path) = (domain(held), listen_path(held));
+        let original = without_rename(path, other).unwrap_or(path);
+        route(domain, path) == wanted || route(domain, original) == wanted
+    };
+    observed.iter().find(|(other, held)| *other != id && has(other, held)).map(|(other, _)| other.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rename_is_the_path_and_the_id() {
+        assert!(is_renamed("/a", "1", "/a-1"));
+        assert!(is_renamed("/a", "1", "/a-1__"));
+        assert!(!is_renamed("/a", "1", "/a"));
+        assert!(!is_renamed("/a", "1", "/b-1"));
+        assert!(!is_renamed("/a", "1", "/a-2"));
+        assert!(!is_renamed("/a-1", "1", "/a-1"));
+    }
+}

@@ -1,0 +1,217 @@
+//! The worker brings a gateway in step and keeps it there.
+#![allow(clippy::unwrap_used)]
+
+mod sync_support;
+
+use std::time::Duration;
+
+use serde_json::json;
+use sync_support::{Rig, all_synced, api, client, failure, simulated};
+use tyk_ingress::desired::owner;
+use tyk_ingress::sync::{ApiOutcome, Calls};
+
+#[tokio::test]
+async fn creates_updates_and_deletes() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/"), api("2", "/b/")]).await;
+    let mut changed = api("2", "/b/");
+    changed["proxy"]["target_url"] = json!("http://127.0.0.1:2");
+    rig.sync(&[api("1", "/a/"), changed]).await;
+    assert_eq!(rig.apis().await["2"]["proxy"]["target_url"], "http://127.0.0.1:2");
+    rig.want_without(&[api("2", "/b/")], &["1"]);
+    let outcome = rig.outcome().await;
+    assert_eq!(outcome.apis["1"], ApiOutcome::Gone);
+    assert_eq!(outcome.drift_repaired, 0);
+    assert_eq!(rig.apis().await.keys().collect::<Vec<_>>(), ["2"]);
+}
+
+#[tokio::test]
+async fn a_batch_costs_its_writes_one_reload_and_two_lists() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/"), api("2", "/b/")]).await;
+    let before = rig.gateway.calls().len();
+    rig.want(&[api("1", "/aa/"), api("3", "/c/"), api("4", "/d/")]);
+    let outcome = rig.outcome().await;
+    assert_eq!(outcome.calls, Calls { lists: 2, writes: 3, deletes: 1, reloads: 1 });
+    assert_eq!(
+        rig.calls_since(before),
+        [
+            "GET /tyk/apis",
+            "POST /tyk/apis",
+            "POST /tyk/apis",
+            "POST /tyk/apis",
+            "DELETE /tyk/apis/2",
+            "GET /tyk/reload/?block=true",
+            "GET /tyk/apis",
+        ]
+    );
+    let quiet = rig.round().await;
+    assert_eq!(quiet.calls, Calls { lists: 1, ..Calls::default() });
+}
+
+#[tokio::test]
+async fn a_field_that_was_taken_out_goes() {
+    let mut rig = Rig::start().await;
+    let mut more = api("1", "/a/");
+    more["config_data"] = json!({"mine": true});
+    more["disable_rate_limit"] = json!(true);
+    rig.sync(&[more]).await;
+    assert_eq!(rig.apis().await["1"]["disable_rate_limit"], true);
+    rig.sync(&[api("1", "/a/")]).await;
+    let loaded = &rig.apis().await["1"];
+    assert_eq!(loaded["disable_rate_limit"], false);
+    assert_eq!(loaded["config_data"]["mine"], json!(null));
+}
+
+#[tokio::test]
+async fn drift_is_repaired() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/"), api("2", "/b/")]).await;
+
+    let mut edited = rig.apis().await["1"].clone();
+    edited["proxy"]["target_url"] = json!("http://127.0.0.1:9");
+    rig.intrude(&edited).await;
+    assert_eq!(rig.round().await.drift_repaired, 1, "edited");
+    assert_eq!(rig.apis().await["1"]["proxy"]["target_url"], "http://127.0.0.1:1");
+
+    rig.intrude(&api("1", "/a/")).await;
+    assert_eq!(rig.round().await.drift_repaired, 1, "written over without a mark");
+
+    rig.stranger.delete_api("2").await.unwrap();
+    rig.stranger.reload().await.unwrap();
+    assert_eq!(rig.round().await.drift_repaired, 1, "deleted");
+
+    rig.gateway.restart(false).await;
+    assert_eq!(rig.apis().await.len(), 0);
+    rig.trigger.fire();
+    let outcome = rig.until(all_synced).await;
+    assert_eq!(outcome.drift_repaired, 2, "emptied");
+    assert_eq!(rig.apis().await.len(), 2);
+    assert_eq!(rig.round().await.drift_repaired, 0, "quiet again");
+}
+
+#[tokio::test]
+async fn drift_is_found_without_being_asked() {
+    let gateway = simulated().await;
+    let secret = gateway.secret().to_owned();
+    let mut rig = Rig::at(gateway, &secret, Duration::from_millis(100));
+    rig.sync(&[api("1", "/a/")]).await;
+    rig.stranger.delete_api("1").await.unwrap();
+    rig.stranger.reload().await.unwrap();
+    rig.until(|outcome| outcome.drift_repaired == 1).await;
+}
+
+#[tokio::test]
+async fn files_that_an_earlier_process_left_are_seen() {
+    let gateway = simulated().await;
+    let earlier = client(&gateway, gateway.secret());
+    let mut left = api("old", "/old/");
+    owner::mark(left.as_object_mut().unwrap(), sync_support::OWNER, "ApiDefinition default/old");
+    earlier.put_api(&left).await.unwrap();
+    let secret = gateway.secret().to_owned();
+    let mut rig = Rig::at(gateway, &secret, sync_support::NEVER);
+    rig.want_without(&[], &["old"]);
+    assert_eq!(rig.outcome().await.apis["old"], ApiOutcome::Gone);
+    rig.stranger.reload().await.unwrap();
+    assert_eq!(rig.apis().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_rename_is_told_and_repaired_when_the_rival_goes() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/")]).await;
+    rig.stranger.put_api(&api("rival", "/a/")).await.unwrap();
+    rig.gateway.restart(true).await;
+    assert_eq!(rig.apis().await["1"]["proxy"]["listen_path"], "/a/-1");
+
+    rig.trigger.fire();
+    let outcome = rig.until(|outcome| outcome.endpoint_error.is_none()).await;
+    assert!(failure(&outcome, "1").contains("API rival"), "{outcome:?}");
+    assert_eq!(outcome.calls.writes, 0);
+
+    rig.stranger.delete_api("rival").await.unwrap();
+    rig.stranger.reload().await.unwrap();
+    assert_eq!(rig.apis().await["1"]["proxy"]["listen_path"], "/a/-1", "renames stay");
+    let outcome = rig.round().await;
+    assert!(all_synced(&outcome), "{outcome:?}");
+    assert_eq!(outcome.drift_repaired, 1);
+    assert_eq!(rig.apis().await["1"]["proxy"]["listen_path"], "/a/");
+}
+
+#[tokio::test]
+async fn an_api_of_others_is_not_made_to_move() {
+    let mut rig = Rig::start().await;
+    rig.intrude(&api("theirs", "/a/")).await;
+    rig.want(&[api("1", "/a/"), api("2", "/b/")]);
+    let outcome = rig.outcome().await;
+    assert!(failure(&outcome, "1").contains("theirs"), "{outcome:?}");
+    assert_eq!(outcome.apis["2"], ApiOutcome::Synced);
+    assert_eq!(rig.apis().await.keys().collect::<Vec<_>>(), ["2", "theirs"]);
+}
+
+#[tokio::test]
+async fn what_is_not_ours_stays() {
+    let mut rig = Rig::start().await;
+    let mut west = api("west", "/west/");
+    owner::mark(west.as_object_mut().unwrap(), "west", "ApiDefinition default/a");
+    rig.intrude(&west).await;
+    rig.intrude(&api("plain", "/plain/")).await;
+    let before = rig.apis().await;
+
+    rig.want_without(&[api("west", "/mine/")], &["plain"]);
+    let outcome = rig.outcome().await;
+    assert!(failure(&outcome, "west").contains("\"west\""), "{outcome:?}");
+    assert_eq!((outcome.calls.writes, outcome.calls.deletes), (0, 0));
+    assert_eq!(rig.apis().await, before);
+}
+
+#[tokio::test]
+async fn an_api_without_a_mark_is_adopted_by_its_id() {
+    let mut rig = Rig::start().await;
+    rig.intrude(&api("1", "/a/")).await;
+    let outcome = rig.sync(&[api("1", "/a/")]).await;
+    assert_eq!((outcome.calls.writes, outcome.drift_repaired), (1, 0));
+    assert_eq!(owner::of(&rig.apis().await["1"]), Some(sync_support::OWNER));
+}
+
+#[tokio::test]
+async fn routes_can_be_swapped_and_handed_over_in_one_batch() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/"), api("2", "/b/"), api("3", "/c/")]).await;
+    rig.want(&[api("1", "/b/"), api("2", "/a/"), api("4", "/c/")]);
+    let outcome = rig.outcome().await;
+    assert_eq!(outcome.apis["3"], ApiOutcome::Gone);
+    let paths: Vec<_> = rig.apis().await.values().map(|api| api["proxy"]["listen_path"].clone()).collect();
+    assert_eq!(paths, ["/b/", "/a/", "/c/"]);
+}
+
+#[tokio::test]
+async fn most_apis_are_not_deleted_at_once() {
+    let mut rig = Rig::start().await;
+    let apis: Vec<_> = (10..22).map(|n| api(&n.to_string(), &format!("/{n}/"))).collect();
+    rig.sync(&apis).await;
+    rig.want(&[]);
+    let outcome = rig.outcome().await;
+    assert_eq!(outcome.calls.deletes, 0);
+    assert!(failure(&outcome, "10").contains("second look"), "{outcome:?}");
+    let outcome = rig.until(|outcome| outcome.calls.deletes > 0).await;
+    assert!(outcome.apis.values().all(|api| *api == ApiOutcome::Gone), "{outcome:?}");
+    assert_eq!(rig.apis().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_field_that_the_gateway_rereads_is_written_once() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/")]).await;
+    let outcome = rig.round().await;
+    assert_eq!(outcome.altered.len(), 0);
+    assert_eq!(outcome.calls.writes, 0);
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_to_stop_ends() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/")]).await;
+    rig.cancel.cancel();
+    tokio::time::timeout(Duration::from_secs(5), rig.task).await.unwrap().unwrap();
+}
