@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::api::names;
+use crate::tyk::{Endpoint, Secret};
 use crate::{desired, ingress};
 
 /// What Tyk is: the open-source gateway alone, or a licensed Dashboard.
@@ -55,6 +57,18 @@ pub struct Tyk {
 }
 
 impl Tyk {
+    /// Where Tyk answers.
+    ///
+    /// # Errors
+    /// When the URL or the secret is not set.
+    pub fn endpoint(&self) -> anyhow::Result<Endpoint> {
+        let url = self.url.clone().context("TYK_URL is not set: give the base URL of the gateway's control API")?;
+        let auth = self.auth.clone().context("TYK_AUTH is not set: give the secret of the gateway's control API")?;
+        let mut endpoint = Endpoint::new(url, auth.expose());
+        endpoint.insecure_skip_verify = self.insecure_skip_verify;
+        Ok(endpoint)
+    }
+
     /// What the payloads of this Tyk have in common.
     pub fn context(&self) -> desired::Context {
         desired::Context {
@@ -134,27 +148,10 @@ impl Controller {
     }
 }
 
-/// A value that is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The value itself.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
-
 fn secret(text: &str) -> Result<Secret, String> {
     let text = text.trim();
     match text.chars().all(|c| c.is_ascii_graphic()) {
-        true => Ok(Secret(text.to_owned())),
+        true => Ok(Secret::new(text)),
         false => Err("TYK_AUTH has characters that a header cannot carry".into()),
     }
 }

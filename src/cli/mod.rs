@@ -3,16 +3,19 @@
 
 mod completions;
 mod crds;
+mod dev;
 mod input;
 mod output;
 mod render;
 mod routes;
 mod validate;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 /// Ingress controller and operator for the Tyk API gateway.
 #[derive(Debug, Parser)]
@@ -24,6 +27,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve manifests from a simulated gateway, and follow their edits
+    Dev(dev::Dev),
     /// Print what manifests become: children, Tyk definitions, or a table of routes
     Render(render::Render),
     /// Check manifests and print what is wrong with them
@@ -47,6 +52,7 @@ enum End {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
+        Command::Dev(command) => command.run(),
         Command::Render(command) => command.run(),
         Command::Validate(command) => command.run(),
         Command::Crds(command) => command.run(),
@@ -60,6 +66,27 @@ pub fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// The asynchronous runtime, with logging and the one TLS provider set up.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,tyk_ingress=info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() { log.init() } else { log.json().init() }
+    // Only an earlier installation makes it fail, and that one serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.context("cannot start the asynchronous runtime")
+}
+
+/// Ends when the process is told to end, by SIGTERM or by Ctrl-C.
+async fn interrupted() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupt = tokio::signal::ctrl_c() => interrupt.context("cannot listen for Ctrl-C"),
     }
 }
 

@@ -258,7 +258,7 @@ fn read_error(path: &Path, source: std::io::Error) -> LoadError {
 
 /// The manifest files below `path`, in the order of their names. Hidden entries are left out, among them the links of a
 /// mounted ConfigMap; a file that is named outright is read whatever it is called.
-fn manifest_files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
+pub fn manifest_files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let metadata = std::fs::metadata(path).map_err(|source| read_error(path, source))?;
     if !metadata.is_dir() {
         return Ok(vec![path.to_owned()]);

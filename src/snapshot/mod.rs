@@ -14,7 +14,7 @@ use kube::ResourceExt;
 use crate::api::{ApiDefinition, OperatorContext};
 use crate::diagnostic::ObjectRef;
 
-pub use load::{LoadError, Loaded, Loader, Location};
+pub use load::{LoadError, Loaded, Loader, Location, manifest_files};
 
 /// Namespace and name of an object; the namespace of a cluster-scoped object is empty.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

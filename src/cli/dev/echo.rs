@@ -1,0 +1,74 @@
+//! Echo upstreams: one loopback listener for each Service that `dev` has no real backend for.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::HOST;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::desired::Desired;
+
+/// The listeners, by the authority that they stand in for. They end when this is dropped.
+#[derive(Debug)]
+pub struct Echoes {
+    addresses: BTreeMap<String, SocketAddr>,
+    suffix: String,
+    stop: CancellationToken,
+    _guard: DropGuard,
+}
+
+impl Echoes {
+    /// Stands in for Services below this cluster domain.
+    pub fn new(cluster_domain: &str) -> Self {
+        let stop = CancellationToken::new();
+        let suffix = format!(".svc.{cluster_domain}");
+        Self { addresses: BTreeMap::new(), suffix, stop: stop.clone(), _guard: stop.drop_guard() }
+    }
+
+    /// Points every target that is a Service of the cluster to an echo upstream, which is started when it is new.
+    pub async fn stand_in(&mut self, desired: &mut Desired) -> anyhow::Result<()> {
+        for api in desired.apis.values_mut() {
+            let target = &mut api.payload["proxy"]["target_url"];
+            let Some(authority) = self.authority(target) else { continue };
+            let address = match self.addresses.get(&authority) {
+                Some(address) => *address,
+                None => self.start(authority).await?,
+            };
+            *target = Value::String(format!("http://{address}"));
+        }
+        Ok(())
+    }
+
+    /// The `host:port` of a target that is a Service of the cluster.
+    fn authority(&self, target: &Value) -> Option<String> {
+        let rest = target.as_str()?.split_once("://")?.1;
+        let authority = rest.split('/').next()?;
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        host.ends_with(&self.suffix).then(|| authority.to_owned())
+    }
+
+    async fn start(&mut self, authority: String) -> anyhow::Result<SocketAddr> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot start an echo upstream")?;
+        let address = listener.local_addr()?;
+        let name = authority.replace(&self.suffix, "");
+        let router = Router::new().fallback(move |request: Request| {
+            let text = answer(&name, &request);
+            async move { text }
+        });
+        let stopped = self.stop.clone().cancelled_owned();
+        tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stopped).await });
+        self.addresses.insert(authority, address);
+        Ok(address)
+    }
+}
+
+/// What a backend saw of a request.
+fn answer(name: &str, request: &Request) -> String {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    format!("echo of service {name}\n{} {} host={host}\n", request.method(), request.uri())
+}
