@@ -56,7 +56,9 @@ impl Listeners {
     pub async fn apply(&self, core: &Arc<Core>, table: &Table) {
         let mut open = self.open.lock().await;
         let control = core.control.port();
-        let needed = |port: &u16| *port == control || table.ports.contains_key(port);
+        // Until the first load the main port is open as well, and knows nothing.
+        let always = if table.loaded { vec![control] } else { vec![control, core.main.port()] };
+        let needed = |port: &u16| always.contains(port) || table.ports.contains_key(port);
         let unused: Vec<u16> = open.keys().copied().filter(|port| !needed(port)).collect();
         for port in unused {
             if let Some(server) = open.remove(&port) {
@@ -64,7 +66,7 @@ impl Listeners {
                 self.released(port, server).await;
             }
         }
-        for port in table.ports.keys().copied().chain([control]) {
+        for port in table.ports.keys().chain(&always).copied() {
             let plain = table
                 .ports
                 .get(&port)
