@@ -323,7 +323,7 @@ async fn requests_reach_the_upstream_as_configured() {
             ("/strip/a?q=2", "/base/a", "t=1&q=2"), ("/strip", "/base", "t=1"), ("/stripped", "/base/ped", "t=1"),
             ("/strip/a%2Fb%20c/", "/base/a%2Fb%20c/", "t=1"), ("/kept/a", "/base/kept/a", "t=1"), ("/tpl/a/", "/base/a/", "t=1"),
             ("/tpl", "/base", "t=1"), ("/slash/", "/base/", "t=1"), ("/slash/a", "/base/a", "t=1"), ("/kept/%7Bx%7D", "/base/kept/%7Bx%7D", "t=1"),
-            ("/kept/a|b", "/base/kept/a%7Cb", "t=1"), ("/kept/a(b)!", "/base/kept/a(b)!", "t=1"), ("/kept/ä", "/base/kept/%C3%A4", "t=1"),
+            ("/kept/a|b", "/base/kept/a%7Cb", "t=1"), ("/kept/a(b)!", "/base/kept/a%28b%29%21", "t=1"), ("/kept/ä", "/base/kept/%C3%A4", "t=1"),
         ];
         for (path, upstream, query) in table {
             let got = rig.get("some.host:1", path).await.json();
@@ -480,7 +480,7 @@ async fn oas_documents_have_a_classic_form() {
         assert_eq!(rig.call("GET", "/tyk/apis/oas", "").await.json().as_array().unwrap().len(), 1);
         assert_eq!(rig.call("GET", "/tyk/apis", "").await.json().as_array().unwrap().len(), 2);
         assert_eq!(rig.put("PUT", "/tyk/apis/oas/o", &o).await.json()["action"], "modified");
-        assert_eq!(rig.put("PUT", "/tyk/apis/o", &classic).await.status, 400);
+        assert_eq!(rig.put("PUT", "/tyk/apis/o", &json!({"api_id": "o"})).await.status, 400);
         assert_eq!(rig.put("PUT", "/tyk/apis/oas/classic", &document("classic", "/c", &target)).await.status, 400);
         assert_eq!(rig.put("PUT", "/tyk/apis/oas/none", &document("none", "/c", &target)).await.status, 404);
         assert_eq!(rig.call("GET", "/tyk/apis/oas/classic", "").await.status, 400);

@@ -233,11 +233,10 @@ fn upstream_uri(spec: &Spec, target: &Target, path: &Path, query: Option<&str>) 
     } else {
         url::join(&target.path, &path.raw, keep)
     };
-    let joined = Path {
-        decoded: url::join(&target.path, &path.decoded, keep),
-        raw,
-    }
-    .escaped();
+    let decoded = url::join(&target.path, &path.decoded, keep);
+    // Where nothing was encoded, what should have been is encoded on the way out.
+    let raw = if raw == decoded { Vec::new() } else { raw };
+    let joined = Path { decoded, raw }.escaped();
     let queries: Vec<&str> = [target.query.as_str(), query.unwrap_or_default()]
         .into_iter()
         .filter(|query| !query.is_empty())

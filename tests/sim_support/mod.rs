@@ -126,18 +126,14 @@ impl Rig {
         self.reload().await;
     }
 
-    /// Deletes all APIs.
+    /// Deletes all APIs and policies.
     pub async fn clear(&self) {
         self.reload().await;
-        for api in self
-            .call("GET", "/tyk/apis", "")
-            .await
-            .json()
-            .as_array()
-            .unwrap()
-        {
-            let id = api["api_id"].as_str().unwrap();
-            self.call("DELETE", &format!("/tyk/apis/{id}"), "").await;
+        for (list, id) in [("/tyk/apis", "api_id"), ("/tyk/policies", "id")] {
+            for held in self.call("GET", list, "").await.json().as_array().unwrap() {
+                let id = held[id].as_str().unwrap();
+                self.call("DELETE", &format!("{list}/{id}"), "").await;
+            }
         }
         self.reload().await;
     }
