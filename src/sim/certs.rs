@@ -157,6 +157,14 @@ fn listing(certs: &Certs, ids: &[String], detailed: bool) -> Value {
 }
 
 impl Stored {
+    /// Common name and alternative names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.leaf.subject]
+            .into_iter()
+            .chain(&self.leaf.dns_names)
+            .map(String::as_str)
+    }
+
     fn basics(&self, id: &str) -> Value {
         let leaf = &self.leaf;
         json!({"id": id, "issuer_cn": leaf.issuer, "subject_cn": leaf.subject, "dns_names": names(&leaf.dns_names),

@@ -6,7 +6,7 @@ use super::reply::{self, Body};
 use super::url::Path;
 use super::{certs, oas};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Collected, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
 use serde_json::{Value, json};
@@ -21,12 +21,30 @@ pub(super) fn owns(path: &[u8]) -> bool {
 
 /// A call with its body.
 pub(super) struct Call {
+    /// What `X-Tyk-Authorization` holds.
+    key: Vec<u8>,
     pub method: Method,
     pub query: String,
     pub body: Bytes,
 }
 
 impl Call {
+    /// Reads a call to its end. A body that is too long counts as none.
+    pub async fn read(request: Request<Incoming>) -> Call {
+        let (parts, body) = request.into_parts();
+        let body = Limited::new(body, BODY_LIMIT).collect().await;
+        Call {
+            key: parts
+                .headers
+                .get("X-Tyk-Authorization")
+                .map(|value| value.as_bytes().to_vec())
+                .unwrap_or_default(),
+            method: parts.method,
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            body: body.map(Collected::to_bytes).unwrap_or_default(),
+        }
+    }
+
     /// A parameter of the query, empty if it is absent.
     pub fn parameter(&self, name: &str) -> String {
         let pairs = self
@@ -43,20 +61,12 @@ impl Call {
 }
 
 /// Answers a call; [`Cut`] if the process ends while it waits.
-pub(super) async fn answer(
-    core: &Core,
-    path: &Path,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Cut> {
+pub(super) async fn answer(core: &Core, path: &Path, call: &Call) -> Result<Response<Body>, Cut> {
     let path = path.text().into_owned();
     let Some(path) = path.strip_prefix("/tyk") else {
-        return Ok(health(core, &path, request.method()));
+        return Ok(health(core, &path, &call.method));
     };
-    let key = request
-        .headers()
-        .get("X-Tyk-Authorization")
-        .map(|value| value.as_bytes());
-    if key.unwrap_or_default() != core.config.secret.as_bytes() {
+    if call.key != core.config.secret.as_bytes() {
         return Ok(reply::error(
             403,
             "Attempted administrative access with invalid or missing key!",
@@ -66,17 +76,6 @@ pub(super) async fn answer(
     if path.is_empty() {
         return Ok(reply::redirect("/"));
     }
-    let (parts, body) = request.into_parts();
-    let body = Limited::new(body, BODY_LIMIT)
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
-    let call = Call {
-        method: parts.method,
-        query: parts.uri.query().unwrap_or_default().to_owned(),
-        body,
-    };
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     if segments == ["reload"] && call.method == Method::GET {
         let done = core.want_reload();
@@ -85,7 +84,7 @@ pub(super) async fn answer(
         }
         return Ok(reply::ok(""));
     }
-    Ok(dispatch(core, &call, &segments))
+    Ok(dispatch(core, call, &segments))
 }
 
 fn dispatch(core: &Core, call: &Call, segments: &[&str]) -> Response<Body> {

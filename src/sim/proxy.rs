@@ -10,13 +10,9 @@ use hyper::header::{
     AUTHORIZATION, CONNECTION, HOST, HeaderName, HeaderValue, UPGRADE, USER_AGENT,
 };
 use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use std::net::IpAddr;
 use std::sync::Arc;
-
-/// The pool of upstream connections.
-pub(super) type Client = hyper_util::client::legacy::Client<HttpConnector, Body>;
 
 /// How often a request may be handed from API to API. The real gateway has no such limit for `tyk://` targets.
 const HOPS: usize = 5;
@@ -31,16 +27,6 @@ const HOP_BY_HOP: [&str; 8] = [
     "transfer-encoding",
     "upgrade",
 ];
-
-/// A new pool.
-pub(super) fn client() -> Client {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(std::time::Duration::from_secs(30)));
-    hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-        .http1_title_case_headers(true)
-        .build(connector)
-}
 
 /// A refusal of the gateway: status and message.
 struct Refusal(u16, &'static str);
@@ -199,7 +185,8 @@ async fn forward(
     )
     .ok_or(PROXY_PROBLEM)?;
     let outbound = Request::from_parts(parts, body.map_err(BoxError::from).boxed_unsync());
-    let sent = tokio::time::timeout(core.config.proxy_timeout, core.client.request(outbound)).await;
+    let client = core.upstreams.client(spec.proxy.insecure_tls);
+    let sent = tokio::time::timeout(core.config.proxy_timeout, client.request(outbound)).await;
     let mut response = sent
         .map_err(|_| Refusal(504, "Upstream service reached hard timeout."))?
         .map_err(|error| explain(&error))?;
@@ -225,6 +212,7 @@ async fn forward(
 fn upstream_uri(spec: &Spec, target: &Target, path: &Path, query: Option<&str>) -> Option<Uri> {
     let scheme = match target.scheme.as_str() {
         "http" | "h2c" | "ws" => "http",
+        "https" | "wss" => "https",
         _ => return None,
     };
     let keep = spec.proxy.keep_slash;

@@ -4,6 +4,7 @@ use super::router::{Registration, Router, Table};
 use super::spec::Spec;
 use super::state::State;
 use super::template::{Kind, Template, TemplateError, listen_path_length};
+use super::tls::Identity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -139,6 +140,9 @@ fn register(
     } else {
         &mut unreachable
     };
+    router
+        .identities
+        .extend(identities(candidate.spec(), state));
     match router.host(candidate.spec(), setup.custom_domains) {
         Ok(host) => {
             let spec = settle(candidate, state, used);
@@ -156,6 +160,17 @@ fn register(
             Candidate::Fresh(spec) => Arc::new(*spec),
         },
     }
+}
+
+fn identities(spec: &Spec, state: &State) -> Vec<Identity> {
+    if spec.domain_disabled || spec.protocol != "https" {
+        return Vec::new();
+    }
+    let stored = spec
+        .certificates
+        .iter()
+        .filter_map(|id| state.certs.get(id));
+    stored.filter_map(Identity::new).collect()
 }
 
 /// Settles what is decided once per change of a definition: whether it can be routed, and its listen path.

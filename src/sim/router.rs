@@ -2,6 +2,7 @@
 
 use super::spec::Spec;
 use super::template::{Kind, Template, TemplateError};
+use super::tls::Identity;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ pub(super) struct Router {
     /// The protocol of the first API of the port; APIs with another one get no route.
     pub protocol: String,
     routes: Vec<Route>,
+    /// What an HTTPS port can show, in the order of the APIs.
+    pub identities: Vec<Identity>,
 }
 
 #[derive(Debug)]
@@ -63,8 +66,18 @@ impl Router {
     pub fn new(protocol: &str) -> Router {
         Router {
             protocol: protocol.to_owned(),
-            routes: Vec::new(),
+            ..Router::default()
         }
+    }
+
+    /// Whether the port speaks TLS.
+    pub fn is_secure(&self) -> bool {
+        self.protocol == "https"
+    }
+
+    /// Whether the port speaks HTTP at all, with or without TLS.
+    pub fn is_http(&self) -> bool {
+        matches!(self.protocol.as_str(), "http" | "https" | "h2c")
     }
 
     /// Compiles the host of an API.
