@@ -6,7 +6,7 @@ use super::reply::{self, Body};
 use super::url::Path;
 use super::{certs, oas};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Collected, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
 use serde_json::{Value, json};
@@ -21,12 +21,30 @@ pub(super) fn owns(path: &[u8]) -> bool {
 
 /// A call with its body.
 pub(super) struct Call {
+    /// What `X-Tyk-Authorization` holds.
+    key: Vec<u8>,
     pub method: Method,
     pub query: String,
     pub body: Bytes,
 }
 
 impl Call {
+    /// Reads a call to its end. A body that is too long counts as none.
+    pub async fn read(request: Request<Incoming>) -> Call {
+        let (parts, body) = request.into_parts();
+        let body = Limited::new(body, BODY_LIMIT).collect().await;
+        Call {
+            key: parts
+                .headers
+                .get("X-Tyk-Authorization")
+                .map(|value| value.as_bytes().to_vec())
+                .unwrap_or_default(),
+            method: parts.method,
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            body: body.map(Collected::to_bytes).unwrap_or_default(),
+        }
+    }
+
     /// A parameter of the query, empty if it is absent.
     pub fn parameter(&self, name: &str) -> String {
         let pairs = self
@@ -43,16 +61,12 @@ impl Call {
 }
 
 /// Answers a call; [`Cut`] if the process ends while it waits.
-pub(super) async fn answer(core: &Core, path: &Path, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+pub(super) async fn answer(core: &Core, path: &Path, call: &Call) -> Result<Response<Body>, Cut> {
     let path = path.text().into_owned();
     let Some(path) = path.strip_prefix("/tyk") else {
-        return Ok(health(core, &path, request.method()));
+        return Ok(health(core, &path, &call.method));
     };
-    let key = request
-        .headers()
-        .get("X-Tyk-Authorization")
-        .map(|value| value.as_bytes());
-    if key.unwrap_or_default() != core.config.secret.as_bytes() {
+    if call.key != core.config.secret.as_bytes() {
         return Ok(reply::error(
             403,
             "Attempted administrative access with invalid or missing key!",
@@ -62,17 +76,6 @@ pub(super) async fn answer(core: &Core, path: &Path, request: Request<Incoming>)
     if path.is_empty() {
         return Ok(reply::redirect("/"));
     }
-    let (parts, body) = request.into_parts();
-    let body = Limited::new(body, BODY_LIMIT)
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
-    let call = Call {
-        method: parts.method,
-        query: parts.uri.query().unwrap_or_default().to_owned(),
-        body,
-    };
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     if segments == ["reload"] && call.method == Method::GET {
         let done = core.want_reload();
@@ -81,7 +84,7 @@ pub(super) async fn answer(core: &Core, path: &Path, request: Request<Incoming>)
         }
         return Ok(reply::ok(""));
     }
-    Ok(dispatch(core, &call, &segments))
+    Ok(dispatch(core, call, &segments))
 }
 
 fn dispatch(core: &Core, call: &Call, segments: &[&str]) -> Response<Body> {
@@ -101,12 +104,20 @@ fn dispatch(core: &Core, call: &Call, segments: &[&str]) -> Response<Body> {
         (["apis", "oas", id], "GET") => oas::get(core, id),
         (["apis", "oas", id], "PUT") => oas::update(core, call, id),
         (["apis", id] | ["apis", "oas", id], "DELETE") => delete(core, id),
-        (["policies", ..], _) if segments.len() <= 2 => policies(core, call, segments.get(1).copied()),
+        (["policies", ..], _) if segments.len() <= 2 => {
+            policies(core, call, segments.get(1).copied())
+        }
         (["certs"], "GET" | "POST") | (["certs", _], "GET" | "POST" | "DELETE") => {
             certs::answer(core, call, segments.get(1).copied())
         }
         (
-            ["reload"] | ["reload", "group"] | ["apis"] | ["apis", _] | ["apis", "oas", _] | ["certs"] | ["certs", _],
+            ["reload"]
+            | ["reload", "group"]
+            | ["apis"]
+            | ["apis", _]
+            | ["apis", "oas", _]
+            | ["certs"]
+            | ["certs", _],
             _,
         ) => reply::error(405, "Method not supported"),
         _ => reply::not_found(),
@@ -117,7 +128,11 @@ fn health(core: &Core, path: &str, method: &Method) -> Response<Body> {
     if method != Method::GET {
         return reply::error(405, "Method Not Allowed");
     }
-    let description = if path == "/ready" { "Tyk GW Ready" } else { "Tyk GW" };
+    let description = if path == "/ready" {
+        "Tyk GW Ready"
+    } else {
+        "Tyk GW"
+    };
     let redis = json!({"status": "pass", "componentType": "datastore"});
     reply::json(
         200,
@@ -126,7 +141,12 @@ fn health(core: &Core, path: &str, method: &Method) -> Response<Body> {
 }
 
 fn list(core: &Core) -> Response<Body> {
-    let definitions: Vec<Value> = core.state().apis.values().map(|spec| spec.definition.clone()).collect();
+    let definitions: Vec<Value> = core
+        .state()
+        .apis
+        .values()
+        .map(|spec| spec.definition.clone())
+        .collect();
     reply::json(200, &Value::Array(definitions))
 }
 
@@ -142,7 +162,10 @@ fn add(core: &Core, call: &Call) -> Response<Body> {
         return reply::error(400, "Request malformed");
     };
     if let Err(reason) = definition::validate(&definition) {
-        return reply::error(400, &format!("Validation of API Definition failed. Reason: {reason}."));
+        return reply::error(
+            400,
+            &format!("Validation of API Definition failed. Reason: {reason}."),
+        );
     }
     if text(&definition, "/api_id").is_empty() {
         definition["api_id"] = Value::String(definition::generate_id());
@@ -171,13 +194,21 @@ fn update(core: &Core, call: &Call, id: &str) -> Response<Body> {
         );
     }
     if let Err(reason) = definition::validate(&definition) {
-        return reply::error(400, &format!("Validation of API Definition failed. Reason: {reason}."));
+        return reply::error(
+            400,
+            &format!("Validation of API Definition failed. Reason: {reason}."),
+        );
     }
     write(core, definition, None, "modified")
 }
 
 /// Writes the files of an API and says so.
-pub(super) fn write(core: &Core, mut definition: Value, oas: Option<Value>, action: &str) -> Response<Body> {
+pub(super) fn write(
+    core: &Core,
+    mut definition: Value,
+    oas: Option<Value>,
+    action: &str,
+) -> Response<Body> {
     let id = text(&definition, "/api_id").to_owned();
     if oas.is_some() {
         definition["is_oas"] = Value::Bool(true);
@@ -205,7 +236,10 @@ fn delete(core: &Core, id: &str) -> Response<Body> {
 fn policies(core: &Core, call: &Call, id: Option<&str>) -> Response<Body> {
     let mut state = core.state();
     match (call.method.as_str(), id) {
-        ("GET", None) => reply::json(200, &Value::Array(state.policies.values().cloned().collect())),
+        ("GET", None) => reply::json(
+            200,
+            &Value::Array(state.policies.values().cloned().collect()),
+        ),
         ("GET", Some(id)) => match state.policies.get(id) {
             Some(policy) if !id.is_empty() => reply::json(200, policy),
             _ => reply::error(404, "Policy not found"),

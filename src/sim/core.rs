@@ -6,6 +6,7 @@ use super::reload::{self, Setup};
 use super::reply::{self, Body};
 use super::router::{Found, Table};
 use super::state::State;
+use super::upstream::Upstreams;
 use super::url::{self, Path};
 use super::{Call, Config, Error, Gateway, control, proxy};
 use hyper::body::Incoming;
@@ -26,7 +27,7 @@ pub(super) struct Core {
     pub faults: Faults,
     /// Ends every task.
     pub ended: CancellationToken,
-    pub client: proxy::Client,
+    pub upstreams: Upstreams,
     listeners: Listeners,
     state: Mutex<State>,
     table: RwLock<Arc<Table>>,
@@ -54,7 +55,7 @@ impl Core {
             control,
             faults: Faults::default(),
             ended: CancellationToken::new(),
-            client: proxy::client(),
+            upstreams: Upstreams::new()?,
             listeners,
             state: Mutex::default(),
             table: RwLock::default(),
@@ -140,7 +141,9 @@ impl Core {
             reload::load(&mut state, &setup, &lost)
         };
         match loaded {
-            Ok(Some(table)) => *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table),
+            Ok(Some(table)) => {
+                *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table)
+            }
             Ok(None) => {}
             Err(crash) => {
                 *lock(&self.crashed) = Some(crash.0);
@@ -152,8 +155,12 @@ impl Core {
         self.listeners.apply(self, &table).await;
     }
 
-    fn table(&self) -> Arc<Table> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The routes of the latest reload.
+    pub fn table(&self) -> Arc<Table> {
+        self.table
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Answers a request that came in on a port.
@@ -201,17 +208,21 @@ impl Core {
             .uri()
             .path_and_query()
             .map_or_else(String::new, ToString::to_string);
+        // Read before anything is answered, so that no connection breaks over an unread rest.
+        let call = control::Call::read(request).await;
         let answer = match self.faults.take(&method, &sent) {
             Some(Failure::Status(status)) => Ok(reply::error(status, "injected failure")),
             Some(Failure::Reset) => Err(Cut),
-            Some(Failure::ResetAfter) => control::answer(self, &path, request).await.and(Err(Cut)),
+            Some(Failure::ResetAfter) => control::answer(self, &path, &call).await.and(Err(Cut)),
             Some(Failure::Delay(delay)) => {
                 tokio::time::sleep(delay).await;
-                control::answer(self, &path, request).await
+                control::answer(self, &path, &call).await
             }
-            None => control::answer(self, &path, request).await,
+            None => control::answer(self, &path, &call).await,
         };
-        let status = answer.as_ref().map_or(0, |response| response.status().as_u16());
+        let status = answer
+            .as_ref()
+            .map_or(0, |response| response.status().as_u16());
         let mut calls = lock(&self.calls);
         if calls.len() == Gateway::CALLS {
             calls.pop_front();

@@ -2,15 +2,22 @@
 
 use super::Error;
 use super::core::Core;
-use super::router::Table;
+use super::router::{Router, Table};
+use super::tls;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+
+/// How long a client has for its TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// All listeners of a gateway.
 #[derive(Debug, Default)]
@@ -34,6 +41,7 @@ struct Server {
     /// Cuts all connections.
     kill: CancellationToken,
     task: JoinHandle<()>,
+    secure: bool,
 }
 
 impl Listeners {
@@ -56,23 +64,35 @@ impl Listeners {
     pub async fn apply(&self, core: &Arc<Core>, table: &Table) {
         let mut open = self.open.lock().await;
         let control = core.control.port();
-        let needed = |port: &u16| *port == control || table.ports.contains_key(port);
-        let unused: Vec<u16> = open.keys().copied().filter(|port| !needed(port)).collect();
-        for port in unused {
+        // Until the first load the main port is open as well, and knows nothing.
+        let always = if table.loaded {
+            vec![control]
+        } else {
+            vec![control, core.main.port()]
+        };
+        let secure = |port: u16| table.ports.get(&port).is_some_and(Router::is_secure);
+        let routed = |port: u16| table.ports.get(&port).is_some_and(Router::is_http);
+        let needed = |port: u16| always.contains(&port) || routed(port);
+        let unused = open
+            .iter()
+            .filter(|(port, server)| !needed(**port) || server.secure != secure(**port));
+        for port in unused.map(|(port, _)| *port).collect::<Vec<_>>() {
             if let Some(server) = open.remove(&port) {
                 server.stop.cancel();
                 self.released(port, server).await;
             }
         }
-        for port in table.ports.keys().copied().chain([control]) {
-            let plain = table
-                .ports
-                .get(&port)
-                .is_none_or(|router| matches!(router.protocol.as_str(), "http" | "h2c"));
-            if plain && !open.contains_key(&port) {
-                if let Ok(listener) = self.listen(core, port) {
-                    open.insert(port, serve(core, listener, port));
-                }
+        for port in table.ports.keys().chain(&always).copied() {
+            if !needed(port) || open.contains_key(&port) {
+                continue;
+            }
+            let acceptor = if secure(port) {
+                tls::acceptor(core, port)
+            } else {
+                None
+            };
+            if let Ok(listener) = self.listen(core, port) {
+                open.insert(port, serve(core, listener, port, acceptor));
             }
         }
     }
@@ -118,53 +138,95 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
     Ok(socket)
 }
 
-fn serve(core: &Arc<Core>, listener: TcpListener, port: u16) -> Server {
+fn serve(
+    core: &Arc<Core>,
+    listener: TcpListener,
+    port: u16,
+    acceptor: Option<TlsAcceptor>,
+) -> Server {
     let kill = core.ended.child_token();
     let stop = kill.child_token();
-    let task = tokio::spawn(accept(core.clone(), listener, port, stop.clone(), kill.clone()));
-    Server { stop, kill, task }
-}
-
-async fn accept(core: Arc<Core>, listener: TcpListener, port: u16, stop: CancellationToken, kill: CancellationToken) {
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                tokio::spawn(connection(core.clone(), stream, peer, port, stop.clone(), kill.clone()));
-            }
-            // Out of descriptors, most likely: let some connections end.
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
-        }
+    let secure = acceptor.is_some();
+    let door = Door {
+        core: core.clone(),
+        port,
+        acceptor,
+        stop: stop.clone(),
+        kill: kill.clone(),
+    };
+    let task = tokio::spawn(door.accept(listener));
+    Server {
+        stop,
+        kill,
+        task,
+        secure,
     }
 }
 
-async fn connection(
+/// What every connection of a port needs.
+#[derive(Clone)]
+struct Door {
     core: Arc<Core>,
-    stream: TcpStream,
-    peer: SocketAddr,
     port: u16,
+    acceptor: Option<TlsAcceptor>,
     stop: CancellationToken,
     kill: CancellationToken,
-) {
-    // Only latency is lost if the option is refused.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| core.clone().answer(port, peer.ip(), request));
-    let served = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .title_case_headers(true)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut served = std::pin::pin!(served);
-    tokio::select! {
-        _ = served.as_mut() => return,
-        () = kill.cancelled() => return,
-        () = stop.cancelled() => served.as_mut().graceful_shutdown(),
+}
+
+impl Door {
+    async fn accept(self, listener: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                () = self.stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    tokio::spawn(self.clone().enter(stream, peer));
+                }
+                // Out of descriptors, most likely: let some connections end.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
     }
-    tokio::select! {
-        _ = served => {}
-        () = kill.cancelled() => {}
+
+    async fn enter(self, stream: TcpStream, peer: SocketAddr) {
+        // Only latency is lost if the option is refused.
+        let _ = stream.set_nodelay(true);
+        let Some(acceptor) = self.acceptor.clone() else {
+            return self.serve(stream, peer).await;
+        };
+        let handshake = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream));
+        let greeted = tokio::select! {
+            () = self.kill.cancelled() => return,
+            greeted = handshake => greeted,
+        };
+        if let Ok(Ok(stream)) = greeted {
+            self.serve(stream, peer).await;
+        }
+    }
+
+    async fn serve(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: SocketAddr,
+    ) {
+        let (core, port) = (self.core, self.port);
+        let service = service_fn(move |request| core.clone().answer(port, peer.ip(), request));
+        let served = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .title_case_headers(true)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut served = std::pin::pin!(served);
+        tokio::select! {
+            _ = served.as_mut() => return,
+            () = self.kill.cancelled() => return,
+            () = self.stop.cancelled() => served.as_mut().graceful_shutdown(),
+        }
+        tokio::select! {
+            _ = served => {}
+            () = self.kill.cancelled() => {}
+        }
     }
 }

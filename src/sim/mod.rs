@@ -18,6 +18,8 @@ mod router;
 mod spec;
 mod state;
 mod template;
+mod tls;
+mod upstream;
 mod url;
 mod x509;
 
@@ -75,6 +77,9 @@ pub enum Error {
         /// What the system answered.
         source: std::io::Error,
     },
+    /// The TLS of upstream connections cannot be set up.
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[from] rustls::Error),
 }
 
 /// A call of the control API.

@@ -6,15 +6,13 @@ use super::spec::{Auth, Spec};
 use super::url::{self, Path, Target};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONNECTION, HOST, HeaderName, HeaderValue, UPGRADE, USER_AGENT};
+use hyper::header::{
+    AUTHORIZATION, CONNECTION, HOST, HeaderName, HeaderValue, UPGRADE, USER_AGENT,
+};
 use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use std::net::IpAddr;
 use std::sync::Arc;
-
-/// The pool of upstream connections.
-pub(super) type Client = hyper_util::client::legacy::Client<HttpConnector, Body>;
 
 /// How often a request may be handed from API to API. The real gateway has no such limit for `tyk://` targets.
 const HOPS: usize = 5;
@@ -29,16 +27,6 @@ const HOP_BY_HOP: [&str; 8] = [
     "transfer-encoding",
     "upgrade",
 ];
-
-/// A new pool.
-pub(super) fn client() -> Client {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(std::time::Duration::from_secs(30)));
-    hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-        .http1_title_case_headers(true)
-        .build(connector)
-}
 
 /// A refusal of the gateway: status and message.
 struct Refusal(u16, &'static str);
@@ -82,7 +70,10 @@ pub(super) async fn serve(
     refuse(
         &spec,
         &original,
-        &Refusal(500, "Loop level too deep. Found more than 5 loops in single request"),
+        &Refusal(
+            500,
+            "Loop level too deep. Found more than 5 loops in single request",
+        ),
     )
 }
 
@@ -123,18 +114,30 @@ fn authenticate(spec: &Spec, headers: &HeaderMap) -> Result<(), Refusal> {
         (Auth::Keyless, _) => Ok(()),
         (Auth::Token | Auth::Basic, false) => Err(Refusal(401, "Authorization field missing")),
         (Auth::Jwt | Auth::Oauth, false) => Err(Refusal(400, "Authorization field missing")),
-        (Auth::Hmac, _) => Err(Refusal(400, "Authorization field missing, malformed or invalid")),
+        (Auth::Hmac, _) => Err(Refusal(
+            400,
+            "Authorization field missing, malformed or invalid",
+        )),
         (Auth::Basic, true) => Err(Refusal(401, "User not authorised")),
-        (Auth::Token | Auth::Jwt | Auth::Oauth, true) => Err(Refusal(403, "Access to this API has been disallowed")),
+        (Auth::Token | Auth::Jwt | Auth::Oauth, true) => {
+            Err(Refusal(403, "Access to this API has been disallowed"))
+        }
     }
 }
 
-fn change(headers: &mut HeaderMap, remove: &[String], add: &std::collections::BTreeMap<String, String>) {
+fn change(
+    headers: &mut HeaderMap,
+    remove: &[String],
+    add: &std::collections::BTreeMap<String, String>,
+) {
     for name in remove {
         headers.remove(name.as_str());
     }
     for (name, value) in add {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value)) {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::try_from(name.as_str()),
+            HeaderValue::from_str(value),
+        ) {
             headers.insert(name, value);
         }
     }
@@ -168,14 +171,28 @@ async fn forward(
     parts.uri = uri;
     parts.version = hyper::Version::HTTP_11;
     parts.extensions = hyper::http::Extensions::new();
-    let host = if spec.proxy.preserve_host { host } else { &target.host };
-    outgoing(&mut parts.headers, host, peer, upgrade, &core.config.version).ok_or(PROXY_PROBLEM)?;
+    let host = if spec.proxy.preserve_host {
+        host
+    } else {
+        &target.host
+    };
+    outgoing(
+        &mut parts.headers,
+        host,
+        peer,
+        upgrade,
+        &core.config.version,
+    )
+    .ok_or(PROXY_PROBLEM)?;
     let outbound = Request::from_parts(parts, body.map_err(BoxError::from).boxed_unsync());
-    let sent = tokio::time::timeout(core.config.proxy_timeout, core.client.request(outbound)).await;
+    let client = core.upstreams.client(spec.proxy.insecure_tls);
+    let sent = tokio::time::timeout(core.config.proxy_timeout, client.request(outbound)).await;
     let mut response = sent
         .map_err(|_| Refusal(504, "Upstream service reached hard timeout."))?
         .map_err(|error| explain(&error))?;
-    if let Some(client_side) = client_side.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
+    if let Some(client_side) =
+        client_side.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS)
+    {
         tokio::spawn(tunnel(
             client_side,
             hyper::upgrade::on(&mut response),
@@ -195,6 +212,7 @@ async fn forward(
 fn upstream_uri(spec: &Spec, target: &Target, path: &Path, query: Option<&str>) -> Option<Uri> {
     let scheme = match target.scheme.as_str() {
         "http" | "h2c" | "ws" => "http",
+        "https" | "wss" => "https",
         _ => return None,
     };
     let keep = spec.proxy.keep_slash;
@@ -203,20 +221,23 @@ fn upstream_uri(spec: &Spec, target: &Target, path: &Path, query: Option<&str>) 
     } else {
         url::join(&target.path, &path.raw, keep)
     };
-    let joined = Path {
-        decoded: url::join(&target.path, &path.decoded, keep),
-        raw,
-    }
-    .escaped();
+    let decoded = url::join(&target.path, &path.decoded, keep);
+    // Where nothing was encoded, what should have been is encoded on the way out.
+    let raw = if raw == decoded { Vec::new() } else { raw };
+    let joined = Path { decoded, raw }.escaped();
     let queries: Vec<&str> = [target.query.as_str(), query.unwrap_or_default()]
         .into_iter()
         .filter(|query| !query.is_empty())
         .collect();
     let slash = if joined.starts_with('/') { "" } else { "/" };
     let mark = if queries.is_empty() { "" } else { "?" };
-    format!("{scheme}://{}{slash}{joined}{mark}{}", target.host, queries.join("&"))
-        .parse()
-        .ok()
+    format!(
+        "{scheme}://{}{slash}{joined}{mark}{}",
+        target.host,
+        queries.join("&")
+    )
+    .parse()
+    .ok()
 }
 
 /// The headers as the upstream gets them; `None` if the host cannot be a header.
@@ -237,14 +258,20 @@ fn outgoing(
         headers.insert(UPGRADE, protocol);
     }
     if !headers.contains_key(USER_AGENT) {
-        headers.insert(USER_AGENT, HeaderValue::from_str(&format!("Tyk/{version}")).ok()?);
+        headers.insert(
+            USER_AGENT,
+            HeaderValue::from_str(&format!("Tyk/{version}")).ok()?,
+        );
     }
     let mut hops: Vec<String> = Vec::new();
     for value in headers.get_all("x-forwarded-for") {
         hops.push(String::from_utf8_lossy(value.as_bytes()).into_owned());
     }
     hops.push(peer.to_string());
-    headers.insert("x-forwarded-for", HeaderValue::from_str(&hops.join(", ")).ok()?);
+    headers.insert(
+        "x-forwarded-for",
+        HeaderValue::from_str(&hops.join(", ")).ok()?,
+    );
     headers.insert(HOST, HeaderValue::from_str(host).ok()?);
     Some(())
 }

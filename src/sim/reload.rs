@@ -4,6 +4,7 @@ use super::router::{Registration, Router, Table};
 use super::spec::Spec;
 use super::state::State;
 use super::template::{Kind, Template, TemplateError, listen_path_length};
+use super::tls::Identity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -20,7 +21,11 @@ pub(super) struct Setup {
 pub(super) struct Crash(pub String);
 
 /// Loads the files; those in `lost` are half-written and count as absent. `None`: nothing before and nothing now.
-pub(super) fn load(state: &mut State, setup: &Setup, lost: &BTreeSet<String>) -> Result<Option<Table>, Crash> {
+pub(super) fn load(
+    state: &mut State,
+    setup: &Setup,
+    lost: &BTreeSet<String>,
+) -> Result<Option<Table>, Crash> {
     state.load_policies(lost);
     let mut specs = read(state, lost)?;
     if specs.is_empty() && state.apis.is_empty() {
@@ -73,11 +78,19 @@ fn read(state: &State, lost: &BTreeSet<String>) -> Result<Vec<Candidate>, Crash>
         if name.ends_with("-oas.json") || lost.contains(name) {
             continue;
         }
-        if let Some(kept) = state.apis.get(&file.id()).filter(|spec| spec.checksum == file.checksum) {
+        if let Some(kept) = state
+            .apis
+            .get(&file.id())
+            .filter(|spec| spec.checksum == file.checksum)
+        {
             candidates.push(Candidate::Kept(kept.clone()));
             continue;
         }
-        let spec = Spec::new(file.definition.clone(), file.oas.clone(), file.checksum.clone());
+        let spec = Spec::new(
+            file.definition.clone(),
+            file.oas.clone(),
+            file.checksum.clone(),
+        );
         match Template::compile(&spec.listen_path, Kind::Prefix) {
             Ok(_) => candidates.push(Candidate::Fresh(Box::new(spec))),
             Err(TemplateError::Invalid(_)) => {}
@@ -118,12 +131,18 @@ fn register(
         port => port,
     };
     let mut unreachable = Router::default();
-    let router = table.ports.entry(port).or_insert_with(|| Router::new(&protocol));
+    let router = table
+        .ports
+        .entry(port)
+        .or_insert_with(|| Router::new(&protocol));
     let router = if router.protocol == protocol {
         router
     } else {
         &mut unreachable
     };
+    router
+        .identities
+        .extend(identities(candidate.spec(), state));
     match router.host(candidate.spec(), setup.custom_domains) {
         Ok(host) => {
             let spec = settle(candidate, state, used);
@@ -141,6 +160,17 @@ fn register(
             Candidate::Fresh(spec) => Arc::new(*spec),
         },
     }
+}
+
+fn identities(spec: &Spec, state: &State) -> Vec<Identity> {
+    if spec.domain_disabled || spec.protocol != "https" {
+        return Vec::new();
+    }
+    let stored = spec
+        .certificates
+        .iter()
+        .filter_map(|id| state.certs.get(id));
+    stored.filter_map(Identity::new).collect()
 }
 
 /// Settles what is decided once per change of a definition: whether it can be routed, and its listen path.

@@ -2,6 +2,7 @@
 
 use super::spec::Spec;
 use super::template::{Kind, Template, TemplateError};
+use super::tls::Identity;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ pub(super) struct Router {
     /// The protocol of the first API of the port; APIs with another one get no route.
     pub protocol: String,
     routes: Vec<Route>,
+    /// What an HTTPS port can show, in the order of the APIs.
+    pub identities: Vec<Identity>,
 }
 
 #[derive(Debug)]
@@ -63,8 +66,18 @@ impl Router {
     pub fn new(protocol: &str) -> Router {
         Router {
             protocol: protocol.to_owned(),
-            routes: Vec::new(),
+            ..Router::default()
         }
+    }
+
+    /// Whether the port speaks TLS.
+    pub fn is_secure(&self) -> bool {
+        self.protocol == "https"
+    }
+
+    /// Whether the port speaks HTTP at all, with or without TLS.
+    pub fn is_http(&self) -> bool {
+        matches!(self.protocol.as_str(), "http" | "https" | "h2c")
     }
 
     /// Compiles the host of an API.
@@ -94,10 +107,16 @@ impl Router {
         let spec = registration.spec;
         let by_id = format!("/{}/", spec.id);
         let id_template = Template::compile(&by_id, Kind::Prefix).ok();
-        let both = [(by_id, id_template), (spec.listen_path.clone(), spec.template.clone())];
+        let both = [
+            (by_id, id_template),
+            (spec.listen_path.clone(), spec.template.clone()),
+        ];
         let prefixes = both.into_iter().filter_map(|(text, template)| {
             let template = template?;
-            if host.as_ref().is_some_and(|host| host.shares_name(&template)) {
+            if host
+                .as_ref()
+                .is_some_and(|host| host.shares_name(&template))
+            {
                 return None;
             }
             let literal = !(text.ends_with('/') || text.contains('{') && text.contains('}'));
@@ -123,7 +142,11 @@ impl Router {
                 Ok(Some(template)) if !template.matches_host(host) => continue,
                 Ok(_) => {}
             }
-            if let Some(prefix) = route.prefixes.iter().find(|prefix| prefix.template.matches_path(path)) {
+            if let Some(prefix) = route
+                .prefixes
+                .iter()
+                .find(|prefix| prefix.template.matches_path(path))
+            {
                 return match &prefix.strict {
                     Some(text) if !below(text, path) => Found::StrictMiss,
                     _ => Found::Api(prefix.spec.clone()),

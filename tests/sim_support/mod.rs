@@ -5,8 +5,12 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -91,14 +95,19 @@ pub async fn simulated(config: Config) -> Rig {
 }
 
 fn address(url: &str) -> SocketAddr {
-    url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap()
+    url.trim_start_matches("http://")
+        .trim_end_matches('/')
+        .parse()
+        .unwrap()
 }
 
 impl Rig {
     /// A control call.
     pub async fn call(&self, method: &str, path: &str, body: &str) -> Answer {
         let secret = [("X-Tyk-Authorization", self.secret.as_str())];
-        send(self.control, method, path, &secret, body).await.unwrap()
+        send(self.control, method, path, &secret, body)
+            .await
+            .unwrap()
     }
 
     /// A control call with JSON.
@@ -121,19 +130,23 @@ impl Rig {
         self.reload().await;
     }
 
-    /// Deletes all APIs.
+    /// Deletes all APIs and policies.
     pub async fn clear(&self) {
         self.reload().await;
-        for api in self.call("GET", "/tyk/apis", "").await.json().as_array().unwrap() {
-            let id = api["api_id"].as_str().unwrap();
-            self.call("DELETE", &format!("/tyk/apis/{id}"), "").await;
+        for (list, id) in [("/tyk/apis", "api_id"), ("/tyk/policies", "id")] {
+            for held in self.call("GET", list, "").await.json().as_array().unwrap() {
+                let id = held[id].as_str().unwrap();
+                self.call("DELETE", &format!("{list}/{id}"), "").await;
+            }
         }
         self.reload().await;
     }
 
     /// A request to the main port.
     pub async fn get(&self, host: &str, path: &str) -> Answer {
-        send(self.ingress, "GET", path, &[("Host", host)], "").await.unwrap()
+        send(self.ingress, "GET", path, &[("Host", host)], "")
+            .await
+            .unwrap()
     }
 
     /// The id of the API that serves a request, or the status if none does.
@@ -161,7 +174,9 @@ impl Rig {
         for (key, value) in more.as_object().unwrap() {
             match (key.as_str(), value) {
                 ("proxy", Value::Object(fields)) => {
-                    fields.iter().for_each(|(key, value)| api["proxy"][key] = value.clone());
+                    fields
+                        .iter()
+                        .for_each(|(key, value)| api["proxy"][key] = value.clone());
                 }
                 _ => api[key] = value.clone(),
             }
@@ -192,7 +207,9 @@ pub async fn send(
     if !body.is_empty() || method == "POST" || method == "PUT" {
         text.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
-    stream.write_all(format!("{text}\r\n{body}").as_bytes()).await?;
+    stream
+        .write_all(format!("{text}\r\n{body}").as_bytes())
+        .await?;
     let mut received = Vec::new();
     tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut received))
         .await
@@ -201,7 +218,9 @@ pub async fn send(
 }
 
 fn parse(received: &[u8]) -> Option<Answer> {
-    let end = received.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let end = received
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&received[..end]).into_owned();
     let mut lines = head.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
@@ -243,7 +262,10 @@ pub async fn upstream() -> SocketAddr {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let service = service_fn(move |request| echo(request, address));
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            tokio::spawn(
+                hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service),
+            );
         }
     });
     address
@@ -258,14 +280,122 @@ async fn echo(
     let headers: serde_json::Map<String, Value> = parts
         .headers
         .iter()
-        .map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes()))))
+        .map(|(name, value)| {
+            (
+                name.to_string(),
+                json!(String::from_utf8_lossy(value.as_bytes())),
+            )
+        })
         .collect();
     let got = json!({"method": parts.method.as_str(), "path": parts.uri.path(), "query": parts.uri.query(), "headers": headers,
         "body": String::from_utf8_lossy(&body), "port": address.port()});
     let response = hyper::Response::builder()
         .header("X-Upstream", "yes")
         .header("Keep-Alive", "timeout=5");
-    Ok(response.body(Full::new(Bytes::from(got.to_string()))).unwrap())
+    Ok(response
+        .body(Full::new(Bytes::from(got.to_string())))
+        .unwrap())
+}
+
+/// Starts an HTTPS upstream whose certificate nobody trusts.
+pub async fn secure_upstream() -> SocketAddr {
+    let pem = include_bytes!("a.pem");
+    let chain = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .unwrap();
+    let key = PrivateKeyDer::from_pem_slice(pem).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let config = builder
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                let service = service_fn(move |request| echo(request, address));
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service),
+                );
+            }
+        }
+    });
+    address
+}
+
+/// Asks over TLS; the leaf certificate that was shown, and the answer as text.
+pub async fn secure(to: SocketAddr, name: &str, path: &str) -> (Vec<u8>, String) {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let config = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anyone))
+        .with_no_client_auth();
+    let stream = TcpStream::connect(to).await.unwrap();
+    let server = rustls::pki_types::ServerName::try_from(name.to_owned()).unwrap();
+    let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config))
+        .connect(server, stream)
+        .await
+        .unwrap();
+    let shown = stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
+    stream
+        .write_all(
+            format!("GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n").as_bytes(),
+        )
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    // The end without a TLS goodbye is an end all the same.
+    let _ = stream.read_to_end(&mut answer).await;
+    (shown, String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[derive(Debug)]
+struct Anyone;
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &rustls::pki_types::ServerName<'_>,
+        _: &[u8],
+        _: rustls::pki_types::UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        rustls::crypto::ring::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
 }
 
 /// Waits until a condition holds, at most five seconds.
