@@ -200,15 +200,6 @@ async fn most_apis_are_not_deleted_at_once() {
 }
 
 #[tokio::test]
-async fn a_field_that_the_gateway_rereads_is_written_once() {
-    let mut rig = Rig::start().await;
-    rig.sync(&[api("1", "/a/")]).await;
-    let outcome = rig.round().await;
-    assert_eq!(outcome.altered.len(), 0);
-    assert_eq!(outcome.calls.writes, 0);
-}
-
-#[tokio::test]
 async fn a_worker_that_is_told_to_stop_ends() {
     let mut rig = Rig::start().await;
     rig.sync(&[api("1", "/a/")]).await;

@@ -33,7 +33,8 @@ impl EndpointBackoff {
     /// The endpoint failed; `asked` is how long it wants to be left alone.
     pub(super) fn failed(&mut self, now: Instant, asked: Option<Duration>, jitter: f64) {
         self.failures = self.failures.saturating_add(1);
-        let delay = jittered(doubled(ENDPOINT_FIRST, ENDPOINT_LAST, self.failures), jitter);
+        let delay = doubled(ENDPOINT_FIRST, ENDPOINT_LAST, self.failures);
+        let delay = jittered(delay, jitter).max(ENDPOINT_FIRST);
         self.last_try = Some(now);
         self.not_before = asked.map(|asked| now + asked);
         self.retry_at = Some(now + delay.max(asked.unwrap_or_default()));

@@ -187,3 +187,6 @@ pub(super) fn reason(id: &str, api: &Api, observed: Option<&Value>, reading: Opt
         Some(WriteReason::Changed { fields, cause })
     }
 }
+
+#[cfg(test)]
+mod tests;
