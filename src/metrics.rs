@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::diagnostic::Diagnostic;
@@ -38,10 +39,25 @@ impl Metrics {
             )?,
             ingresses: IntGauge::new("tyk_ingress_ingresses", "Ingresses of our classes.")?,
             diagnostics: gauges("tyk_ingress_diagnostics", "Present diagnostics.", &["code", "severity"])?,
-            apis: gauges("tyk_ingress_apis", "APIs by what the last round saw of them.", &["state"])?,
-            rounds: counters("tyk_ingress_sync_rounds_total", "Rounds against the gateway.", &["result"])?,
-            calls: counters("tyk_ingress_gateway_calls_total", "Calls of the gateway's control API.", &["call"])?,
-            drift: IntCounter::new("tyk_ingress_drift_repaired_total", "Changes made behind our back and repaired.")?,
+            apis: gauges(
+                "tyk_ingress_apis",
+                "APIs by what the last round saw of them.",
+                &["state"],
+            )?,
+            rounds: counters(
+                "tyk_ingress_sync_rounds_total",
+                "Rounds against the gateway.",
+                &["result"],
+            )?,
+            calls: counters(
+                "tyk_ingress_gateway_calls_total",
+                "Calls of the gateway's control API.",
+                &["call"],
+            )?,
+            drift: IntCounter::new(
+                "tyk_ingress_drift_repaired_total",
+                "Changes made behind our back and repaired.",
+            )?,
             last_success: Gauge::new(
                 "tyk_ingress_last_successful_sync_timestamp_seconds",
                 "When a round last ended without an error of the gateway, in Unix time.",
@@ -77,27 +93,38 @@ impl Metrics {
         }
         self.diagnostics.reset();
         for (code, number) in by_code {
-            self.diagnostics.with_label_values(&[code.as_str(), code.severity().as_str()]).set(count(number));
+            self.diagnostics
+                .with_label_values(&[code.as_str(), code.severity().as_str()])
+                .set(count(number));
         }
     }
 
     /// One round against a gateway that ended at `now` (Unix time in seconds).
     pub fn synced(&self, outcome: &Outcome, now: f64) {
-        let result = if outcome.endpoint_error.is_some() { "error" } else { "ok" };
+        let result = if outcome.endpoint_error.is_some() {
+            "error"
+        } else {
+            "ok"
+        };
         self.rounds.with_label_values(&[result]).inc();
         if outcome.endpoint_error.is_none() {
             self.last_success.set(now);
         }
         let calls = outcome.calls;
-        for (call, number) in
-            [("list", calls.lists), ("write", calls.writes), ("delete", calls.deletes), ("reload", calls.reloads)]
-        {
+        for (call, number) in [
+            ("list", calls.lists),
+            ("write", calls.writes),
+            ("delete", calls.deletes),
+            ("reload", calls.reloads),
+        ] {
             self.calls.with_label_values(&[call]).inc_by(number);
         }
         self.drift.inc_by(outcome.drift_repaired);
         let states = [("synced", is_synced as fn(&ApiOutcome) -> bool), ("failed", is_failed)];
         for (state, is) in states {
-            self.apis.with_label_values(&[state]).set(count(outcome.apis.values().filter(|api| is(api)).count()));
+            self.apis
+                .with_label_values(&[state])
+                .set(count(outcome.apis.values().filter(|api| is(api)).count()));
         }
     }
 

@@ -62,8 +62,14 @@ impl Tyk {
     /// # Errors
     /// When the URL or the secret is not set.
     pub fn endpoint(&self) -> anyhow::Result<Endpoint> {
-        let url = self.url.clone().context("TYK_URL is not set: give the base URL of the gateway's control API")?;
-        let auth = self.auth.clone().context("TYK_AUTH is not set: give the secret of the gateway's control API")?;
+        let url = self
+            .url
+            .clone()
+            .context("TYK_URL is not set: give the base URL of the gateway's control API")?;
+        let auth = self
+            .auth
+            .clone()
+            .context("TYK_AUTH is not set: give the secret of the gateway's control API")?;
         let mut endpoint = Endpoint::new(url, auth.expose());
         endpoint.insecure_skip_verify = self.insecure_skip_verify;
         Ok(endpoint)

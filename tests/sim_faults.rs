@@ -17,11 +17,7 @@ async fn a_restart_forgets_memory_and_perhaps_files() {
     let rig = simulated(quick()).await;
     rig.load(&[rig.api("a", "/a", &json!({}))]).await;
     gateway(&rig).restart(true).await;
-    assert_eq!(
-        rig.serves("x", "/a").await,
-        "a",
-        "files are loaded at the start"
-    );
+    assert_eq!(rig.serves("x", "/a").await, "a", "files are loaded at the start");
     gateway(&rig).restart(false).await;
     assert_eq!(rig.serves("x", "/a").await, "404");
     assert_eq!(rig.call("GET", "/tyk/apis", "").await.json(), json!([]));
@@ -67,26 +63,15 @@ async fn writes_during_a_reload_are_lost_until_the_next() {
     let faults = gateway(&rig).faults();
     faults.lose_writes_during_reload(true);
     faults.delay_reload(Duration::from_millis(300));
-    rig.put(
-        "POST",
-        "/tyk/apis",
-        &rig.api("before", "/before", &json!({})),
-    )
-    .await;
+    rig.put("POST", "/tyk/apis", &rig.api("before", "/before", &json!({})))
+        .await;
     let during = async {
         rig.call("GET", "/tyk/reload", "").await;
-        rig.put(
-            "POST",
-            "/tyk/apis",
-            &rig.api("during", "/during", &json!({})),
-        )
-        .await;
+        rig.put("POST", "/tyk/apis", &rig.api("during", "/during", &json!({})))
+            .await;
     };
     during.await;
-    until("the reload", async || {
-        rig.serves("x", "/before").await == "before"
-    })
-    .await;
+    until("the reload", async || rig.serves("x", "/before").await == "before").await;
     assert_eq!(rig.serves("x", "/during").await, "404");
     rig.reload().await;
     assert_eq!(rig.serves("x", "/during").await, "during");
@@ -108,35 +93,18 @@ async fn calls_fail_on_demand_and_are_counted() {
     assert_eq!(rig.call("GET", "/tyk/apis", "").await.status, 200);
     faults.fail_next(2, "", "/tyk/", Failure::Reset);
     for _ in 0..2 {
-        assert!(
-            send(rig.control, "GET", "/tyk/policies", &secret, "")
-                .await
-                .is_err()
-        );
+        assert!(send(rig.control, "GET", "/tyk/policies", &secret, "").await.is_err());
     }
-    faults.fail_next(
-        1,
-        "GET",
-        "/tyk/policies",
-        Failure::Delay(Duration::from_millis(50)),
-    );
+    faults.fail_next(1, "GET", "/tyk/policies", Failure::Delay(Duration::from_millis(50)));
     let started = std::time::Instant::now();
     assert_eq!(rig.call("GET", "/tyk/policies", "").await.status, 200);
     assert!(started.elapsed() >= Duration::from_millis(50));
-    let statuses: Vec<u16> = gateway(&rig)
-        .calls()
-        .iter()
-        .map(|call| call.status)
-        .collect();
+    let statuses: Vec<u16> = gateway(&rig).calls().iter().map(|call| call.status).collect();
     assert_eq!(statuses, [400, 503, 200, 0, 0, 200]);
     assert_eq!(gateway(&rig).calls()[0].path, "/tyk/apis");
     let api = rig.api("late", "/late", &json!({})).to_string();
     faults.fail_next(1, "POST", "/tyk/apis", Failure::ResetAfter);
-    assert!(
-        send(rig.control, "POST", "/tyk/apis", &secret, &api)
-            .await
-            .is_err()
-    );
+    assert!(send(rig.control, "POST", "/tyk/apis", &secret, &api).await.is_err());
     rig.reload().await;
     assert_eq!(rig.serves("x", "/late").await, "late", "the write was done");
 }
@@ -154,11 +122,8 @@ async fn a_separate_control_port_lets_the_main_port_close() {
         "404 page not found\n",
         "open before the first load"
     );
-    rig.load(&[
-        rig.api("a", "/a", &json!({})),
-        rig.api("hello", "/hello", &json!({})),
-    ])
-    .await;
+    rig.load(&[rig.api("a", "/a", &json!({})), rig.api("hello", "/hello", &json!({}))])
+        .await;
     assert_eq!(rig.serves("x", "/a").await, "a");
     assert_eq!(
         rig.serves("x", "/hello").await,
@@ -176,11 +141,7 @@ async fn a_separate_control_port_lets_the_main_port_close() {
         "closed with the last API"
     );
     rig.load(&[rig.api("a", "/a", &json!({}))]).await;
-    assert_eq!(
-        rig.serves("x", "/a").await,
-        "a",
-        "open again, on the same port"
-    );
+    assert_eq!(rig.serves("x", "/a").await, "a", "open again, on the same port");
 }
 
 #[tokio::test]
@@ -218,8 +179,7 @@ async fn without_custom_domains_every_host_is_served() {
         ..quick()
     })
     .await;
-    rig.load(&[rig.api("a", "/a", &json!({"domain": "a.com"}))])
-        .await;
+    rig.load(&[rig.api("a", "/a", &json!({"domain": "a.com"}))]).await;
     assert_eq!(rig.serves("else", "/a").await, "a");
 }
 
@@ -255,9 +215,7 @@ async fn upgraded_connections_carry_bytes_both_ways() {
             String::from_utf8_lossy(&head)
         );
         stream
-            .write_all(
-                b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
-            )
+            .write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
             .await
             .unwrap();
         let mut four = [0; 4];
@@ -291,9 +249,7 @@ async fn bodies_are_streamed_while_they_come() {
         .await;
     let mut client = tokio::net::TcpStream::connect(rig.ingress).await.unwrap();
     client
-        .write_all(
-            b"POST /s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nping\r\n",
-        )
+        .write_all(b"POST /s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nping\r\n")
         .await
         .unwrap();
     let (mut server, _) = upstream.accept().await.unwrap();

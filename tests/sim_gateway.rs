@@ -12,23 +12,14 @@ async fn writes_go_to_files_and_reads_see_memory() {
     for rig in rigs().await {
         let api = rig.api("a", "/a", &json!({}));
         let added = rig.put("POST", "/tyk/apis", &api).await;
-        assert_eq!(
-            added.json(),
-            json!({"key": "a", "status": "ok", "action": "added"})
-        );
+        assert_eq!(added.json(), json!({"key": "a", "status": "ok", "action": "added"}));
         assert_eq!(rig.call("GET", "/tyk/apis/a", "").await.status, 404);
         assert_eq!(rig.put("PUT", "/tyk/apis/a", &api).await.status, 404);
         assert_eq!(rig.call("DELETE", "/tyk/apis/a", "").await.status, 404);
         rig.reload().await;
         assert_eq!(rig.serves("x", "/a/b").await, "a", "{}", rig.name);
-        assert_eq!(
-            rig.put("PUT", "/tyk/apis/a", &api).await.json()["action"],
-            "modified"
-        );
-        assert_eq!(
-            rig.call("DELETE", "/tyk/apis/a/", "").await.json()["action"],
-            "deleted"
-        );
+        assert_eq!(rig.put("PUT", "/tyk/apis/a", &api).await.json()["action"], "modified");
+        assert_eq!(rig.call("DELETE", "/tyk/apis/a/", "").await.json()["action"], "deleted");
         assert_eq!(rig.call("GET", "/tyk/apis/a", "").await.status, 200);
         let again = rig.call("DELETE", "/tyk/apis/a", "").await;
         assert_eq!(
@@ -45,15 +36,9 @@ async fn writes_go_to_files_and_reads_see_memory() {
 #[tokio::test]
 async fn the_secret_guards_the_control_api() {
     for rig in rigs().await {
-        let refused = send(
-            rig.control,
-            "GET",
-            "/tyk/apis",
-            &[("X-Tyk-Authorization", "wrong")],
-            "",
-        )
-        .await
-        .unwrap();
+        let refused = send(rig.control, "GET", "/tyk/apis", &[("X-Tyk-Authorization", "wrong")], "")
+            .await
+            .unwrap();
         assert_eq!(refused.status, 403);
         assert_eq!(
             refused.json()["message"],
@@ -61,10 +46,7 @@ async fn the_secret_guards_the_control_api() {
         );
         assert_eq!(rig.call("GET", "/hello", "").await.json()["status"], "pass");
         assert_eq!(rig.call("GET", "/ready", "").await.status, 200);
-        assert_eq!(
-            rig.call("GET", "/tyk/nope", "").await.body,
-            "404 page not found\n"
-        );
+        assert_eq!(rig.call("GET", "/tyk/nope", "").await.body, "404 page not found\n");
         assert_eq!(
             rig.call("DELETE", "/tyk/apis", "").await.json()["message"],
             "Method not supported"
@@ -114,22 +96,10 @@ async fn hosts_come_before_no_host_and_do_not_outrank_each_other() {
             rig.api("bare", "/long/path", &json!({})),
             rig.api("exact", "/", &json!({"domain": "b.a.com"})),
             rig.api("wild", "/x", &json!({"domain": "{tykhost:[^.]+}.a.com"})),
-            rig.api(
-                "case",
-                "/",
-                &json!({"domain": r"{tykhost:(?i)case\.com[.]?}"}),
-            ),
-            rig.api(
-                "colon",
-                "/",
-                &json!({"domain": r"{tykhost:(?:one|two)}.com"}),
-            ),
+            rig.api("case", "/", &json!({"domain": r"{tykhost:(?i)case\.com[.]?}"})),
+            rig.api("colon", "/", &json!({"domain": r"{tykhost:(?:one|two)}.com"})),
             rig.api("ported", "/", &json!({"domain": "p.com:8080"})),
-            rig.api(
-                "off",
-                "/off",
-                &json!({"domain": "off.com", "domain_disabled": true}),
-            ),
+            rig.api("off", "/off", &json!({"domain": "off.com", "domain_disabled": true})),
         ])
         .await;
         let table = [
@@ -151,12 +121,7 @@ async fn hosts_come_before_no_host_and_do_not_outrank_each_other() {
             ("b.a.com", "/bare/x", "exact"),
         ];
         for (host, path, id) in table {
-            assert_eq!(
-                rig.serves(host, path).await,
-                id,
-                "{} {host}{path}",
-                rig.name
-            );
+            assert_eq!(rig.serves(host, path).await, id, "{} {host}{path}", rig.name);
         }
     }
 }
@@ -194,15 +159,10 @@ async fn paths_are_cleaned_by_redirects() {
 async fn collisions_rename_and_stay() {
     for rig in rigs().await {
         rig.load(&[rig.api("first", "/dup", &json!({}))]).await;
-        rig.load(&[rig.api(
-            "later",
-            "/dup",
-            &json!({"listen_port": sim_support::free_port()}),
-        )])
-        .await;
+        rig.load(&[rig.api("later", "/dup", &json!({"listen_port": sim_support::free_port()}))])
+            .await;
         let path = async |id: &str| {
-            rig.call("GET", &format!("/tyk/apis/{id}"), "").await.json()["proxy"]["listen_path"]
-                .clone()
+            rig.call("GET", &format!("/tyk/apis/{id}"), "").await.json()["proxy"]["listen_path"].clone()
         };
         assert_eq!(
             (path("first").await, path("later").await),
@@ -213,13 +173,8 @@ async fn collisions_rename_and_stay() {
         rig.call("DELETE", "/tyk/apis/first", "").await;
         rig.reload().await;
         assert_eq!(path("later").await, "/dup-later", "it stays renamed");
-        rig.load(&[rig.api("later", "/dup", &json!({"name": "other"}))])
-            .await;
-        assert_eq!(
-            path("later").await,
-            "/dup",
-            "a changed definition is loaded anew"
-        );
+        rig.load(&[rig.api("later", "/dup", &json!({"name": "other"}))]).await;
+        assert_eq!(path("later").await, "/dup", "a changed definition is loaded anew");
         rig.load(&[
             rig.api("x", "/both", &json!({"domain": "a.com"})),
             rig.api("y", "/both", &json!({"domain": "a.com"})),
@@ -255,10 +210,7 @@ async fn bad_definitions_are_refused_or_loaded_without_a_route() {
             let answer = rig.put("POST", "/tyk/apis", &body).await;
             assert_eq!(answer.status, status, "{} {body}", rig.name);
             assert!(
-                answer.json()["message"]
-                    .as_str()
-                    .unwrap()
-                    .starts_with(message),
+                answer.json()["message"].as_str().unwrap().starts_with(message),
                 "{answer:?}"
             );
         }
@@ -270,11 +222,7 @@ async fn bad_definitions_are_refused_or_loaded_without_a_route() {
             rig.api("braces", "/x{", &json!({})),
             rig.api("noslash", "noslash", &json!({})),
             rig.api("domain", "/d", &json!({"domain": "{x"})),
-            rig.api(
-                "target",
-                "/t",
-                &json!({"proxy": {"target_url": "http://a b/"}}),
-            ),
+            rig.api("target", "/t", &json!({"proxy": {"target_url": "http://a b/"}})),
         ])
         .await;
         for (id, status) in [
@@ -340,11 +288,7 @@ async fn ports_open_and_close_with_their_apis() {
         rig.load(&[
             rig.api("main", "/m", &json!({})),
             rig.api("side", "/side", &json!({"listen_port": port})),
-            rig.api(
-                "clash",
-                "/c",
-                &json!({"listen_port": port, "protocol": "https"}),
-            ),
+            rig.api("clash", "/c", &json!({"listen_port": port, "protocol": "https"})),
         ])
         .await;
         let answer = send(address, "GET", "/side", &[], "").await.unwrap();
@@ -358,10 +302,7 @@ async fn ports_open_and_close_with_their_apis() {
             send(address, "GET", "/m", &[], "").await.unwrap().body,
             "404 page not found\n"
         );
-        assert_eq!(
-            send(address, "GET", "/c", &[], "").await.unwrap().status,
-            404
-        );
+        assert_eq!(send(address, "GET", "/c", &[], "").await.unwrap().status, 404);
         assert_eq!(rig.get("x", "/side").await.body, "Not Found");
         for id in ["side", "clash"] {
             rig.call("DELETE", &format!("/tyk/apis/{id}"), "").await;
@@ -387,11 +328,7 @@ async fn internal_apis_are_reached_by_looping_only() {
                 &json!({"internal": true, "proxy": {"strip_listen_path": true}}),
             ),
             rig.api("front", "/front", &to("inner")),
-            rig.api(
-                "plain",
-                "/plain",
-                &json!({"proxy": {"target_url": "tyk://inner"}}),
-            ),
+            rig.api("plain", "/plain", &json!({"proxy": {"target_url": "tyk://inner"}})),
             rig.api("nobody", "/nobody", &to("none")),
             rig.api("named", "/named", &to("INNER")),
             rig.api("inactive", "/inactive", &json!({"active": false})),
@@ -405,14 +342,8 @@ async fn internal_apis_are_reached_by_looping_only() {
             "{}",
             rig.name
         );
-        assert_eq!(
-            rig.get("x", "/plain/pets").await.json()["path"],
-            "/by/inner/plain/pets"
-        );
-        assert_eq!(
-            rig.get("x", "/named/pets").await.json()["path"],
-            "/by/inner/pets"
-        );
+        assert_eq!(rig.get("x", "/plain/pets").await.json()["path"], "/by/inner/plain/pets");
+        assert_eq!(rig.get("x", "/named/pets").await.json()["path"], "/by/inner/pets");
         let nobody = rig.get("x", "/nobody").await;
         assert_eq!(
             (nobody.status, nobody.body.as_str()),
@@ -435,25 +366,15 @@ async fn what_is_refused_and_how() {
         };
         let target = |url: &str| json!({"proxy": {"target_url": url}});
         rig.load(&[
-            rig.api(
-                "token",
-                "/token",
-                &locked(json!({"use_standard_auth": true})),
-            ),
+            rig.api("token", "/token", &locked(json!({"use_standard_auth": true}))),
             rig.api("none", "/none", &locked(json!({}))),
             rig.api("basic", "/basic", &locked(json!({"use_basic_auth": true}))),
             rig.api(
                 "jwt",
                 "/jwt",
-                &locked(
-                    json!({"enable_jwt": true, "jwt_signing_method": "hmac", "jwt_source": "eA=="}),
-                ),
+                &locked(json!({"enable_jwt": true, "jwt_signing_method": "hmac", "jwt_source": "eA=="})),
             ),
-            rig.api(
-                "nover",
-                "/nover",
-                &json!({"version_data": {"not_versioned": true}}),
-            ),
+            rig.api("nover", "/nover", &json!({"version_data": {"not_versioned": true}})),
             rig.api("notold", "/notold", &json!({"version_data": {}})),
             rig.api("closed", "/closed", &target("http://127.0.0.1:9")),
             rig.api("dns", "/dns", &target("http://nobody.invalid")),
@@ -465,11 +386,7 @@ async fn what_is_refused_and_how() {
             ("/none", 401, "Authorization field missing"),
             ("/basic", 401, "Authorization field missing"),
             ("/jwt", 400, "Authorization field missing"),
-            (
-                "/nover",
-                403,
-                "No default API version for this non-versioned API found",
-            ),
+            ("/nover", 403, "No default API version for this non-versioned API found"),
             ("/notold", 403, "Version information not found"),
             ("/closed", 500, "There was a problem proxying the request"),
             ("/dns", 500, "Upstream host lookup failed"),
@@ -485,28 +402,16 @@ async fn what_is_refused_and_how() {
             );
             assert_eq!(answer.header("x-generator"), Some("tyk.io"));
         }
-        let wrong = send(
-            rig.ingress,
-            "GET",
-            "/token",
-            &[("Authorization", "nokey")],
-            "",
-        )
-        .await
-        .unwrap();
+        let wrong = send(rig.ingress, "GET", "/token", &[("Authorization", "nokey")], "")
+            .await
+            .unwrap();
         assert_eq!(
             (wrong.status, wrong.json()["error"].as_str()),
             (403, Some("Access to this API has been disallowed"))
         );
-        let xml = send(
-            rig.ingress,
-            "GET",
-            "/closed",
-            &[("Content-Type", "text/xml")],
-            "",
-        )
-        .await
-        .unwrap();
+        let xml = send(rig.ingress, "GET", "/closed", &[("Content-Type", "text/xml")], "")
+            .await
+            .unwrap();
         assert!(
             xml.body
                 .ends_with("<error>There was a problem proxying the request</error>\n"),
@@ -521,10 +426,22 @@ async fn requests_reach_the_upstream_as_configured() {
         let base = format!("http://{}/base/?t=1", rig.upstream);
         let proxy = |fields: serde_json::Value| json!({"proxy": fields});
         rig.load(&[
-            rig.api("strip", "/strip", &proxy(json!({"target_url": base, "strip_listen_path": true, "preserve_host_header": false}))),
+            rig.api(
+                "strip",
+                "/strip",
+                &proxy(json!({"target_url": base, "strip_listen_path": true, "preserve_host_header": false})),
+            ),
             rig.api("kept", "/kept", &proxy(json!({"target_url": base}))),
-            rig.api("tpl", "/tpl{tykp:/|$}", &proxy(json!({"target_url": base, "strip_listen_path": true}))),
-            rig.api("slash", "/slash/", &proxy(json!({"target_url": base, "strip_listen_path": true, "disable_strip_slash": true}))),
+            rig.api(
+                "tpl",
+                "/tpl{tykp:/|$}",
+                &proxy(json!({"target_url": base, "strip_listen_path": true})),
+            ),
+            rig.api(
+                "slash",
+                "/slash/",
+                &proxy(json!({"target_url": base, "strip_listen_path": true, "disable_strip_slash": true})),
+            ),
         ])
         .await;
         let table = [
@@ -574,18 +491,12 @@ async fn requests_reach_the_upstream_as_configured() {
         assert_eq!(got["headers"]["x-kept"], "2");
         assert_eq!(got["headers"]["host"], rig.upstream.to_string());
         assert!(
-            got["headers"]["user-agent"]
-                .as_str()
-                .unwrap()
-                .starts_with("Tyk/"),
+            got["headers"]["user-agent"].as_str().unwrap().starts_with("Tyk/"),
             "{} {got}",
             rig.name
         );
         assert_eq!(answer.header("keep-alive"), None);
-        assert_eq!(
-            rig.get("h.com:8", "/kept").await.json()["headers"]["host"],
-            "h.com:8"
-        );
+        assert_eq!(rig.get("h.com:8", "/kept").await.json()["headers"]["host"], "h.com:8");
     }
 }
 
@@ -601,9 +512,7 @@ async fn a_version_changes_headers() {
             &json!({"version_data": {"not_versioned": true, "versions": {"Default": version}}}),
         )])
         .await;
-        let answer = send(rig.ingress, "GET", "/h", &[("X-Secret", "s")], "")
-            .await
-            .unwrap();
+        let answer = send(rig.ingress, "GET", "/h", &[("X-Secret", "s")], "").await.unwrap();
         assert_eq!(
             (answer.header("x-added"), answer.header("x-upstream")),
             (Some("1"), None),
@@ -642,7 +551,11 @@ async fn targets_take_turns() {
 #[tokio::test]
 async fn a_definition_comes_back_with_what_the_gateway_adds() {
     for rig in rigs().await {
-        let api = rig.api("full", "/full", &json!({"tags": ["t"], "config_data": {"k": [1, {"a": null}]}, "certificates": ["none"]}));
+        let api = rig.api(
+            "full",
+            "/full",
+            &json!({"tags": ["t"], "config_data": {"k": [1, {"a": null}]}, "certificates": ["none"]}),
+        );
         rig.load(std::slice::from_ref(&api)).await;
         let got = rig.call("GET", "/tyk/apis/full", "").await.json();
         for (key, value) in api.as_object().unwrap() {
@@ -665,11 +578,7 @@ async fn a_definition_comes_back_with_what_the_gateway_adds() {
         let listed = rig.call("GET", "/tyk/apis", "").await.json();
         assert_eq!(listed, json!([got]), "{}", rig.name);
         let generated = rig
-            .put(
-                "POST",
-                "/tyk/apis/ignored",
-                &json!({"proxy": {"listen_path": "/gen"}}),
-            )
+            .put("POST", "/tyk/apis/ignored", &json!({"proxy": {"listen_path": "/gen"}}))
             .await
             .json();
         assert_eq!(generated["key"].as_str().unwrap().len(), 32);
@@ -679,7 +588,8 @@ async fn a_definition_comes_back_with_what_the_gateway_adds() {
 #[tokio::test]
 async fn policies_are_files_as_well() {
     for rig in rigs().await {
-        let policy = json!({"id": "gold", "name": "gold", "org_id": "1", "rate": 5, "access_rights": {"a": {"api_id": "a"}}});
+        let policy =
+            json!({"id": "gold", "name": "gold", "org_id": "1", "rate": 5, "access_rights": {"a": {"api_id": "a"}}});
         assert_eq!(
             rig.put("POST", "/tyk/policies", &policy).await.json(),
             json!({"key": "gold", "status": "ok", "action": "added"})
@@ -688,10 +598,7 @@ async fn policies_are_files_as_well() {
             rig.put("PUT", "/tyk/policies/gold", &policy).await.json()["action"],
             "modified"
         );
-        assert_eq!(
-            rig.put("PUT", "/tyk/policies/other", &policy).await.status,
-            400
-        );
+        assert_eq!(rig.put("PUT", "/tyk/policies/other", &policy).await.status, 400);
         assert_eq!(
             rig.put("POST", "/tyk/policies", &json!({})).await.json()["message"],
             "Unable to create policy without id."
@@ -709,11 +616,7 @@ async fn policies_are_files_as_well() {
         rig.reload().await;
         let got = rig.call("GET", "/tyk/policies/gold", "").await.json();
         assert_eq!(
-            (
-                &got["rate"],
-                &got["quota_max"],
-                &got["access_rights"]["a"]["api_id"]
-            ),
+            (&got["rate"], &got["quota_max"], &got["access_rights"]["a"]["api_id"]),
             (&json!(5), &json!(0), &json!("a"))
         );
         assert_eq!(
@@ -729,10 +632,7 @@ async fn policies_are_files_as_well() {
             rig.call("DELETE", "/tyk/policies/gold", "").await.json()["action"],
             "deleted"
         );
-        assert_eq!(
-            rig.call("DELETE", "/tyk/policies/gold", "").await.status,
-            500
-        );
+        assert_eq!(rig.call("DELETE", "/tyk/policies/gold", "").await.status, 500);
         assert_eq!(rig.call("GET", "/tyk/policies/gold", "").await.status, 200);
         rig.reload().await;
         assert_eq!(rig.call("GET", "/tyk/policies/gold", "").await.status, 404);
@@ -755,10 +655,7 @@ async fn certificates_are_named_by_their_leaf() {
         let again = rig.call("POST", "/tyk/certs?org_id=simorg", pem).await;
         assert_eq!(
             (again.status, again.json()["message"].as_str().unwrap()),
-            (
-                403,
-                format!("Certificate with {id} id already exists").as_str()
-            )
+            (403, format!("Certificate with {id} id already exists").as_str())
         );
         assert_eq!(
             rig.call("GET", "/tyk/certs?org_id=simorg", "").await.json(),
@@ -780,26 +677,18 @@ async fn certificates_are_named_by_their_leaf() {
             rig.name
         );
         assert_eq!(
-            rig.call("GET", &format!("/tyk/certs/{id}"), "")
-                .await
-                .json()["fingerprint"],
+            rig.call("GET", &format!("/tyk/certs/{id}"), "").await.json()["fingerprint"],
             id["simorg".len()..]
         );
         let key = &other[other.find("-----BEGIN PRIVATE").unwrap()..];
         let certificate = &pem[..pem.find("-----BEGIN PRIVATE").unwrap()];
         for (bad, message) in [
-            (
-                "garbage",
-                "Failed to decode certificate. It should be PEM encoded.",
-            ),
+            ("garbage", "Failed to decode certificate. It should be PEM encoded."),
             (
                 format!("{certificate}{key}").as_str(),
                 "tls: private key does not match public key",
             ),
-            (
-                format!("{pem}{key}").as_str(),
-                "Found multiple private keys",
-            ),
+            (format!("{pem}{key}").as_str(), "Found multiple private keys"),
         ] {
             let refused = rig.call("POST", "/tyk/certs?org_id=simorg", bad).await;
             assert_eq!(
@@ -817,12 +706,7 @@ async fn certificates_are_named_by_their_leaf() {
                 json!({"status": "ok", "message": "removed"})
             );
         }
-        assert_eq!(
-            rig.call("GET", &format!("/tyk/certs/{id}"), "")
-                .await
-                .status,
-            404
-        );
+        assert_eq!(rig.call("GET", &format!("/tyk/certs/{id}"), "").await.status, 404);
         assert_eq!(
             rig.call("GET", "/tyk/certs?org_id=simorg", "").await.json(),
             json!({"certs": null}),
@@ -856,22 +740,15 @@ async fn oas_documents_have_a_classic_form() {
         for (body, message) in refused {
             let answer = rig.put("POST", "/tyk/apis/oas", &body).await;
             assert_eq!(
-                (
-                    answer.status,
-                    sorted(answer.json()["message"].as_str().unwrap())
-                ),
+                (answer.status, sorted(answer.json()["message"].as_str().unwrap())),
                 (400, sorted(message)),
                 "{} {body}",
                 rig.name
             );
         }
         let o = document("o", "/o{tykp:/|$}", &target);
-        assert_eq!(
-            rig.put("POST", "/tyk/apis/oas", &o).await.json()["action"],
-            "added"
-        );
-        rig.load(&[rig.api("classic", "/classic", &json!({}))])
-            .await;
+        assert_eq!(rig.put("POST", "/tyk/apis/oas", &o).await.json()["action"], "added");
+        rig.load(&[rig.api("classic", "/classic", &json!({}))]).await;
         let classic = rig.call("GET", "/tyk/apis/o", "").await.json();
         assert_eq!(
             (&classic["is_oas"], &classic["proxy"]["listen_path"]),
@@ -897,48 +774,24 @@ async fn oas_documents_have_a_classic_form() {
             1
         );
         assert_eq!(
-            rig.call("GET", "/tyk/apis", "")
-                .await
-                .json()
-                .as_array()
-                .unwrap()
-                .len(),
+            rig.call("GET", "/tyk/apis", "").await.json().as_array().unwrap().len(),
             2
         );
+        assert_eq!(rig.put("PUT", "/tyk/apis/oas/o", &o).await.json()["action"], "modified");
+        assert_eq!(rig.put("PUT", "/tyk/apis/o", &json!({"api_id": "o"})).await.status, 400);
         assert_eq!(
-            rig.put("PUT", "/tyk/apis/oas/o", &o).await.json()["action"],
-            "modified"
-        );
-        assert_eq!(
-            rig.put("PUT", "/tyk/apis/o", &json!({"api_id": "o"}))
+            rig.put("PUT", "/tyk/apis/oas/classic", &document("classic", "/c", &target))
                 .await
                 .status,
             400
         );
         assert_eq!(
-            rig.put(
-                "PUT",
-                "/tyk/apis/oas/classic",
-                &document("classic", "/c", &target)
-            )
-            .await
-            .status,
-            400
-        );
-        assert_eq!(
-            rig.put(
-                "PUT",
-                "/tyk/apis/oas/none",
-                &document("none", "/c", &target)
-            )
-            .await
-            .status,
+            rig.put("PUT", "/tyk/apis/oas/none", &document("none", "/c", &target))
+                .await
+                .status,
             404
         );
-        assert_eq!(
-            rig.call("GET", "/tyk/apis/oas/classic", "").await.status,
-            400
-        );
+        assert_eq!(rig.call("GET", "/tyk/apis/oas/classic", "").await.status, 400);
         assert_eq!(
             rig.call("DELETE", "/tyk/apis/oas/o", "").await.json()["action"],
             "deleted"
@@ -957,8 +810,7 @@ fn sorted(lines: &str) -> Vec<String> {
 #[tokio::test]
 async fn a_group_reload_does_not_wait() {
     for rig in rigs().await {
-        rig.put("POST", "/tyk/apis", &rig.api("g", "/g", &json!({})))
-            .await;
+        rig.put("POST", "/tyk/apis", &rig.api("g", "/g", &json!({}))).await;
         let answer = rig.call("GET", "/tyk/reload/group?block=true", "").await;
         assert_eq!(answer.json(), json!({"status": "ok", "message": ""}));
         sim_support::until("the API is loaded", async || {
@@ -972,14 +824,8 @@ async fn a_group_reload_does_not_wait() {
 async fn the_certificate_follows_the_name_asked_for() {
     for rig in rigs().await {
         let mut ids = Vec::new();
-        for pem in [
-            include_str!("sim_support/a.pem"),
-            include_str!("sim_support/other.pem"),
-        ] {
-            let added = rig
-                .call("POST", "/tyk/certs?org_id=simtls", pem)
-                .await
-                .json();
+        for pem in [include_str!("sim_support/a.pem"), include_str!("sim_support/other.pem")] {
+            let added = rig.call("POST", "/tyk/certs?org_id=simtls", pem).await.json();
             ids.push(added["id"].as_str().expect("a new certificate").to_owned());
         }
         let port = sim_support::free_port();
@@ -1007,12 +853,7 @@ async fn the_certificate_follows_the_name_asked_for() {
                 "{} {name}",
                 rig.name
             );
-            assert_eq!(
-                answer.split(' ').nth(1),
-                Some(status),
-                "{} {name}",
-                rig.name
-            );
+            assert_eq!(answer.split(' ').nth(1), Some(status), "{} {name}", rig.name);
         }
         for id in ["a", "o", "m"] {
             rig.call("DELETE", &format!("/tyk/apis/{id}"), "").await;
@@ -1020,8 +861,7 @@ async fn the_certificate_follows_the_name_asked_for() {
         rig.reload().await;
         assert!(tokio::net::TcpStream::connect(address).await.is_err());
         for id in ids {
-            rig.call("DELETE", &format!("/tyk/certs/{id}?org_id=simtls"), "")
-                .await;
+            rig.call("DELETE", &format!("/tyk/certs/{id}?org_id=simtls"), "").await;
         }
     }
 }
@@ -1033,19 +873,10 @@ async fn a_secure_upstream_has_to_be_trusted() {
         let lax = json!({"proxy": {"target_url": target, "transport": {"ssl_insecure_skip_verify": true}}});
         rig.load(&[
             rig.api("lax", "/lax", &lax),
-            rig.api(
-                "strict",
-                "/strict",
-                &json!({"proxy": {"target_url": target}}),
-            ),
+            rig.api("strict", "/strict", &json!({"proxy": {"target_url": target}})),
         ])
         .await;
-        assert_eq!(
-            rig.get("x", "/lax/x").await.json()["path"],
-            "/lax/x",
-            "{}",
-            rig.name
-        );
+        assert_eq!(rig.get("x", "/lax/x").await.json()["path"], "/lax/x", "{}", rig.name);
         assert_eq!(
             rig.get("x", "/strict").await.json()["error"],
             "There was a problem proxying the request",

@@ -24,7 +24,10 @@ pub struct Health {
 impl Health {
     /// Not ready, because it is just starting.
     pub fn new(metrics: Metrics) -> Arc<Self> {
-        Arc::new(Self { metrics, unready: Mutex::new(vec!["starting".into()]) })
+        Arc::new(Self {
+            metrics,
+            unready: Mutex::new(vec!["starting".into()]),
+        })
     }
 
     /// Says why the controller is not ready; with no reasons it is.
@@ -57,13 +60,19 @@ pub async fn serve(listener: TcpListener, health: Arc<Health>, cancel: Cancellat
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(health);
-    axum::serve(listener, routes).with_graceful_shutdown(cancel.cancelled_owned()).await
+    axum::serve(listener, routes)
+        .with_graceful_shutdown(cancel.cancelled_owned())
+        .await
 }
 
 async fn readyz(State(health): State<Arc<Health>>) -> Response {
     match health.unready().as_slice() {
         [] => "ok\n".into_response(),
-        reasons => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", reasons.join("; "))).into_response(),
+        reasons => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready: {}\n", reasons.join("; ")),
+        )
+            .into_response(),
     }
 }
 

@@ -78,12 +78,8 @@ impl Certs {
 type Pair = (Vec<CertificateDer<'static>>, Option<PrivateKeyDer<'static>>);
 
 fn read(pem: &[u8]) -> Result<Pair, String> {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
-        .filter_map(Result::ok)
-        .collect();
-    let keys: Vec<_> = PrivateKeyDer::pem_slice_iter(pem)
-        .filter_map(Result::ok)
-        .collect();
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect();
+    let keys: Vec<_> = PrivateKeyDer::pem_slice_iter(pem).filter_map(Result::ok).collect();
     if keys.len() > 1 {
         return Err("Found multiple private keys".to_owned());
     }
@@ -96,8 +92,8 @@ fn read(pem: &[u8]) -> Result<Pair, String> {
     }
     let key = keys.into_iter().next();
     if let (Some(key), false) = (&key, chain.is_empty()) {
-        let signer = rustls::crypto::ring::sign::any_supported_type(key)
-            .map_err(|_| "tls: failed to parse private key")?;
+        let signer =
+            rustls::crypto::ring::sign::any_supported_type(key).map_err(|_| "tls: failed to parse private key")?;
         let pair = rustls::sign::CertifiedKey::new(chain.clone(), signer);
         if pair.keys_match().is_err() {
             return Err("tls: private key does not match public key".to_owned());
@@ -112,10 +108,7 @@ pub(super) fn answer(core: &Core, call: &Call, id: Option<&str>) -> Response<Bod
     let org = call.parameter("org_id");
     match (&call.method, id) {
         (&Method::POST, _) => match certs.add(&call.body, &org) {
-            Ok(id) => reply::json(
-                200,
-                &json!({"id": id, "status": "ok", "message": "Certificate added"}),
-            ),
+            Ok(id) => reply::json(200, &json!({"id": id, "status": "ok", "message": "Certificate added"})),
             Err(message) => reply::error(403, &message),
         },
         (&Method::DELETE, Some(id)) => {
@@ -149,11 +142,7 @@ fn listing(certs: &Certs, ids: &[String], detailed: bool) -> Value {
             .filter_map(|id| certs.get(id).map(|stored| stored.basics(id)))
             .collect();
     }
-    if ids.is_empty() {
-        Value::Null
-    } else {
-        json!(ids)
-    }
+    if ids.is_empty() { Value::Null } else { json!(ids) }
 }
 
 impl Stored {
@@ -190,9 +179,5 @@ impl Stored {
 }
 
 fn names(names: &[String]) -> Value {
-    if names.is_empty() {
-        Value::Null
-    } else {
-        json!(names)
-    }
+    if names.is_empty() { Value::Null } else { json!(names) }
 }

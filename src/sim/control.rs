@@ -104,20 +104,12 @@ fn dispatch(core: &Core, call: &Call, segments: &[&str]) -> Response<Body> {
         (["apis", "oas", id], "GET") => oas::get(core, id),
         (["apis", "oas", id], "PUT") => oas::update(core, call, id),
         (["apis", id] | ["apis", "oas", id], "DELETE") => delete(core, id),
-        (["policies", ..], _) if segments.len() <= 2 => {
-            policies(core, call, segments.get(1).copied())
-        }
+        (["policies", ..], _) if segments.len() <= 2 => policies(core, call, segments.get(1).copied()),
         (["certs"], "GET" | "POST") | (["certs", _], "GET" | "POST" | "DELETE") => {
             certs::answer(core, call, segments.get(1).copied())
         }
         (
-            ["reload"]
-            | ["reload", "group"]
-            | ["apis"]
-            | ["apis", _]
-            | ["apis", "oas", _]
-            | ["certs"]
-            | ["certs", _],
+            ["reload"] | ["reload", "group"] | ["apis"] | ["apis", _] | ["apis", "oas", _] | ["certs"] | ["certs", _],
             _,
         ) => reply::error(405, "Method not supported"),
         _ => reply::not_found(),
@@ -128,11 +120,7 @@ fn health(core: &Core, path: &str, method: &Method) -> Response<Body> {
     if method != Method::GET {
         return reply::error(405, "Method Not Allowed");
     }
-    let description = if path == "/ready" {
-        "Tyk GW Ready"
-    } else {
-        "Tyk GW"
-    };
+    let description = if path == "/ready" { "Tyk GW Ready" } else { "Tyk GW" };
     let redis = json!({"status": "pass", "componentType": "datastore"});
     reply::json(
         200,
@@ -141,12 +129,7 @@ fn health(core: &Core, path: &str, method: &Method) -> Response<Body> {
 }
 
 fn list(core: &Core) -> Response<Body> {
-    let definitions: Vec<Value> = core
-        .state()
-        .apis
-        .values()
-        .map(|spec| spec.definition.clone())
-        .collect();
+    let definitions: Vec<Value> = core.state().apis.values().map(|spec| spec.definition.clone()).collect();
     reply::json(200, &Value::Array(definitions))
 }
 
@@ -162,10 +145,7 @@ fn add(core: &Core, call: &Call) -> Response<Body> {
         return reply::error(400, "Request malformed");
     };
     if let Err(reason) = definition::validate(&definition) {
-        return reply::error(
-            400,
-            &format!("Validation of API Definition failed. Reason: {reason}."),
-        );
+        return reply::error(400, &format!("Validation of API Definition failed. Reason: {reason}."));
     }
     if text(&definition, "/api_id").is_empty() {
         definition["api_id"] = Value::String(definition::generate_id());
@@ -194,21 +174,13 @@ fn update(core: &Core, call: &Call, id: &str) -> Response<Body> {
         );
     }
     if let Err(reason) = definition::validate(&definition) {
-        return reply::error(
-            400,
-            &format!("Validation of API Definition failed. Reason: {reason}."),
-        );
+        return reply::error(400, &format!("Validation of API Definition failed. Reason: {reason}."));
     }
     write(core, definition, None, "modified")
 }
 
 /// Writes the files of an API and says so.
-pub(super) fn write(
-    core: &Core,
-    mut definition: Value,
-    oas: Option<Value>,
-    action: &str,
-) -> Response<Body> {
+pub(super) fn write(core: &Core, mut definition: Value, oas: Option<Value>, action: &str) -> Response<Body> {
     let id = text(&definition, "/api_id").to_owned();
     if oas.is_some() {
         definition["is_oas"] = Value::Bool(true);
@@ -236,10 +208,7 @@ fn delete(core: &Core, id: &str) -> Response<Body> {
 fn policies(core: &Core, call: &Call, id: Option<&str>) -> Response<Body> {
     let mut state = core.state();
     match (call.method.as_str(), id) {
-        ("GET", None) => reply::json(
-            200,
-            &Value::Array(state.policies.values().cloned().collect()),
-        ),
+        ("GET", None) => reply::json(200, &Value::Array(state.policies.values().cloned().collect())),
         ("GET", Some(id)) => match state.policies.get(id) {
             Some(policy) if !id.is_empty() => reply::json(200, policy),
             _ => reply::error(404, "Policy not found"),

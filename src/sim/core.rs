@@ -141,9 +141,7 @@ impl Core {
             reload::load(&mut state, &setup, &lost)
         };
         match loaded {
-            Ok(Some(table)) => {
-                *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table)
-            }
+            Ok(Some(table)) => *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table),
             Ok(None) => {}
             Err(crash) => {
                 *lock(&self.crashed) = Some(crash.0);
@@ -157,10 +155,7 @@ impl Core {
 
     /// The routes of the latest reload.
     pub fn table(&self) -> Arc<Table> {
-        self.table
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.table.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Answers a request that came in on a port.
@@ -220,9 +215,7 @@ impl Core {
             }
             None => control::answer(self, &path, &call).await,
         };
-        let status = answer
-            .as_ref()
-            .map_or(0, |response| response.status().as_u16());
+        let status = answer.as_ref().map_or(0, |response| response.status().as_u16());
         let mut calls = lock(&self.calls);
         if calls.len() == Gateway::CALLS {
             calls.pop_front();

@@ -72,9 +72,7 @@ pub(super) fn validate(definition: &Value) -> Result<(), &'static str> {
     let proxy = &definition["proxy"];
     let targets = proxy["target_list"].as_array().map_or(0, Vec::len);
     if proxy["enable_load_balancing"] == true && targets == 0 {
-        return Err(
-            "all load balancing targets have weight 0, at least one target must have weight > 0",
-        );
+        return Err("all load balancing targets have weight 0, at least one target must have weight > 0");
     }
     Ok(())
 }
@@ -86,18 +84,12 @@ pub(super) fn generate_id() -> String {
 
 /// A text field, empty if it is absent.
 pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A switch, off if it is absent.
 pub(super) fn flag(value: &Value, pointer: &str) -> bool {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_bool)
-        .unwrap_or_default()
+    value.pointer(pointer).and_then(Value::as_bool).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -108,13 +100,13 @@ mod tests {
 
     #[test]
     fn adds_the_fields_of_the_gateway() {
-        let stored = api(json!({"api_id": "a", "proxy": {"listen_path": "/a"}, "version_data": {"versions": {"v": {"name": "v"}}}})).unwrap();
+        let stored = api(
+            json!({"api_id": "a", "proxy": {"listen_path": "/a"}, "version_data": {"versions": {"v": {"name": "v"}}}}),
+        )
+        .unwrap();
         assert_eq!(stored["proxy"]["listen_path"], "/a");
         assert_eq!(stored["proxy"]["strip_listen_path"], false);
-        assert_eq!(
-            stored["version_data"]["versions"]["v"]["use_extended_paths"],
-            false
-        );
+        assert_eq!(stored["version_data"]["versions"]["v"]["use_extended_paths"], false);
         assert_eq!(stored["CORS"]["enable"], false);
     }
 
@@ -140,15 +132,7 @@ mod tests {
 
     #[test]
     fn balancing_needs_a_target() {
-        assert!(
-            validate(&json!({"proxy": {"enable_load_balancing": true, "target_list": null}}))
-                .is_err()
-        );
-        assert!(
-            validate(
-                &json!({"proxy": {"enable_load_balancing": true, "target_list": ["http://a"]}})
-            )
-            .is_ok()
-        );
+        assert!(validate(&json!({"proxy": {"enable_load_balancing": true, "target_list": null}})).is_err());
+        assert!(validate(&json!({"proxy": {"enable_load_balancing": true, "target_list": ["http://a"]}})).is_ok());
     }
 }

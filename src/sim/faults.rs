@@ -75,9 +75,7 @@ impl Faults {
     pub(super) fn take(&self, method: &str, path: &str) -> Option<Failure> {
         let mut inner = self.lock();
         let matches = |rule: &Rule| {
-            rule.left > 0
-                && (rule.method.is_empty() || rule.method == method)
-                && path.starts_with(&rule.path)
+            rule.left > 0 && (rule.method.is_empty() || rule.method == method) && path.starts_with(&rule.path)
         };
         let rule = inner.rules.iter_mut().find(|rule| matches(rule))?;
         rule.left -= 1;

@@ -86,11 +86,7 @@ impl Listeners {
             if !needed(port) || open.contains_key(&port) {
                 continue;
             }
-            let acceptor = if secure(port) {
-                tls::acceptor(core, port)
-            } else {
-                None
-            };
+            let acceptor = if secure(port) { tls::acceptor(core, port) } else { None };
             if let Ok(listener) = self.listen(core, port) {
                 open.insert(port, serve(core, listener, port, acceptor));
             }
@@ -138,12 +134,7 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
     Ok(socket)
 }
 
-fn serve(
-    core: &Arc<Core>,
-    listener: TcpListener,
-    port: u16,
-    acceptor: Option<TlsAcceptor>,
-) -> Server {
+fn serve(core: &Arc<Core>, listener: TcpListener, port: u16, acceptor: Option<TlsAcceptor>) -> Server {
     let kill = core.ended.child_token();
     let stop = kill.child_token();
     let secure = acceptor.is_some();
@@ -206,11 +197,7 @@ impl Door {
         }
     }
 
-    async fn serve(
-        self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        peer: SocketAddr,
-    ) {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
         let (core, port) = (self.core, self.port);
         let service = service_fn(move |request| core.clone().answer(port, peer.ip(), request));
         let served = hyper::server::conn::http1::Builder::new()

@@ -11,12 +11,7 @@ use serde_json::{Map, Value, json};
 const EXTENSION: &str = "x-tyk-api-gateway";
 
 pub(super) fn list(core: &Core) -> Response<Body> {
-    let documents = core
-        .state()
-        .apis
-        .values()
-        .filter_map(|spec| spec.oas.clone())
-        .collect();
+    let documents = core.state().apis.values().filter_map(|spec| spec.oas.clone()).collect();
     reply::json(200, &Value::Array(documents))
 }
 
@@ -74,10 +69,7 @@ fn store(core: &Core, mut document: Value, action: &str) -> Response<Body> {
         return reply::error(400, "Request malformed");
     };
     if let Err(reason) = definition::validate(&definition) {
-        return reply::error(
-            400,
-            &format!("Validation of API Definition failed. Reason: {reason}."),
-        );
+        return reply::error(400, &format!("Validation of API Definition failed. Reason: {reason}."));
     }
     control::write(core, definition, Some(document), action)
 }
@@ -121,21 +113,10 @@ fn problems(document: &Map<String, Value>) -> Vec<String> {
             .cloned()
     };
     let extension = child(Some(document), EXTENSION);
-    let (info, server) = (
-        child(extension.as_ref(), "info"),
-        child(extension.as_ref(), "server"),
-    );
+    let (info, server) = (child(extension.as_ref(), "info"), child(extension.as_ref(), "server"));
     require("(root)", Some(document), &["info", "paths"]);
-    require(
-        "info",
-        child(Some(document), "info").as_ref(),
-        &["title", "version"],
-    );
-    require(
-        EXTENSION,
-        extension.as_ref(),
-        &["info", "upstream", "server"],
-    );
+    require("info", child(Some(document), "info").as_ref(), &["title", "version"]);
+    require(EXTENSION, extension.as_ref(), &["info", "upstream", "server"]);
     require("x-tyk-api-gateway.info", info.as_ref(), &["name", "state"]);
     require("x-tyk-api-gateway.server", server.as_ref(), &["listenPath"]);
     require(
@@ -152,10 +133,7 @@ fn problems(document: &Map<String, Value>) -> Vec<String> {
         problems.push("x-tyk-api-gateway.info.name: Does not match pattern '\\S+'".to_owned());
     }
     for (pointer, expected) in TYPES {
-        let Some(value) = extension
-            .as_ref()
-            .and_then(|extension| find(extension, pointer))
-        else {
+        let Some(value) = extension.as_ref().and_then(|extension| find(extension, pointer)) else {
             continue;
         };
         let given = kind(value);
@@ -223,10 +201,7 @@ fn regenerate_servers(core: &Core, document: &mut Value) -> Result<(), String> {
         .iter()
         .map(|host| server(&format!("{host}{path}"), &names))
         .collect();
-    let own: Vec<String> = servers
-        .iter()
-        .map(|server| text(server, "/url").to_owned())
-        .collect();
+    let own: Vec<String> = servers.iter().map(|server| text(server, "/url").to_owned()).collect();
     let users = document["servers"].as_array().cloned().unwrap_or_default();
     servers.extend(
         users
@@ -240,12 +215,10 @@ fn regenerate_servers(core: &Core, document: &mut Value) -> Result<(), String> {
 fn server(url: &str, names: &[String]) -> Value {
     let mut server = json!({"url": url});
     if !names.is_empty() {
-        let variables = names.iter().enumerate().map(|(at, name)| {
-            (
-                name.clone(),
-                json!({"default": format!("pathParam{}", at + 1)}),
-            )
-        });
+        let variables = names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| (name.clone(), json!({"default": format!("pathParam{}", at + 1)})));
         server["variables"] = Value::Object(variables.collect());
     }
     server
@@ -277,11 +250,7 @@ fn domain(document: &Value) -> String {
 /// The classic definition that the gateway stores beside the document.
 fn classic(document: &Value) -> Value {
     let extension = &document[EXTENSION];
-    let (info, server, upstream) = (
-        &extension["info"],
-        &extension["server"],
-        &extension["upstream"],
-    );
+    let (info, server, upstream) = (&extension["info"], &extension["server"], &extension["upstream"]);
     let domain = &server["customDomain"];
     let balancing = &upstream["loadBalancing"];
     let mut targets = Vec::new();

@@ -6,9 +6,7 @@ use super::spec::{Auth, Spec};
 use super::url::{self, Path, Target};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{
-    AUTHORIZATION, CONNECTION, HOST, HeaderName, HeaderValue, UPGRADE, USER_AGENT,
-};
+use hyper::header::{AUTHORIZATION, CONNECTION, HOST, HeaderName, HeaderValue, UPGRADE, USER_AGENT};
 use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use std::net::IpAddr;
@@ -70,10 +68,7 @@ pub(super) async fn serve(
     refuse(
         &spec,
         &original,
-        &Refusal(
-            500,
-            "Loop level too deep. Found more than 5 loops in single request",
-        ),
+        &Refusal(500, "Loop level too deep. Found more than 5 loops in single request"),
     )
 }
 
@@ -114,30 +109,18 @@ fn authenticate(spec: &Spec, headers: &HeaderMap) -> Result<(), Refusal> {
         (Auth::Keyless, _) => Ok(()),
         (Auth::Token | Auth::Basic, false) => Err(Refusal(401, "Authorization field missing")),
         (Auth::Jwt | Auth::Oauth, false) => Err(Refusal(400, "Authorization field missing")),
-        (Auth::Hmac, _) => Err(Refusal(
-            400,
-            "Authorization field missing, malformed or invalid",
-        )),
+        (Auth::Hmac, _) => Err(Refusal(400, "Authorization field missing, malformed or invalid")),
         (Auth::Basic, true) => Err(Refusal(401, "User not authorised")),
-        (Auth::Token | Auth::Jwt | Auth::Oauth, true) => {
-            Err(Refusal(403, "Access to this API has been disallowed"))
-        }
+        (Auth::Token | Auth::Jwt | Auth::Oauth, true) => Err(Refusal(403, "Access to this API has been disallowed")),
     }
 }
 
-fn change(
-    headers: &mut HeaderMap,
-    remove: &[String],
-    add: &std::collections::BTreeMap<String, String>,
-) {
+fn change(headers: &mut HeaderMap, remove: &[String], add: &std::collections::BTreeMap<String, String>) {
     for name in remove {
         headers.remove(name.as_str());
     }
     for (name, value) in add {
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::try_from(name.as_str()),
-            HeaderValue::from_str(value),
-        ) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value)) {
             headers.insert(name, value);
         }
     }
@@ -171,28 +154,15 @@ async fn forward(
     parts.uri = uri;
     parts.version = hyper::Version::HTTP_11;
     parts.extensions = hyper::http::Extensions::new();
-    let host = if spec.proxy.preserve_host {
-        host
-    } else {
-        &target.host
-    };
-    outgoing(
-        &mut parts.headers,
-        host,
-        peer,
-        upgrade,
-        &core.config.version,
-    )
-    .ok_or(PROXY_PROBLEM)?;
+    let host = if spec.proxy.preserve_host { host } else { &target.host };
+    outgoing(&mut parts.headers, host, peer, upgrade, &core.config.version).ok_or(PROXY_PROBLEM)?;
     let outbound = Request::from_parts(parts, body.map_err(BoxError::from).boxed_unsync());
     let client = core.upstreams.client(spec.proxy.insecure_tls);
     let sent = tokio::time::timeout(core.config.proxy_timeout, client.request(outbound)).await;
     let mut response = sent
         .map_err(|_| Refusal(504, "Upstream service reached hard timeout."))?
         .map_err(|error| explain(&error))?;
-    if let Some(client_side) =
-        client_side.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS)
-    {
+    if let Some(client_side) = client_side.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
         tokio::spawn(tunnel(
             client_side,
             hyper::upgrade::on(&mut response),
@@ -231,13 +201,9 @@ fn upstream_uri(spec: &Spec, target: &Target, path: &Path, query: Option<&str>) 
         .collect();
     let slash = if joined.starts_with('/') { "" } else { "/" };
     let mark = if queries.is_empty() { "" } else { "?" };
-    format!(
-        "{scheme}://{}{slash}{joined}{mark}{}",
-        target.host,
-        queries.join("&")
-    )
-    .parse()
-    .ok()
+    format!("{scheme}://{}{slash}{joined}{mark}{}", target.host, queries.join("&"))
+        .parse()
+        .ok()
 }
 
 /// The headers as the upstream gets them; `None` if the host cannot be a header.
@@ -258,20 +224,14 @@ fn outgoing(
         headers.insert(UPGRADE, protocol);
     }
     if !headers.contains_key(USER_AGENT) {
-        headers.insert(
-            USER_AGENT,
-            HeaderValue::from_str(&format!("Tyk/{version}")).ok()?,
-        );
+        headers.insert(USER_AGENT, HeaderValue::from_str(&format!("Tyk/{version}")).ok()?);
     }
     let mut hops: Vec<String> = Vec::new();
     for value in headers.get_all("x-forwarded-for") {
         hops.push(String::from_utf8_lossy(value.as_bytes()).into_owned());
     }
     hops.push(peer.to_string());
-    headers.insert(
-        "x-forwarded-for",
-        HeaderValue::from_str(&hops.join(", ")).ok()?,
-    );
+    headers.insert("x-forwarded-for", HeaderValue::from_str(&hops.join(", ")).ok()?);
     headers.insert(HOST, HeaderValue::from_str(host).ok()?);
     Some(())
 }

@@ -21,11 +21,7 @@ pub(super) struct Setup {
 pub(super) struct Crash(pub String);
 
 /// Loads the files; those in `lost` are half-written and count as absent. `None`: nothing before and nothing now.
-pub(super) fn load(
-    state: &mut State,
-    setup: &Setup,
-    lost: &BTreeSet<String>,
-) -> Result<Option<Table>, Crash> {
+pub(super) fn load(state: &mut State, setup: &Setup, lost: &BTreeSet<String>) -> Result<Option<Table>, Crash> {
     state.load_policies(lost);
     let mut specs = read(state, lost)?;
     if specs.is_empty() && state.apis.is_empty() {
@@ -78,19 +74,11 @@ fn read(state: &State, lost: &BTreeSet<String>) -> Result<Vec<Candidate>, Crash>
         if name.ends_with("-oas.json") || lost.contains(name) {
             continue;
         }
-        if let Some(kept) = state
-            .apis
-            .get(&file.id())
-            .filter(|spec| spec.checksum == file.checksum)
-        {
+        if let Some(kept) = state.apis.get(&file.id()).filter(|spec| spec.checksum == file.checksum) {
             candidates.push(Candidate::Kept(kept.clone()));
             continue;
         }
-        let spec = Spec::new(
-            file.definition.clone(),
-            file.oas.clone(),
-            file.checksum.clone(),
-        );
+        let spec = Spec::new(file.definition.clone(), file.oas.clone(), file.checksum.clone());
         match Template::compile(&spec.listen_path, Kind::Prefix) {
             Ok(_) => candidates.push(Candidate::Fresh(Box::new(spec))),
             Err(TemplateError::Invalid(_)) => {}
@@ -131,18 +119,13 @@ fn register(
         port => port,
     };
     let mut unreachable = Router::default();
-    let router = table
-        .ports
-        .entry(port)
-        .or_insert_with(|| Router::new(&protocol));
+    let router = table.ports.entry(port).or_insert_with(|| Router::new(&protocol));
     let router = if router.protocol == protocol {
         router
     } else {
         &mut unreachable
     };
-    router
-        .identities
-        .extend(identities(candidate.spec(), state));
+    router.identities.extend(identities(candidate.spec(), state));
     match router.host(candidate.spec(), setup.custom_domains) {
         Ok(host) => {
             let spec = settle(candidate, state, used);
@@ -166,10 +149,7 @@ fn identities(spec: &Spec, state: &State) -> Vec<Identity> {
     if spec.domain_disabled || spec.protocol != "https" {
         return Vec::new();
     }
-    let stored = spec
-        .certificates
-        .iter()
-        .filter_map(|id| state.certs.get(id));
+    let stored = spec.certificates.iter().filter_map(|id| state.certs.get(id));
     stored.filter_map(Identity::new).collect()
 }
 

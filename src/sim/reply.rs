@@ -15,9 +15,7 @@ pub(super) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// A body held in memory.
 pub(super) fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into())
-        .map_err(|never| match never {})
-        .boxed_unsync()
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
@@ -37,26 +35,17 @@ pub(super) fn json(status: u16, body: &Value) -> Response<Body> {
 
 /// An error of the control API.
 pub(super) fn error(status: u16, message: &str) -> Response<Body> {
-    json(
-        status,
-        &serde_json::json!({"status": "error", "message": message}),
-    )
+    json(status, &serde_json::json!({"status": "error", "message": message}))
 }
 
 /// The success of a write.
 pub(super) fn modified(key: &str, action: &str) -> Response<Body> {
-    json(
-        200,
-        &serde_json::json!({"key": key, "status": "ok", "action": action}),
-    )
+    json(200, &serde_json::json!({"key": key, "status": "ok", "action": action}))
 }
 
 /// The success of anything else.
 pub(super) fn ok(message: &str) -> Response<Body> {
-    json(
-        200,
-        &serde_json::json!({"status": "ok", "message": message}),
-    )
+    json(200, &serde_json::json!({"status": "ok", "message": message}))
 }
 
 /// An unknown path, as Go's own handler says it.
@@ -66,20 +55,15 @@ pub(super) fn not_found() -> Response<Body> {
         "text/plain; charset=utf-8",
         "404 page not found\n",
     );
-    response.headers_mut().insert(
-        "X-Content-Type-Options",
-        HeaderValue::from_static("nosniff"),
-    );
+    response
+        .headers_mut()
+        .insert("X-Content-Type-Options", HeaderValue::from_static("nosniff"));
     response
 }
 
 /// An unknown path, as the gateway says it: on the port of the control API, and with strict routes.
 pub(super) fn gateway_not_found() -> Response<Body> {
-    plain(
-        StatusCode::NOT_FOUND,
-        "text/plain; charset=utf-8",
-        "Not Found",
-    )
+    plain(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "Not Found")
 }
 
 /// A request line or host that cannot be read.
@@ -108,19 +92,14 @@ pub(super) fn proxy_error(request: &HeaderMap, status: u16, message: &str) -> Re
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let xml = |message| {
-        format!("<?xml version = \"1.0\" encoding = \"UTF-8\"?>\n<error>{message}</error>\n")
-    };
+    let xml = |message| format!("<?xml version = \"1.0\" encoding = \"UTF-8\"?>\n<error>{message}</error>\n");
     let mut response = match sent.split(';').next().unwrap_or_default() {
         "application/xml" => plain(status, "application/xml", xml(message)),
         "text/xml" => plain(status, "text/xml", xml(message)),
         _ => plain(
             status,
             "application/json",
-            format!(
-                "{{\n    \"error\": \"{}\"\n}}",
-                message.replace('\'', "\\'")
-            ),
+            format!("{{\n    \"error\": \"{}\"\n}}", message.replace('\'', "\\'")),
         ),
     };
     response

@@ -107,16 +107,10 @@ impl Router {
         let spec = registration.spec;
         let by_id = format!("/{}/", spec.id);
         let id_template = Template::compile(&by_id, Kind::Prefix).ok();
-        let both = [
-            (by_id, id_template),
-            (spec.listen_path.clone(), spec.template.clone()),
-        ];
+        let both = [(by_id, id_template), (spec.listen_path.clone(), spec.template.clone())];
         let prefixes = both.into_iter().filter_map(|(text, template)| {
             let template = template?;
-            if host
-                .as_ref()
-                .is_some_and(|host| host.shares_name(&template))
-            {
+            if host.as_ref().is_some_and(|host| host.shares_name(&template)) {
                 return None;
             }
             let literal = !(text.ends_with('/') || text.contains('{') && text.contains('}'));
@@ -142,11 +136,7 @@ impl Router {
                 Ok(Some(template)) if !template.matches_host(host) => continue,
                 Ok(_) => {}
             }
-            if let Some(prefix) = route
-                .prefixes
-                .iter()
-                .find(|prefix| prefix.template.matches_path(path))
-            {
+            if let Some(prefix) = route.prefixes.iter().find(|prefix| prefix.template.matches_path(path)) {
                 return match &prefix.strict {
                     Some(text) if !below(text, path) => Found::StrictMiss,
                     _ => Found::Api(prefix.spec.clone()),

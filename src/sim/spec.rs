@@ -104,11 +104,7 @@ impl Spec {
 
     /// The domain that counts for hosts and collisions: none if it is disabled.
     pub fn active_domain(&self) -> &str {
-        if self.domain_disabled {
-            ""
-        } else {
-            &self.domain
-        }
+        if self.domain_disabled { "" } else { &self.domain }
     }
 
     /// Gives the API another listen path, in every form in which it can be read.
@@ -130,9 +126,7 @@ impl Spec {
     /// A decoded path as the upstream sees it, if the API strips its listen path.
     pub fn strip(&self, path: &[u8]) -> Vec<u8> {
         match &self.template {
-            Some(template) if self.proxy.strip_listen_path => {
-                strip_listen_path(&self.listen_path, template, path)
-            }
+            Some(template) if self.proxy.strip_listen_path => strip_listen_path(&self.listen_path, template, path),
             _ => path.to_vec(),
         }
     }
@@ -140,8 +134,7 @@ impl Spec {
     /// Whether the gateway loads the API and then only logs that it cannot route it.
     pub fn is_invalid(&self) -> bool {
         let http = matches!(self.protocol.as_str(), "" | "http" | "https");
-        http && (self.listen_path.is_empty() || self.listen_path.contains(' '))
-            || self.proxy.target.is_none()
+        http && (self.listen_path.is_empty() || self.listen_path.contains(' ')) || self.proxy.target.is_none()
     }
 
     /// Where the next request goes: round robin over the targets, or the one target. `None` if it cannot be understood.
@@ -150,11 +143,7 @@ impl Spec {
             return self.proxy.target.clone();
         }
         let turn = self.next_target.fetch_add(1, Ordering::Relaxed);
-        let host = self
-            .proxy
-            .targets
-            .get(turn % self.proxy.targets.len())?
-            .trim();
+        let host = self.proxy.targets.get(turn % self.proxy.targets.len())?.trim();
         let protocol = if self.protocol.is_empty() {
             "http"
         } else {

@@ -80,10 +80,7 @@ impl State {
 
     /// Reads the policies anew.
     pub fn load_policies(&mut self, lost: &BTreeSet<String>) {
-        let kept = self
-            .policy_files
-            .iter()
-            .filter(|(name, _)| !lost.contains(*name));
+        let kept = self.policy_files.iter().filter(|(name, _)| !lost.contains(*name));
         self.policies = kept
             .map(|(_, policy)| (text(policy, "/id").to_owned(), policy.clone()))
             .collect();

@@ -64,9 +64,7 @@ impl Template {
         let mut end = 0;
         for (start, stop) in found {
             let inner = &text[start + 1..stop - 1];
-            let (name, expression) = inner
-                .split_once(':')
-                .unwrap_or((inner, kind.default_expression()));
+            let (name, expression) = inner.split_once(':').unwrap_or((inner, kind.default_expression()));
             if name.is_empty() || expression.is_empty() {
                 return Err(TemplateError::Invalid(format!(
                     "missing name or pattern in {:?}",
@@ -120,10 +118,7 @@ impl Template {
     /// `path` without what the template matches.
     pub fn strip(&self, path: &str) -> String {
         match &self.matcher {
-            Matcher::Literal(literal) => path
-                .strip_prefix(literal.as_str())
-                .unwrap_or(path)
-                .to_owned(),
+            Matcher::Literal(literal) => path.strip_prefix(literal.as_str()).unwrap_or(path).to_owned(),
             Matcher::Expression(regex) => regex.replace(path, "").into_owned(),
         }
     }
@@ -174,11 +169,7 @@ fn variables(text: &str) -> Result<Vec<(usize, usize)>, TemplateError> {
             _ => {}
         }
     }
-    if level == 0 {
-        Ok(found)
-    } else {
-        Err(unbalanced())
-    }
+    if level == 0 { Ok(found) } else { Err(unbalanced()) }
 }
 
 /// The length by which 5.11 sorts listen paths: segments that are one expression as a whole count nothing.
@@ -187,14 +178,8 @@ pub(super) fn listen_path_length(listen_path: &str) -> usize {
         return listen_path.len();
     }
     let slashes = listen_path.matches('/').count();
-    let whole =
-        |segment: &&str| !(segment.len() > 2 && segment.starts_with('{') && segment.ends_with('}'));
-    slashes
-        + listen_path
-            .split('/')
-            .filter(whole)
-            .map(str::len)
-            .sum::<usize>()
+    let whole = |segment: &&str| !(segment.len() > 2 && segment.starts_with('{') && segment.ends_with('}'));
+    slashes + listen_path.split('/').filter(whole).map(str::len).sum::<usize>()
 }
 
 /// A decoded path without the listen path; always begins with a slash. The text of the listen path goes first, then
@@ -258,9 +243,7 @@ mod tests {
         ];
         for (template, path, matches) in table {
             assert_eq!(
-                Template::compile(template, Kind::Prefix)
-                    .unwrap()
-                    .matches_path(path),
+                Template::compile(template, Kind::Prefix).unwrap().matches_path(path),
                 matches,
                 "{template} {path}"
             );
@@ -299,10 +282,7 @@ mod tests {
     fn refuses_what_the_router_refuses() {
         for bad in ["foo", "/a{", "/a}", "/{:x}", "/{x:}", "/{x:[}", "/{x:a}}"] {
             assert!(
-                matches!(
-                    Template::compile(bad, Kind::Prefix),
-                    Err(TemplateError::Invalid(_))
-                ),
+                matches!(Template::compile(bad, Kind::Prefix), Err(TemplateError::Invalid(_))),
                 "{bad}"
             );
         }

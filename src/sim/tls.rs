@@ -27,9 +27,7 @@ impl Identity {
     }
 
     fn serves(&self, name: &str) -> bool {
-        let wildcard = name
-            .split_once('.')
-            .map(|(_, parent)| format!("*.{parent}"));
+        let wildcard = name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
         self.names
             .iter()
             .any(|own| own == name || Some(own) == wildcard.as_ref())
@@ -61,15 +59,12 @@ impl ResolvesServerCert for Resolver {
 /// What makes the connections of a port TLS; 1.2 only, like a real gateway without further options.
 pub(super) fn acceptor(core: &Arc<Core>, port: u16) -> Option<TlsAcceptor> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = rustls::ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS12]);
+    let versions =
+        rustls::ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS12]);
     let resolver = Arc::new(Resolver {
         core: Arc::downgrade(core),
         port,
     });
-    let config = versions
-        .ok()?
-        .with_no_client_auth()
-        .with_cert_resolver(resolver);
+    let config = versions.ok()?.with_no_client_auth().with_cert_resolver(resolver);
     Some(TlsAcceptor::from(Arc::new(config)))
 }

@@ -9,8 +9,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    WantsVerifier,
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, WantsVerifier,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,15 +28,11 @@ impl Upstreams {
     /// Pools without connections. Without roots on the system no certificate is trusted.
     pub fn new() -> Result<Upstreams, Error> {
         let checked = builder()?.with_native_roots();
-        let checked = checked.or_else(|_| {
-            Ok::<_, Error>(builder()?.with_root_certificates(RootCertStore::empty()))
-        })?;
+        let checked = checked.or_else(|_| Ok::<_, Error>(builder()?.with_root_certificates(RootCertStore::empty())))?;
         let verifier = Arc::new(AnyCertificate(
             ring::default_provider().signature_verification_algorithms,
         ));
-        let unchecked = builder()?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier);
+        let unchecked = builder()?.dangerous().with_custom_certificate_verifier(verifier);
         Ok(Upstreams {
             checked: client(checked),
             unchecked: client(unchecked),
@@ -46,17 +41,12 @@ impl Upstreams {
 
     /// The pool for an API, by its `ssl_insecure_skip_verify`.
     pub fn client(&self, insecure: bool) -> &Client {
-        if insecure {
-            &self.unchecked
-        } else {
-            &self.checked
-        }
+        if insecure { &self.unchecked } else { &self.checked }
     }
 }
 
 fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Error> {
-    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions()
 }
 
 fn client(config: ConfigBuilder<ClientConfig, WantsClientCert>) -> Client {

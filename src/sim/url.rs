@@ -69,14 +69,8 @@ pub(super) fn join(target: &[u8], rest: &[u8], keep_slash: bool) -> Vec<u8> {
     if keep_slash && (rest.is_empty() || rest == b"/") {
         return target.to_vec();
     }
-    let end = target
-        .iter()
-        .rposition(|&byte| byte != b'/')
-        .map_or(0, |last| last + 1);
-    let start = rest
-        .iter()
-        .position(|&byte| byte != b'/')
-        .unwrap_or(rest.len());
+    let end = target.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
+    let start = rest.iter().position(|&byte| byte != b'/').unwrap_or(rest.len());
     let mut joined = target[..end].to_vec();
     if start < rest.len() {
         joined.push(b'/');
@@ -160,12 +154,7 @@ impl Target {
         let (scheme, rest) = split_scheme(text)?;
         let (host, path) = match rest.strip_prefix("//") {
             Some(rest) => rest.find('/').map_or((rest, ""), |at| rest.split_at(at)),
-            None if scheme.is_empty()
-                && rest
-                    .split('/')
-                    .next()
-                    .is_some_and(|first| first.contains(':')) =>
-            {
+            None if scheme.is_empty() && rest.split('/').next().is_some_and(|first| first.contains(':')) => {
                 return None;
             }
             None => ("", rest),
@@ -228,11 +217,7 @@ mod tests {
             ("/a//", "/a/"),
         ];
         for (path, cleaned) in table {
-            assert_eq!(
-                String::from_utf8(clean(path.as_bytes())).unwrap(),
-                cleaned,
-                "{path}"
-            );
+            assert_eq!(String::from_utf8(clean(path.as_bytes())).unwrap(), cleaned, "{path}");
         }
     }
 
@@ -270,11 +255,7 @@ mod tests {
     fn parses_targets() {
         let target = Target::parse("HTTP://user@up:80/a%20b?x=1#y").unwrap();
         assert_eq!(
-            (
-                target.scheme.as_str(),
-                target.host.as_str(),
-                target.query.as_str()
-            ),
+            (target.scheme.as_str(), target.host.as_str(), target.query.as_str()),
             ("http", "up:80", "x=1")
         );
         assert_eq!(target.path, b"/a b");

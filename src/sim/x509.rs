@@ -58,14 +58,11 @@ fn extensions(mut list: &[u8], certificate: &mut Certificate) {
         };
         let mut content = content;
         if id == BASIC_CONSTRAINTS {
-            certificate.is_ca =
-                element(&mut content).is_some_and(|(tag, value)| tag == 1 && value != [0]);
+            certificate.is_ca = element(&mut content).is_some_and(|(tag, value)| tag == 1 && value != [0]);
         }
         while let (true, Some((tag, name))) = (id == ALT_NAMES, element(&mut content)) {
             if tag == 0x82 {
-                certificate
-                    .dns_names
-                    .push(String::from_utf8_lossy(name).into_owned());
+                certificate.dns_names.push(String::from_utf8_lossy(name).into_owned());
             }
         }
     }
@@ -95,9 +92,7 @@ fn element<'a>(input: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
             return None;
         }
         let (digits, after) = rest.split_at(count);
-        length = digits
-            .iter()
-            .fold(0, |length, &digit| length << 8 | usize::from(digit));
+        length = digits.iter().fold(0, |length, &digit| length << 8 | usize::from(digit));
         rest = after;
     }
     if rest.len() < length {
@@ -125,12 +120,7 @@ fn time((tag, content): (u8, &[u8])) -> Option<i64> {
     };
     let number = |at: usize| rest.get(at..at + 2)?.parse::<i64>().ok();
     let (month, day) = (number(0)?, number(2)?);
-    Some(
-        days(year, month, day) * 86_400
-            + number(4)? * 3600
-            + number(6)? * 60
-            + number(8).unwrap_or(0),
-    )
+    Some(days(year, month, day) * 86_400 + number(4)? * 3600 + number(6)? * 60 + number(8).unwrap_or(0))
 }
 
 /// Days from 1970-01-01 in the Gregorian calendar.

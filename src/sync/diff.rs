@@ -167,7 +167,9 @@ pub(super) fn reason(id: &str, api: &Api, observed: Option<&Value>, reading: Opt
         Some(stamp) if stamp.hash == hash => Cause::Edited,
         _ => Cause::Wanted,
     };
-    let known = reading.filter(|reading| reading.hash == hash).map(|reading| &reading.fields);
+    let known = reading
+        .filter(|reading| reading.hash == hash)
+        .map(|reading| &reading.fields);
     let fields: Vec<_> = differences(&api.payload, observed)
         .into_iter()
         .filter(|difference| {
@@ -180,7 +182,9 @@ pub(super) fn reason(id: &str, api: &Api, observed: Option<&Value>, reading: Opt
     if cause != Cause::Edited {
         Some(WriteReason::Changed { fields, cause })
     } else if route::is_renamed(route::listen_path(&api.payload), id, listen_path) {
-        Some(WriteReason::Renamed { listen_path: listen_path.to_owned() })
+        Some(WriteReason::Renamed {
+            listen_path: listen_path.to_owned(),
+        })
     } else if fields.is_empty() {
         None
     } else {

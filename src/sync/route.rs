@@ -57,14 +57,19 @@ impl Held {
 
     /// The API that has the route of `definition`.
     pub(super) fn rival(&self, definition: &Value) -> Option<&str> {
-        self.routes.get(&route(domain(definition), listen_path(definition))).map(String::as_str)
+        self.routes
+            .get(&route(domain(definition), listen_path(definition)))
+            .map(String::as_str)
     }
 
     /// The API that has the route of `definition`, or had it until it was renamed as well: as long as both are there,
     /// they are renamed again at the next start of the gateway.
     pub(super) fn rival_of_renamed(&self, definition: &Value) -> Option<&str> {
         let route = route(domain(definition), listen_path(definition));
-        self.original.get(&route).or_else(|| self.routes.get(&route)).map(String::as_str)
+        self.original
+            .get(&route)
+            .or_else(|| self.routes.get(&route))
+            .map(String::as_str)
     }
 }
 
@@ -76,7 +81,10 @@ pub(super) fn rival_in<'a>(observed: &'a Observed, id: &str, definition: &Value)
         let original = without_rename(path, other).unwrap_or(path);
         route(domain, path) == wanted || route(domain, original) == wanted
     };
-    observed.iter().find(|(other, held)| *other != id && has(other, held)).map(|(other, _)| other.as_str())
+    observed
+        .iter()
+        .find(|(other, held)| *other != id && has(other, held))
+        .map(|(other, _)| other.as_str())
 }
 
 #[cfg(test)]

@@ -95,19 +95,14 @@ pub async fn simulated(config: Config) -> Rig {
 }
 
 fn address(url: &str) -> SocketAddr {
-    url.trim_start_matches("http://")
-        .trim_end_matches('/')
-        .parse()
-        .unwrap()
+    url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap()
 }
 
 impl Rig {
     /// A control call.
     pub async fn call(&self, method: &str, path: &str, body: &str) -> Answer {
         let secret = [("X-Tyk-Authorization", self.secret.as_str())];
-        send(self.control, method, path, &secret, body)
-            .await
-            .unwrap()
+        send(self.control, method, path, &secret, body).await.unwrap()
     }
 
     /// A control call with JSON.
@@ -144,9 +139,7 @@ impl Rig {
 
     /// A request to the main port.
     pub async fn get(&self, host: &str, path: &str) -> Answer {
-        send(self.ingress, "GET", path, &[("Host", host)], "")
-            .await
-            .unwrap()
+        send(self.ingress, "GET", path, &[("Host", host)], "").await.unwrap()
     }
 
     /// The id of the API that serves a request, or the status if none does.
@@ -174,9 +167,7 @@ impl Rig {
         for (key, value) in more.as_object().unwrap() {
             match (key.as_str(), value) {
                 ("proxy", Value::Object(fields)) => {
-                    fields
-                        .iter()
-                        .for_each(|(key, value)| api["proxy"][key] = value.clone());
+                    fields.iter().for_each(|(key, value)| api["proxy"][key] = value.clone());
                 }
                 _ => api[key] = value.clone(),
             }
@@ -207,9 +198,7 @@ pub async fn send(
     if !body.is_empty() || method == "POST" || method == "PUT" {
         text.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
-    stream
-        .write_all(format!("{text}\r\n{body}").as_bytes())
-        .await?;
+    stream.write_all(format!("{text}\r\n{body}").as_bytes()).await?;
     let mut received = Vec::new();
     tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut received))
         .await
@@ -218,9 +207,7 @@ pub async fn send(
 }
 
 fn parse(received: &[u8]) -> Option<Answer> {
-    let end = received
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")?;
+    let end = received.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&received[..end]).into_owned();
     let mut lines = head.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
@@ -262,10 +249,7 @@ pub async fn upstream() -> SocketAddr {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let service = service_fn(move |request| echo(request, address));
-            tokio::spawn(
-                hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service),
-            );
+            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
     });
     address
@@ -280,21 +264,14 @@ async fn echo(
     let headers: serde_json::Map<String, Value> = parts
         .headers
         .iter()
-        .map(|(name, value)| {
-            (
-                name.to_string(),
-                json!(String::from_utf8_lossy(value.as_bytes())),
-            )
-        })
+        .map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes()))))
         .collect();
     let got = json!({"method": parts.method.as_str(), "path": parts.uri.path(), "query": parts.uri.query(), "headers": headers,
         "body": String::from_utf8_lossy(&body), "port": address.port()});
     let response = hyper::Response::builder()
         .header("X-Upstream", "yes")
         .header("Keep-Alive", "timeout=5");
-    Ok(response
-        .body(Full::new(Bytes::from(got.to_string())))
-        .unwrap())
+    Ok(response.body(Full::new(Bytes::from(got.to_string()))).unwrap())
 }
 
 /// Starts an HTTPS upstream whose certificate nobody trusts.
@@ -308,10 +285,7 @@ pub async fn secure_upstream() -> SocketAddr {
     let builder = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap();
-    let config = builder
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
+    let config = builder.with_no_client_auth().with_single_cert(chain, key).unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -320,8 +294,7 @@ pub async fn secure_upstream() -> SocketAddr {
             if let Ok(stream) = acceptor.accept(stream).await {
                 let service = service_fn(move |request| echo(request, address));
                 tokio::spawn(
-                    hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service),
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
                 );
             }
         }
@@ -347,9 +320,7 @@ pub async fn secure(to: SocketAddr, name: &str, path: &str) -> (Vec<u8>, String)
         .unwrap();
     let shown = stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
     stream
-        .write_all(
-            format!("GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n").as_bytes(),
-        )
+        .write_all(format!("GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n").as_bytes())
         .await
         .unwrap();
     let mut answer = Vec::new();

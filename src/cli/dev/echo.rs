@@ -27,14 +27,21 @@ impl Echoes {
     pub fn new(cluster_domain: &str) -> Self {
         let stop = CancellationToken::new();
         let suffix = format!(".svc.{cluster_domain}");
-        Self { addresses: BTreeMap::new(), suffix, stop: stop.clone(), _guard: stop.drop_guard() }
+        Self {
+            addresses: BTreeMap::new(),
+            suffix,
+            stop: stop.clone(),
+            _guard: stop.drop_guard(),
+        }
     }
 
     /// Points every target that is a Service of the cluster to an echo upstream, which is started when it is new.
     pub async fn stand_in(&mut self, desired: &mut Desired) -> anyhow::Result<()> {
         for api in desired.apis.values_mut() {
             let target = &mut api.payload["proxy"]["target_url"];
-            let Some(authority) = self.authority(target) else { continue };
+            let Some(authority) = self.authority(target) else {
+                continue;
+            };
             let address = match self.addresses.get(&authority) {
                 Some(address) => *address,
                 None => self.start(authority).await?,
@@ -53,7 +60,9 @@ impl Echoes {
     }
 
     async fn start(&mut self, authority: String) -> anyhow::Result<SocketAddr> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot start an echo upstream")?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .context("cannot start an echo upstream")?;
         let address = listener.local_addr()?;
         let name = authority.replace(&self.suffix, "");
         let router = Router::new().fallback(move |request: Request| {
@@ -69,6 +78,14 @@ impl Echoes {
 
 /// What a backend saw of a request.
 fn answer(name: &str, request: &Request) -> String {
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    format!("echo of service {name}\n{} {} host={host}\n", request.method(), request.uri())
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
+    format!(
+        "echo of service {name}\n{} {} host={host}\n",
+        request.method(),
+        request.uri()
+    )
 }

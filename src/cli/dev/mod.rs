@@ -47,9 +47,22 @@ const RESYNC_INTERVAL: Duration = Duration::from_secs(5);
 /// How long to wait, when ending, until a real gateway has nothing of ours any more.
 const CLEAN_UP_LIMIT: Duration = Duration::from_secs(10);
 /// What may not stand in the path of a `curl` command in single quotes.
-const UNSAFE_IN_PATH: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'\'').add(b'<').add(b'>').add(b'?').add(b'#').add(b'`').add(b'{').add(b'}')
-        .add(b'[').add(b']').add(b'^').add(b'|').add(b'\\');
+const UNSAFE_IN_PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'\'')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'#')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}')
+    .add(b'[')
+    .add(b']')
+    .add(b'^')
+    .add(b'|')
+    .add(b'\\');
 
 impl Dev {
     pub(super) fn run(self) -> anyhow::Result<End> {
@@ -66,7 +79,15 @@ impl Dev {
         let running = worker.spawn(cancel.clone());
 
         let echoes = Echoes::new(&self.ingress.cluster_domain);
-        let mut session = Session { dev: &self, ingress_url, desired, echoes, revision: 0, changed: Instant::now(), shown: 0 };
+        let mut session = Session {
+            dev: &self,
+            ingress_url,
+            desired,
+            echoes,
+            revision: 0,
+            changed: Instant::now(),
+            shown: 0,
+        };
         let result = session.follow(&mut ended).await;
         if simulator.is_none() {
             session.clean_up(&mut ended).await;
@@ -83,10 +104,26 @@ impl Dev {
             let ingress_url = self.ingress_url.clone().unwrap_or_else(|| endpoint.url.clone());
             return Ok((endpoint, ingress_url.trim_end_matches('/').to_owned(), None));
         }
-        let secret = self.tyk.auth.as_ref().map_or("tyk-ingress-dev", |secret| secret.expose()).to_owned();
-        let config = sim::Config { listen: self.listen, secret: secret.clone(), reload_interval: RELOAD_INTERVAL, ..Default::default() };
-        let simulator = sim::Gateway::start(config).await.context("cannot start the simulated gateway; try another --listen")?;
-        Ok((Endpoint::new(simulator.url(), secret), simulator.ingress_url(), Some(simulator)))
+        let secret = self
+            .tyk
+            .auth
+            .as_ref()
+            .map_or("tyk-ingress-dev", |secret| secret.expose())
+            .to_owned();
+        let config = sim::Config {
+            listen: self.listen,
+            secret: secret.clone(),
+            reload_interval: RELOAD_INTERVAL,
+            ..Default::default()
+        };
+        let simulator = sim::Gateway::start(config)
+            .await
+            .context("cannot start the simulated gateway; try another --listen")?;
+        Ok((
+            Endpoint::new(simulator.url(), secret),
+            simulator.ingress_url(),
+            Some(simulator),
+        ))
     }
 }
 
@@ -130,7 +167,10 @@ impl Session<'_> {
         self.changed = Instant::now();
         match World::read(&self.dev.input, &self.dev.ingress, &self.dev.tyk.context()) {
             Ok(world) => self.show(world).await,
-            Err(error) => Ok(writeln!(std::io::stdout(), "\nthe files changed, but the gateway stays as it was:\n{error}")?),
+            Err(error) => Ok(writeln!(
+                std::io::stdout(),
+                "\nthe files changed, but the gateway stays as it was:\n{error}"
+            )?),
         }
     }
 
@@ -147,7 +187,11 @@ impl Session<'_> {
         let rows: Vec<_> = routes.iter().map(|route| row(route, &self.ingress_url)).collect();
         output::table(&mut out, &["HOST", "PATH", "MATCHING", "TARGET", "TRY"], &rows)?;
         if rows.is_empty() {
-            writeln!(out, "no routes: is an Ingress of class {:?} in the files?", self.dev.ingress.ingress_class)?;
+            writeln!(
+                out,
+                "no routes: is an Ingress of class {:?} in the files?",
+                self.dev.ingress.ingress_class
+            )?;
         }
         drop(out);
         let mut desired = world.desired;
@@ -172,7 +216,10 @@ impl Session<'_> {
             self.shown = outcome.revision;
             let apis = outcome.apis.values().filter(|api| **api == ApiOutcome::Synced).count();
             let took = self.changed.elapsed().as_secs_f64();
-            writeln!(out, "\nin step: {apis} APIs served {took:.2} s after the change. Edit the files, or press Ctrl-C to end.")?;
+            writeln!(
+                out,
+                "\nin step: {apis} APIs served {took:.2} s after the change. Edit the files, or press Ctrl-C to end."
+            )?;
         }
         Ok(())
     }
@@ -195,7 +242,13 @@ impl Session<'_> {
 }
 
 fn row(route: &Route, ingress_url: &str) -> Vec<String> {
-    let Route { host, path, matching, target, .. } = route.clone();
+    let Route {
+        host,
+        path,
+        matching,
+        target,
+        ..
+    } = route.clone();
     let target = target.trim_start_matches("http://").to_owned();
     vec![host, path, matching, target, curl(route, ingress_url)]
 }
