@@ -4,10 +4,12 @@
 mod completions;
 mod crds;
 mod dev;
+mod files;
 mod input;
 mod output;
 mod render;
 mod routes;
+mod run;
 mod validate;
 
 use std::io::{IsTerminal, Write};
@@ -27,6 +29,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the controller
+    Run(run::Run),
     /// Serve manifests from a simulated gateway, and follow their edits
     Dev(dev::Dev),
     /// Print what manifests become: children, Tyk definitions, or a table of routes
@@ -52,6 +56,7 @@ enum End {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
+        Command::Run(command) => command.run(),
         Command::Dev(command) => command.run(),
         Command::Render(command) => command.run(),
         Command::Validate(command) => command.run(),
@@ -69,23 +74,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The asynchronous runtime, with logging and the one TLS provider set up.
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,tyk_ingress=info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        log.init()
-    } else {
-        log.json().init()
-    }
+/// The asynchronous runtime, with logging and the one TLS provider set up. `log` is the filter unless `RUST_LOG` is set.
+fn runtime(log: &str) -> anyhow::Result<tokio::runtime::Runtime> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(log));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() { log.init() } else { log.json().init() }
     // Only an earlier installation makes it fail, and that one serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.context("cannot start the asynchronous runtime")
 }
 

@@ -149,7 +149,8 @@ pub(super) fn diff_read(desired: &Desired, observed: &Observed, owner: &str, rea
     }
     plan.deletes = observed
         .iter()
-        .filter(|(id, held)| !desired.apis.contains_key(*id) && owner::of(held) == Some(owner))
+        .filter(|(id, _)| !desired.apis.contains_key(*id) && !desired.held.contains(*id))
+        .filter(|(_, api)| owner::of(api) == Some(owner))
         .map(|(id, _)| id.clone())
         .collect();
     plan.stop_collisions(desired, observed);

@@ -95,6 +95,7 @@ impl Rig {
             Arc::new(Desired {
                 apis: apis.collect(),
                 removals,
+                ..Desired::default()
             }),
         )));
     }

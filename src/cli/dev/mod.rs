@@ -1,7 +1,7 @@
 //! `tyk-ingress dev`: manifests in, answers out, with no cluster and no Tyk.
 
 mod echo;
-mod files;
+
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::input::{Input, World};
 use super::routes::Route;
-use super::{End, output, routes, runtime};
+use super::{End, files, output, routes, runtime};
 use crate::desired::Desired;
 use crate::sync::{ApiOutcome, Outcome, Worker};
 use crate::tyk::{Endpoint, gateway::Gateway};
@@ -66,7 +66,7 @@ const UNSAFE_IN_PATH: &AsciiSet = &CONTROLS
 
 impl Dev {
     pub(super) fn run(self) -> anyhow::Result<End> {
-        runtime()?.block_on(self.serve())
+        runtime("warn")?.block_on(self.serve())
     }
 
     async fn serve(self) -> anyhow::Result<End> {

@@ -114,6 +114,16 @@ fn only_what_is_ours_is_deleted() {
 }
 
 #[test]
+fn what_cannot_be_used_now_stays_as_it_is() {
+    let observed = held(&[payload("a", "/a", json!({})), payload("b", "/b", json!({}))]);
+    let mut now = desired(&[payload("b", "/b", json!({}))]);
+    now.held.insert("a".into());
+    assert!(diff(&now, &observed, OWNER).is_empty());
+    now.held.clear();
+    assert_eq!(diff(&now, &observed, OWNER).deletes.len(), 1);
+}
+
+#[test]
 fn a_route_of_others_is_left_to_them() {
     let theirs = |path: &str, domain: &str| {
         let held = json!({"api_id": "theirs", "domain": domain, "proxy": {"listen_path": path}});

@@ -1,0 +1,40 @@
+# Every command of the project. CI calls the same targets.
+
+CARGO ?= cargo
+
+.PHONY: all test check unit e2e assets deny update fmt
+
+all: test
+
+## test: everything that CI runs
+test: check unit e2e
+
+## check: format and lints
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+## unit: tests that need nothing but Rust
+unit:
+	$(CARGO) test --workspace --exclude e2e --locked
+
+## e2e: tests on a real Kubernetes API; builds it first, once, which needs Go
+e2e: assets
+	$(CARGO) build --locked
+	$(CARGO) test --package e2e --locked
+
+## assets: kube-apiserver, kube-controller-manager and etcd, unless KUBEBUILDER_ASSETS names them
+assets:
+	$(CARGO) run --package e2e --bin assets --locked
+
+## deny: licences, advisories and duplicate versions of the dependencies; needs cargo-deny
+deny:
+	$(CARGO) deny --all-features check
+
+## update: write golden files and generated manifests anew; read the difference before you commit it
+update:
+	UPDATE=1 $(CARGO) test --workspace --exclude e2e --locked
+
+## fmt: format the code
+fmt:
+	$(CARGO) fmt --all

@@ -1,0 +1,208 @@
+//! A cluster as the source: three tasks that translate, keep the children, and report.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::Client;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::engine::{Engine, Translated, unix_now};
+use super::{TaskEnd, named};
+use crate::cluster::{self, Events, Scope, Store};
+use crate::desired::Desired;
+use crate::http::Health;
+use crate::report::{ReportInput, report};
+use crate::settings;
+use crate::sync::Outcome;
+
+/// First pause after a failed write to Kubernetes; it doubles up to [`RETRY_MOST`].
+const RETRY_FIRST: Duration = Duration::from_millis(200);
+/// Longest pause between attempts.
+const RETRY_MOST: Duration = Duration::from_secs(30);
+/// How often health is looked at.
+const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
+/// Desired states that an outcome may still speak of.
+const REMEMBERED: usize = 16;
+
+type Latest = watch::Receiver<Option<Arc<Translated>>>;
+
+/// Starts the tasks.
+///
+/// # Errors
+/// When there is no way to reach a cluster.
+pub async fn spawn(
+    tasks: &mut JoinSet<TaskEnd>,
+    engine: Engine,
+    ended: mpsc::Receiver<Outcome>,
+    controller: &settings::Controller,
+    tyk: &settings::Tyk,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
+    let client = cluster::connect().await.context("no way to reach a cluster (kubeconfig or service account)")?;
+    let scope = Scope { namespaces: controller.namespaces() };
+    let store = Store::start(client.clone(), &scope, cancel.clone());
+    let (sender, latest) = watch::channel(None);
+    let health = engine.health().clone();
+    let translate = Translate { engine, store: store.clone(), debounce: controller.debounce, latest: sender };
+    let children = Children { client: client.clone(), store: store.clone() };
+    let reporter = Reporter {
+        events: Events::new(client.clone(), "tyk-ingress"),
+        client,
+        store,
+        health,
+        org: tyk.org.clone(),
+        desired: BTreeMap::new(),
+        outcome: None,
+    };
+    tasks.spawn(named("translate", translate.run(cancel.clone())));
+    tasks.spawn(named("children", children.run(latest.clone(), cancel.clone())));
+    tasks.spawn(named("report", reporter.run(latest, ended, cancel)));
+    Ok(())
+}
+
+struct Translate {
+    engine: Engine,
+    store: Arc<Store>,
+    debounce: Duration,
+    latest: watch::Sender<Option<Arc<Translated>>>,
+}
+
+impl Translate {
+    async fn run(self, cancel: CancellationToken) -> anyhow::Result<()> {
+        let mut changes = self.store.changes();
+        changes.mark_changed();
+        while let Some(Ok(())) = cancel.run_until_cancelled(changes.changed()).await {
+            // Changes come in bursts: one translation serves them all.
+            if cancel.run_until_cancelled(tokio::time::sleep(self.debounce)).await.is_none() {
+                break;
+            }
+            changes.mark_unchanged();
+            if let Some((_, snapshot)) = self.store.snapshot() {
+                let translated = self.engine.translate(snapshot).await?;
+                self.latest.send_replace(Some(Arc::new(translated)));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Children {
+    client: Client,
+    store: Arc<Store>,
+}
+
+impl Children {
+    async fn run(self, mut latest: Latest, cancel: CancellationToken) -> anyhow::Result<()> {
+        let mut pause = RETRY_FIRST;
+        while let Some(Ok(())) = cancel.run_until_cancelled(latest.changed()).await {
+            let Some(translated) = latest.borrow_and_update().clone() else { continue };
+            let Some((_, snapshot)) = self.store.snapshot() else { continue };
+            let rendered = translated.translation.children.values().map(|child| &child.definition);
+            let mut failed = cluster::children::apply(&self.client, &snapshot, rendered, &translated.translation.held).await;
+            for definition in snapshot.api_definitions.values() {
+                if let Err(error) = cluster::finalizer::ensure(&self.client, definition).await {
+                    failed.push((crate::snapshot::NamespacedName::of(&definition.metadata), error.to_string()));
+                }
+            }
+            if failed.is_empty() {
+                pause = RETRY_FIRST;
+                continue;
+            }
+            for (name, error) in &failed {
+                tracing::warn!(%name, error, "an ApiDefinition could not be written");
+            }
+            // A newer translation does not wait for the pause to end.
+            let _ = cancel.run_until_cancelled(tokio::time::timeout(pause, latest.changed())).await;
+            pause = (pause * 2).min(RETRY_MOST);
+            latest.mark_changed();
+        }
+        Ok(())
+    }
+}
+
+struct Reporter {
+    client: Client,
+    store: Arc<Store>,
+    events: Events,
+    health: Arc<Health>,
+    org: String,
+    /// Desired states by their number, so that an outcome is read against the one it worked on.
+    desired: BTreeMap<u64, Arc<Desired>>,
+    outcome: Option<Outcome>,
+}
+
+impl Reporter {
+    async fn run(
+        mut self,
+        mut latest: Latest,
+        mut ended: mpsc::Receiver<Outcome>,
+        cancel: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut tick = tokio::time::interval(HEALTH_INTERVAL);
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                changed = latest.changed() => changed.context("the translation ended")?,
+                outcome = ended.recv() => self.take(outcome.context("the sync worker ended")?),
+                _ = tick.tick() => {
+                    self.health.set_unready(self.unready());
+                    continue;
+                }
+            }
+            let translated = latest.borrow_and_update().clone();
+            if let Some(translated) = translated {
+                self.report(&translated).await;
+            }
+        }
+    }
+
+    fn take(&mut self, outcome: Outcome) {
+        self.health.metrics.synced(&outcome, unix_now());
+        self.desired.retain(|revision, _| *revision >= outcome.revision);
+        self.outcome = Some(outcome);
+        self.health.set_unready(self.unready());
+    }
+
+    fn unready(&self) -> Vec<String> {
+        let mut reasons = self.store.waiting();
+        match &self.outcome {
+            None if reasons.is_empty() => reasons.push("the gateway has not been looked at yet".into()),
+            None => {}
+            Some(outcome) => reasons.extend(outcome.endpoint_error.clone()),
+        }
+        reasons
+    }
+
+    async fn report(&mut self, translated: &Translated) {
+        self.desired.insert(translated.revision, translated.desired.clone());
+        while self.desired.len() > REMEMBERED {
+            self.desired.pop_first();
+        }
+        let Some((_, snapshot)) = self.store.snapshot() else { return };
+        let Some(outcome) = &self.outcome else { return };
+        let Some(desired) = self.desired.get(&outcome.revision) else { return };
+        let found = report(&ReportInput {
+            snapshot: &snapshot,
+            desired,
+            diagnostics: &translated.diagnostics,
+            outcome,
+            org: &self.org,
+            now: Time(jiff::Timestamp::now()),
+        });
+        for name in &found.release {
+            if let Some(definition) = snapshot.api_definitions.get(name)
+                && let Err(error) = cluster::finalizer::release(&self.client, definition).await
+            {
+                tracing::warn!(%name, %error, "the finalizer could not be removed; it is tried again");
+            }
+        }
+        cluster::status::write(&self.client, found.statuses).await;
+        self.events.publish(&snapshot, &found.diagnostics).await;
+    }
+}
+

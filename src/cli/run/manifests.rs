@@ -1,0 +1,66 @@
+//! `run --manifests`: files as the source, without a cluster.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::engine::{Engine, unix_now};
+use crate::cli::files;
+use crate::cli::input::Input;
+use crate::diagnostic::Diagnostic;
+use crate::sync::{ApiOutcome, Outcome};
+
+/// Follows the files until `cancel`.
+pub async fn follow(
+    filename: Vec<PathBuf>,
+    engine: Engine,
+    mut ended: mpsc::Receiver<Outcome>,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
+    let input = Input { filename };
+    let mut seen = None;
+    let mut tick = tokio::time::interval(files::INTERVAL);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            Some(outcome) = ended.recv() => report(&engine, &outcome),
+            _ = tick.tick() => {
+                let now = Some(files::fingerprint(&input.filename));
+                if now != seen {
+                    seen = now;
+                    read(&engine, &input).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Files that cannot be read leave the gateway as it is.
+async fn read(engine: &Engine, input: &Input) -> anyhow::Result<()> {
+    match input.load() {
+        Ok(loaded) => {
+            loaded.diagnostics.iter().for_each(log);
+            let translated = engine.translate(Arc::new(loaded.snapshot)).await?;
+            translated.diagnostics.iter().for_each(log);
+        }
+        Err(error) => tracing::error!(%error, "the manifests cannot be used; the gateway stays as it is"),
+    }
+    Ok(())
+}
+
+fn log(diagnostic: &Diagnostic) {
+    let Diagnostic { object, field, code, message } = diagnostic;
+    tracing::warn!(%object, field, %code, message, "diagnostic");
+}
+
+fn report(engine: &Engine, outcome: &Outcome) {
+    engine.health().metrics.synced(outcome, unix_now());
+    engine.health().set_unready(outcome.endpoint_error.iter().cloned().collect());
+    for (id, api) in &outcome.apis {
+        if let ApiOutcome::Failed(message) = api {
+            tracing::error!(id, message, "an API is not served as it should be");
+        }
+    }
+}

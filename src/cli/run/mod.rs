@@ -1,0 +1,100 @@
+//! `tyk-ingress run`: the controller.
+
+mod cluster;
+mod engine;
+mod manifests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{End, runtime};
+use crate::desired::Desired;
+use crate::http::{self, Health};
+use crate::metrics::Metrics;
+use crate::settings;
+use crate::sync::{Outcome, Worker};
+use crate::tyk::gateway::Gateway;
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Read manifests from this directory instead of a cluster; may be repeated
+    #[arg(long, value_name = "PATH")]
+    manifests: Vec<PathBuf>,
+    #[command(flatten)]
+    controller: settings::Controller,
+    #[command(flatten)]
+    ingress: settings::Ingress,
+    #[command(flatten)]
+    tyk: settings::Tyk,
+}
+
+/// How long the running batch and the last status writes may take when the controller is told to end.
+const STOP_LIMIT: Duration = Duration::from_secs(25);
+
+/// A desired state and its number, as the worker takes it.
+type Wanted = Option<(u64, Arc<Desired>)>;
+
+impl Run {
+    pub(super) fn run(self) -> anyhow::Result<End> {
+        runtime("info,kube=warn")?.block_on(self.serve())
+    }
+
+    async fn serve(self) -> anyhow::Result<End> {
+        let endpoint = self.tyk.endpoint()?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), gateway = endpoint.url, "starting");
+        let health = Health::new(Metrics::new()?);
+        let address = self.controller.listen;
+        let listener = http::bind(address).await.with_context(|| format!("cannot listen on {address} (--listen)"))?;
+        let cancel = CancellationToken::new();
+        let (desired, wanted) = watch::channel::<Wanted>(None);
+        let (outcomes, ended) = mpsc::channel::<Outcome>(16);
+        let resync = self.controller.resync_interval;
+        let worker = Worker::new(Gateway::new(endpoint)?, self.tyk.owner.clone(), resync, wanted, outcomes);
+        let engine = engine::Engine::new(self.ingress.options(), self.tyk.context(), desired, health.clone());
+
+        // Every task runs until `cancel`; one that ends before ends the process, so that it is started anew as a whole.
+        let mut tasks = JoinSet::new();
+        tasks.spawn(named("http", http::serve(listener, health, cancel.clone())));
+        tasks.spawn(named("sync", worker.spawn(cancel.clone())));
+        if self.manifests.is_empty() {
+            cluster::spawn(&mut tasks, engine, ended, &self.controller, &self.tyk, cancel.clone()).await?;
+        } else {
+            let follow = manifests::follow(self.manifests.clone(), engine, ended, cancel.clone());
+            tasks.spawn(named("manifests", follow));
+        }
+        let result = tokio::select! {
+            signal = super::interrupted() => signal,
+            Some(ended) = tasks.join_next() => Err(early(ended)),
+        };
+        tracing::info!("ending");
+        cancel.cancel();
+        let all = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_LIMIT, all).await.is_err() {
+            tracing::warn!("ended before everything was finished");
+        }
+        result.map(|()| End::Clean)
+    }
+}
+
+/// How a task ended, and its name.
+type TaskEnd = (&'static str, anyhow::Result<()>);
+
+async fn named<E: Into<anyhow::Error>>(name: &'static str, task: impl Future<Output = Result<(), E>>) -> TaskEnd {
+    (name, task.await.map_err(Into::into))
+}
+
+fn early(ended: Result<TaskEnd, tokio::task::JoinError>) -> anyhow::Error {
+    match ended {
+        Ok((name, Ok(()))) => anyhow::anyhow!("the task {name} ended by itself"),
+        Ok((name, Err(error))) => error.context(format!("the task {name} failed")),
+        Err(error) => anyhow::anyhow!(error).context("a task failed"),
+    }
+}
