@@ -1,0 +1,189 @@
+//! A reload: from files to memory to routes, in the order and with the side effects of the real gateway.
+
+use super::router::{Registration, Router, Table};
+use super::spec::Spec;
+use super::state::State;
+use super::template::{Kind, Template, TemplateError, listen_path_length};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What a reload needs to know of the gateway's own configuration.
+pub(super) struct Setup {
+    pub main_port: u16,
+    pub control_port: u16,
+    pub custom_domains: bool,
+    pub strict_routes: bool,
+}
+
+/// The definition that ends the process.
+#[derive(Debug)]
+pub(super) struct Crash(pub String);
+
+/// Loads the files; those in `lost` are half-written and count as absent. `None`: nothing before and nothing now.
+pub(super) fn load(
+    state: &mut State,
+    setup: &Setup,
+    lost: &BTreeSet<String>,
+) -> Result<Option<Table>, Crash> {
+    state.load_policies(lost);
+    let mut specs = read(state, lost)?;
+    if specs.is_empty() && state.apis.is_empty() {
+        return Ok(None);
+    }
+    // Equal lengths come in no sure order from the real gateway; here they stay in the order of the files.
+    specs.sort_by_key(|candidate| {
+        let spec = candidate.spec();
+        (
+            spec.domain.is_empty(),
+            std::cmp::Reverse(listen_path_length(&spec.listen_path)),
+        )
+    });
+    let mut used: BTreeMap<String, usize> = BTreeMap::new();
+    for candidate in &specs {
+        *used.entry(place(candidate.spec())).or_default() += 1;
+    }
+    let mut table = Table {
+        loaded: true,
+        ..Table::default()
+    };
+    table.ports.insert(setup.control_port, Router::new("http"));
+    let mut memory = BTreeMap::new();
+    for candidate in specs {
+        let spec = register(candidate, state, setup, &used, &mut table);
+        memory.insert(spec.id.clone(), spec);
+    }
+    state.apis = memory;
+    Ok(Some(table))
+}
+
+/// An API to load: as it is in memory, or read anew.
+enum Candidate {
+    Kept(Arc<Spec>),
+    Fresh(Box<Spec>),
+}
+
+impl Candidate {
+    fn spec(&self) -> &Spec {
+        match self {
+            Candidate::Kept(spec) => spec,
+            Candidate::Fresh(spec) => spec,
+        }
+    }
+}
+
+fn read(state: &State, lost: &BTreeSet<String>) -> Result<Vec<Candidate>, Crash> {
+    let mut candidates = Vec::new();
+    for (name, file) in &state.files {
+        if name.ends_with("-oas.json") || lost.contains(name) {
+            continue;
+        }
+        if let Some(kept) = state
+            .apis
+            .get(&file.id())
+            .filter(|spec| spec.checksum == file.checksum)
+        {
+            candidates.push(Candidate::Kept(kept.clone()));
+            continue;
+        }
+        let spec = Spec::new(
+            file.definition.clone(),
+            file.oas.clone(),
+            file.checksum.clone(),
+        );
+        match Template::compile(&spec.listen_path, Kind::Prefix) {
+            Ok(_) => candidates.push(Candidate::Fresh(Box::new(spec))),
+            Err(TemplateError::Invalid(_)) => {}
+            Err(TemplateError::CaptureGroup(_)) => {
+                return Err(Crash(format!(
+                    "API {}: listen path {} holds a capture group",
+                    spec.id, spec.listen_path
+                )));
+            }
+        }
+    }
+    Ok(candidates)
+}
+
+/// The text by which listen paths collide; the port is no part of it.
+fn place(spec: &Spec) -> String {
+    format!("{}{}", spec.active_domain(), spec.listen_path)
+}
+
+fn register(
+    candidate: Candidate,
+    state: &State,
+    setup: &Setup,
+    used: &BTreeMap<String, usize>,
+    table: &mut Table,
+) -> Arc<Spec> {
+    let protocol = candidate.spec().protocol.clone();
+    if matches!(protocol.as_str(), "tcp" | "tls") {
+        return settle(candidate, state, used);
+    }
+    let protocol = if protocol.is_empty() {
+        "http".to_owned()
+    } else {
+        protocol
+    };
+    let port = match candidate.spec().port {
+        0 => setup.main_port,
+        port => port,
+    };
+    let mut unreachable = Router::default();
+    let router = table
+        .ports
+        .entry(port)
+        .or_insert_with(|| Router::new(&protocol));
+    let router = if router.protocol == protocol {
+        router
+    } else {
+        &mut unreachable
+    };
+    match router.host(candidate.spec(), setup.custom_domains) {
+        Ok(host) => {
+            let spec = settle(candidate, state, used);
+            if !spec.skip {
+                let registration = Registration {
+                    strict_routes: setup.strict_routes,
+                    spec: &spec,
+                };
+                router.add(host, &registration);
+            }
+            spec
+        }
+        Err(_) => match candidate {
+            Candidate::Kept(spec) => spec,
+            Candidate::Fresh(spec) => Arc::new(*spec),
+        },
+    }
+}
+
+/// Settles what is decided once per change of a definition: whether it can be routed, and its listen path.
+fn settle(candidate: Candidate, state: &State, used: &BTreeMap<String, usize>) -> Arc<Spec> {
+    let mut spec = match candidate {
+        Candidate::Kept(spec) => return spec,
+        Candidate::Fresh(spec) => *spec,
+    };
+    spec.skip = spec.internal || spec.is_invalid();
+    if spec.is_invalid() {
+        return Arc::new(spec);
+    }
+    let mut renamed = false;
+    while used.get(&place(&spec)).is_some_and(|&count| count > 1) {
+        let keeps = state
+            .apis
+            .get(&spec.id)
+            .is_some_and(|loaded| loaded.listen_path == spec.listen_path);
+        if !renamed && keeps {
+            break;
+        }
+        let suffix = if renamed {
+            "_".to_owned()
+        } else {
+            format!("-{}", spec.id)
+        };
+        spec.rename(format!("{}{suffix}", spec.listen_path));
+        renamed = true;
+    }
+    Arc::new(spec)
+}
