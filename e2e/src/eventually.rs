@@ -27,7 +27,11 @@ where
         match timeout(left, probe()).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(observation)) => last = observation,
-            Err(_) => return Err(last.context(format!("waited {deadline:?} for {what}"))),
+            Err(_) => {}
+        }
+        // A probe that never waits is not stopped by the timeout.
+        if Instant::now() >= end {
+            return Err(last.context(format!("waited {deadline:?} for {what}")));
         }
         sleep(INTERVAL).await;
     }

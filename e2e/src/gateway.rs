@@ -2,12 +2,12 @@
 
 use std::env;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use hyper::Method;
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
-#[cfg(feature = "sim")]
 use tyk_ingress::sim;
 
 use crate::http::{Answer, Call};
@@ -20,7 +20,6 @@ static TURN: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 /// Where the product's APIs go.
 pub enum GatewayUnderTest {
     /// A simulator of its own for each test.
-    #[cfg(feature = "sim")]
     Sim(sim::Gateway),
     /// One gateway for all tests, which therefore run one after the other.
     Real {
@@ -58,24 +57,34 @@ impl GatewayUnderTest {
         Ok(gateway)
     }
 
-    #[cfg(feature = "sim")]
-    async fn simulator() -> Result<Self> {
-        Ok(Self::Sim(
-            sim::Gateway::start(sim::Config::default()).await?,
-        ))
+    /// Takes every API of this test away, as a gateway without a volume does when it restarts.
+    ///
+    /// # Errors
+    /// When a real gateway refuses.
+    pub async fn lose_everything(&self, mark: &str) -> Result<()> {
+        match self {
+            Self::Sim(gateway) => {
+                gateway.restart(false).await;
+                Ok(())
+            }
+            Self::Real { .. } => self.clear(mark).await,
+        }
     }
 
-    #[cfg(not(feature = "sim"))]
     async fn simulator() -> Result<Self> {
-        bail!("this build has no simulator: set TYK_GATEWAY_URL")
+        // The real gateway looks for wanted reloads every second, which each test would wait for several times.
+        let config = sim::Config {
+            reload_interval: Duration::from_millis(100),
+            ..sim::Config::default()
+        };
+        Ok(Self::Sim(sim::Gateway::start(config).await?))
     }
 
     /// URL of the control API.
     #[must_use]
     pub fn url(&self) -> String {
         match self {
-            #[cfg(feature = "sim")]
-            Self::Sim(gateway) => gateway.url().to_string(),
+            Self::Sim(gateway) => gateway.url(),
             Self::Real { url, .. } => url.clone(),
         }
     }
@@ -84,8 +93,7 @@ impl GatewayUnderTest {
     #[must_use]
     pub fn ingress_url(&self) -> String {
         match self {
-            #[cfg(feature = "sim")]
-            Self::Sim(gateway) => gateway.ingress_url().to_string(),
+            Self::Sim(gateway) => gateway.ingress_url(),
             Self::Real { ingress_url, .. } => ingress_url.clone(),
         }
     }
@@ -94,7 +102,6 @@ impl GatewayUnderTest {
     #[must_use]
     pub fn secret(&self) -> String {
         match self {
-            #[cfg(feature = "sim")]
             Self::Sim(gateway) => gateway.secret().to_string(),
             Self::Real { secret, .. } => secret.clone(),
         }

@@ -148,6 +148,17 @@ impl Scenario {
             .await
     }
 
+    /// Ends the test's world: the product with SIGTERM, and what is left on a shared gateway.
+    ///
+    /// # Errors
+    /// When the product does not end with exit code 0.
+    pub async fn stop(mut self) -> Result<()> {
+        if self.operator.is_some() {
+            self.stop_operator().await?;
+        }
+        self.gateway.lose_everything(&self.namespace).await
+    }
+
     /// The running product.
     ///
     /// # Errors

@@ -8,7 +8,10 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use e2e::http::Call;
 use e2e::process::{Process, Spec};
-use e2e::{ControlPlane, Echo, PATIENCE, control_plane, eventually, fixtures, run_dir};
+use e2e::{
+    ControlPlane, Echo, GatewayUnderTest, PATIENCE, control_plane, eventually, fixtures, gateway,
+    run_dir,
+};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
 use kube::api::{DeleteParams, DynamicObject, ListParams, PostParams};
@@ -254,6 +257,35 @@ async fn an_external_name_service_may_be_a_loopback_address_and_leads_to_an_echo
         (&seen["path"], &seen["headers"]["host"]),
         (&"/a%2Fb//c/../d?x=1".into(), &"shop.example".into())
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_gateway_serves_lists_and_forgets_an_api() -> Result<()> {
+    let mark = format!("{}harness", gateway::MARK);
+    let gateway = GatewayUnderTest::start().await?;
+    let echo = Echo::start("blue").await?;
+    let host = format!("{mark}.test");
+    let api = json!({
+        "api_id": mark, "name": mark, "org_id": "e2e", "active": true, "use_keyless": true, "domain": host,
+        "version_data": {"not_versioned": true, "versions": {"Default": {"name": "Default"}}},
+        "proxy": {"listen_path": "/", "target_url": format!("http://127.0.0.1:{}", echo.port())},
+    });
+    gateway.create_api(&api).await?;
+    gateway.reload().await?;
+    assert_eq!(
+        e2e::scenario::served_by(&gateway.request(&host, "/x").await?),
+        Some("blue")
+    );
+    assert_eq!(gateway.request("other.test", "/x").await?.status, 404);
+    assert_eq!(gateway.list_marked(&mark).await?.len(), 1);
+    gateway.clear(&mark).await?;
+    assert_eq!(gateway.request(&host, "/x").await?.status, 404);
+    gateway.create_api(&api).await?;
+    gateway.reload().await?;
+    gateway.lose_everything(&mark).await?;
+    assert!(gateway.list_marked(&mark).await?.is_empty());
+    assert!(gateway.delete_api(&mark).await.is_err());
     Ok(())
 }
 
