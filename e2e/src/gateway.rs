@@ -80,6 +80,15 @@ impl GatewayUnderTest {
         Ok(Self::Sim(sim::Gateway::start(config).await?))
     }
 
+    /// The calls of the control API so far; none are known of a real gateway.
+    #[must_use]
+    pub fn calls(&self) -> Option<Vec<sim::Call>> {
+        match self {
+            Self::Sim(gateway) => Some(gateway.calls()),
+            Self::Real { .. } => None,
+        }
+    }
+
     /// URL of the control API.
     #[must_use]
     pub fn url(&self) -> String {

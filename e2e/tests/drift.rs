@@ -6,6 +6,7 @@ use e2e::{PATIENCE, Scenario, eventually};
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
+use tyk_ingress::sim::Call;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edited_child_comes_back() -> Result<()> {
@@ -124,6 +125,12 @@ async fn an_api_that_is_not_ours_is_never_touched() -> Result<()> {
     world.gateway.reload().await?;
     world.expect_backend(&foreign_host, "/", &blue).await?;
     let before = world.expect_apis(1).await?.remove(0);
+    let writes = || {
+        let calls = world.gateway.calls().unwrap_or_default();
+        let write = |call: &&Call| call.method != "GET" && call.path.contains("foreign");
+        calls.iter().filter(write).count()
+    };
+    let writes_before = writes();
 
     world
         .apply_ingress("shop", &[rule(&host, &[prefix("/", &blue)])])
@@ -133,6 +140,7 @@ async fn an_api_that_is_not_ours_is_never_touched() -> Result<()> {
     world.delete_ingress("shop").await?;
     let after = world.expect_apis(1).await?.remove(0);
     assert_eq!(after, before);
+    assert_eq!(writes(), writes_before);
     world.expect_backend(&foreign_host, "/", &blue).await?;
     world.stop().await
 }

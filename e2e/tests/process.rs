@@ -1,8 +1,8 @@
 //! The product as a process: start, stop, restart, and what its own HTTP server tells.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use e2e::fixtures::{prefix, rule};
-use e2e::{Operator, OperatorConfig, Scenario};
+use e2e::{Operator, OperatorConfig, PATIENCE, Scenario, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_emptied_during_a_restart_is_filled_again() -> Result<()> {
@@ -87,6 +87,14 @@ async fn the_gateway_secret_is_in_no_log_and_no_page() -> Result<()> {
     world
         .apply_ingress("shop", &[rule(&world.host("shop"), &[prefix("/", &blue)])])
         .await?;
+    eventually(PATIENCE, "the gateway to refuse the secret", async || {
+        // A real gateway does not tell; there the children are the sign that the product is at work.
+        let calls = world.gateway.calls();
+        let refused = calls.is_none_or(|calls| calls.iter().any(|call| call.status == 403));
+        ensure!(refused, "there was no refusal; {}", operator.tail());
+        Ok(())
+    })
+    .await?;
     world.expect_children(1).await?;
     assert!(!operator.log().contains(wrong), "the secret is in the log");
     for path in ["/metrics", "/readyz", "/healthz"] {
