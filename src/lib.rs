@@ -4,9 +4,11 @@
 
 pub mod api;
 pub mod cli;
+pub mod cluster;
 pub mod desired;
 pub mod diagnostic;
 pub mod ingress;
+pub mod report;
 pub mod settings;
 pub mod sim;
 pub mod snapshot;
