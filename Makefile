@@ -25,7 +25,7 @@ e2e: assets
 
 ## assets: kube-apiserver, kube-controller-manager and etcd, unless KUBEBUILDER_ASSETS names them
 assets:
-	$(CARGO) run --package e2e --bin assets --locked
+	$(CARGO) run --package e2e --bin e2e-assets --locked
 
 ## deny: licences, advisories and duplicate versions of the dependencies; needs cargo-deny
 deny:

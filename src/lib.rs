@@ -4,11 +4,13 @@
 
 pub mod api;
 pub mod cli;
+pub mod cluster;
 pub mod desired;
 pub mod diagnostic;
 pub mod http;
 pub mod ingress;
 pub mod metrics;
+pub mod report;
 pub mod settings;
 pub mod sim;
 pub mod snapshot;

@@ -37,25 +37,14 @@ pub async fn yaml(client: &Client, yaml: &str) -> Result<()> {
 /// # Errors
 /// As [`yaml`].
 pub async fn object(client: &Client, object: &Value) -> Result<DynamicObject> {
-    let parsed: DynamicObject =
-        serde_json::from_value(object.clone()).context("not a Kubernetes object")?;
-    let types = parsed
-        .types
-        .clone()
-        .context("an object without apiVersion and kind")?;
-    let name = parsed
-        .metadata
-        .name
-        .clone()
-        .context("an object without a name")?;
+    let parsed: DynamicObject = serde_json::from_value(object.clone()).context("not a Kubernetes object")?;
+    let types = parsed.types.clone().context("an object without apiVersion and kind")?;
+    let name = parsed.metadata.name.clone().context("an object without a name")?;
     let what = format!("{} {name}", types.kind);
-    let kind =
-        GroupVersionKind::try_from(&types).with_context(|| format!("the apiVersion of {what}"))?;
-    let (resource, capabilities) = eventually(
-        KIND_DEADLINE,
-        &format!("the kind {}", types.kind),
-        async || Ok(discovery::pinned_kind(client, &kind).await?),
-    )
+    let kind = GroupVersionKind::try_from(&types).with_context(|| format!("the apiVersion of {what}"))?;
+    let (resource, capabilities) = eventually(KIND_DEADLINE, &format!("the kind {}", types.kind), async || {
+        Ok(discovery::pinned_kind(client, &kind).await?)
+    })
     .await?;
     let api: Api<DynamicObject> = match capabilities.scope {
         Scope::Cluster => Api::all_with(client.clone(), &resource),
@@ -76,20 +65,16 @@ pub async fn object(client: &Client, object: &Value) -> Result<DynamicObject> {
 }
 
 async fn established(api: &Api<DynamicObject>, name: &str) -> Result<()> {
-    eventually(
-        KIND_DEADLINE,
-        &format!("{name} to be established"),
-        async || {
-            let definition = api.get(name).await?;
-            let conditions = &definition.data["status"]["conditions"];
-            let done = conditions.as_array().is_some_and(|all| {
-                all.iter()
-                    .any(|one| one["type"] == "Established" && one["status"] == "True")
-            });
-            ensure!(done, "its conditions are {conditions}");
-            Ok(())
-        },
-    )
+    eventually(KIND_DEADLINE, &format!("{name} to be established"), async || {
+        let definition = api.get(name).await?;
+        let conditions = &definition.data["status"]["conditions"];
+        let done = conditions.as_array().is_some_and(|all| {
+            all.iter()
+                .any(|one| one["type"] == "Established" && one["status"] == "True")
+        });
+        ensure!(done, "its conditions are {conditions}");
+        Ok(())
+    })
     .await
 }
 
@@ -100,8 +85,7 @@ async fn established(api: &Api<DynamicObject>, name: &str) -> Result<()> {
 /// When a file cannot be read or applied.
 pub async fn product_manifests(client: &Client) -> Result<()> {
     let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests");
-    let namespace =
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}});
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}});
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
         "metadata": {"name": SERVICE_ACCOUNT, "namespace": SYSTEM_NAMESPACE}});
     object(client, &namespace).await?;
@@ -109,11 +93,8 @@ pub async fn product_manifests(client: &Client) -> Result<()> {
     let mut files = yaml_files(&manifests.join("crds"))?;
     files.extend(Some(manifests.join("rbac.yaml")).filter(|file| file.is_file()));
     for file in files {
-        let text =
-            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        yaml(client, &text)
-            .await
-            .with_context(|| file.display().to_string())?;
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        yaml(client, &text).await.with_context(|| file.display().to_string())?;
     }
     Ok(())
 }
@@ -123,13 +104,8 @@ fn yaml_files(dir: &Path) -> Result<Vec<PathBuf>> {
         return Ok(Vec::new());
     }
     let entries = fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
-    let mut files = entries
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<Vec<_>>>()?;
-    files.retain(|file| {
-        file.extension()
-            .is_some_and(|extension| extension == "yaml")
-    });
+    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     Ok(files)
 }

@@ -63,10 +63,7 @@ fn build_if_stale(module: &Path) -> Result<PathBuf> {
 
 fn fingerprint(module: &Path) -> Result<String> {
     let sums = fs::read(module.join("go.sum")).context("cannot read e2e/assets/go.sum")?;
-    Ok(Sha256::digest(sums)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(Sha256::digest(sums).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Builds into a folder of its own and renames: a build that is broken off leaves no half-written program.
@@ -96,11 +93,7 @@ fn go_build(module: &Path, output: &Path, packages: &[&str]) -> Result<()> {
         .status();
     match status {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => bail!(
-            "go build {} in {}: {status}",
-            packages.join(" "),
-            module.display()
-        ),
+        Ok(status) => bail!("go build {} in {}: {status}", packages.join(" "), module.display()),
         Err(error) if error.kind() == ErrorKind::NotFound => bail!(
             "the Kubernetes programs are not built and there is no `go` in PATH: install the Go version named in \
              e2e/assets/go.mod, or set KUBEBUILDER_ASSETS to a folder with {}",

@@ -72,10 +72,7 @@ impl ControlPlane {
         let mut attempt = 1;
         loop {
             match Self::start_in(&programs, run_dir::fresh("control-plane")?).await {
-                Err(error)
-                    if attempt < ATTEMPTS
-                        && format!("{error:#}").contains("address already in use") =>
-                {
+                Err(error) if attempt < ATTEMPTS && format!("{error:#}").contains("address already in use") => {
                     attempt += 1;
                 }
                 result => return result,
@@ -88,12 +85,7 @@ impl ControlPlane {
         let [client_port, peer_port, api_port] = ports::free()?;
         let url = format!("https://127.0.0.1:{api_port}");
         let files = Files::write(&dir, &url)?;
-        let mut etcd = spawn(
-            programs,
-            &dir,
-            "etcd",
-            etcd_args(&dir, client_port, peer_port),
-        )?;
+        let mut etcd = spawn(programs, &dir, "etcd", etcd_args(&dir, client_port, peer_port))?;
         let mut api_server = spawn(
             programs,
             &dir,
@@ -110,25 +102,16 @@ impl ControlPlane {
         .await?;
         // The garbage collector looks for new kinds only every 30 s: it starts when ours are there.
         apply::product_manifests(&client).await?;
-        let mut controller_manager = spawn(
-            programs,
-            &dir,
-            "kube-controller-manager",
-            manager_args(&dir),
-        )?;
-        eventually(
-            START_DEADLINE,
-            "kube-controller-manager to work",
-            async || {
-                controller_manager.ensure_running()?;
-                let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
-                accounts
-                    .get("default")
-                    .await
-                    .map(drop)
-                    .with_context(|| controller_manager.tail())
-            },
-        )
+        let mut controller_manager = spawn(programs, &dir, "kube-controller-manager", manager_args(&dir))?;
+        eventually(START_DEADLINE, "kube-controller-manager to work", async || {
+            controller_manager.ensure_running()?;
+            let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
+            accounts
+                .get("default")
+                .await
+                .map(drop)
+                .with_context(|| controller_manager.tail())
+        })
         .await?;
         Ok(Self {
             dir,
@@ -189,10 +172,7 @@ impl ControlPlane {
             .create_token_request(name, &kube::api::PostParams::default(), &request)
             .await
             .with_context(|| format!("no token for the service account {namespace}/{name}"))?;
-        let token = answer
-            .status
-            .context("a token request without an answer")?
-            .token;
+        let token = answer.status.context("a token request without an answer")?.token;
         let path = run_dir::fresh("kubeconfig")?.join("kubeconfig");
         run_dir::write_private(&path, &kubeconfig(&self.url, &self.authority, &token)?)?;
         Ok(path)
@@ -232,10 +212,7 @@ impl Files {
             ("server.key", &serving.key),
             ("service-account.key", &signing.private),
             ("service-account.pub", &signing.public),
-            (
-                "tokens.csv",
-                &format!("{token},admin,admin,system:masters\n"),
-            ),
+            ("tokens.csv", &format!("{token},admin,admin,system:masters\n")),
             ("kubeconfig", &kubeconfig(url, &serving.authority, &token)?),
         ] {
             run_dir::write_private(&dir.join(name), content)?;
@@ -304,14 +281,8 @@ fn api_server_args(dir: &Path, etcd_port: u16, port: u16) -> Vec<OsString> {
         flag("--token-auth-file", dir.join("tokens.csv")),
         flag("--authorization-mode", "RBAC"),
         flag("--service-account-issuer", "https://kubernetes.default.svc"),
-        flag(
-            "--service-account-key-file",
-            dir.join("service-account.pub"),
-        ),
-        flag(
-            "--service-account-signing-key-file",
-            dir.join("service-account.key"),
-        ),
+        flag("--service-account-key-file", dir.join("service-account.pub")),
+        flag("--service-account-signing-key-file", dir.join("service-account.key")),
         flag("--service-cluster-ip-range", "10.0.0.0/24"),
         // Endpoints may not be loopback addresses, and nothing here runs in a pod.
         flag("--endpoint-reconciler-type", "none"),

@@ -32,13 +32,8 @@ impl Echo {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .context("no free loopback port")?;
-        let port = listener
-            .local_addr()
-            .context("a listener without an address")?
-            .port();
-        let router = axum::Router::new()
-            .fallback(answer)
-            .with_state(name.to_owned());
+        let port = listener.local_addr().context("a listener without an address")?.port();
+        let router = axum::Router::new().fallback(answer).with_state(name.to_owned());
         let server = tokio::spawn(async move {
             // A server that ends shows in the tests as a backend that cannot be reached.
             let _ = axum::serve(listener, router).await;
@@ -73,12 +68,7 @@ async fn answer(State(name): State<String>, request: Request) -> impl IntoRespon
     let headers: BTreeMap<&str, String> = request
         .headers()
         .iter()
-        .map(|(header, value)| {
-            (
-                header.as_str(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
-        })
+        .map(|(header, value)| (header.as_str(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
     let body = json!({
         "name": name,
@@ -87,10 +77,7 @@ async fn answer(State(name): State<String>, request: Request) -> impl IntoRespon
         "headers": headers,
     });
     (
-        [
-            (NAME_HEADER, name),
-            ("content-type", "application/json".to_owned()),
-        ],
+        [(NAME_HEADER, name), ("content-type", "application/json".to_owned())],
         body.to_string(),
     )
 }

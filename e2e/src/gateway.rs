@@ -44,8 +44,7 @@ impl GatewayUnderTest {
         let Ok(url) = env::var("TYK_GATEWAY_URL") else {
             return Self::simulator().await;
         };
-        let secret = env::var("TYK_GATEWAY_SECRET")
-            .context("TYK_GATEWAY_URL is set, TYK_GATEWAY_SECRET is not")?;
+        let secret = env::var("TYK_GATEWAY_SECRET").context("TYK_GATEWAY_URL is set, TYK_GATEWAY_SECRET is not")?;
         let ingress_url = env::var("TYK_GATEWAY_INGRESS_URL").unwrap_or_else(|_| url.clone());
         let gateway = Self::Real {
             url,
@@ -131,11 +130,7 @@ impl GatewayUnderTest {
     /// # Errors
     /// When the gateway does not answer with a list.
     pub async fn list_apis(&self) -> Result<Vec<Value>> {
-        match self
-            .control(Method::GET, "/tyk/apis", String::new())
-            .await?
-            .json()?
-        {
+        match self.control(Method::GET, "/tyk/apis", String::new()).await?.json()? {
             Value::Array(apis) => Ok(apis),
             other => bail!("/tyk/apis answers {other}"),
         }
@@ -156,8 +151,7 @@ impl GatewayUnderTest {
     /// # Errors
     /// When the gateway refuses it.
     pub async fn create_api(&self, definition: &Value) -> Result<()> {
-        self.change(Method::POST, "/tyk/apis", definition.to_string())
-            .await
+        self.change(Method::POST, "/tyk/apis", definition.to_string()).await
     }
 
     /// Deletes a definition; it is served until the next [`Self::reload`].
@@ -174,8 +168,7 @@ impl GatewayUnderTest {
     /// # Errors
     /// When the gateway refuses.
     pub async fn reload(&self) -> Result<()> {
-        self.change(Method::GET, "/tyk/reload/?block=true", String::new())
-            .await
+        self.change(Method::GET, "/tyk/reload/?block=true", String::new()).await
     }
 
     /// Deletes every API whose definition contains `mark`, and reloads.

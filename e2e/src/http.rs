@@ -84,11 +84,7 @@ impl Call {
             .await
             .with_context(|| format!("no answer from {authority}"))?;
         let (head, body) = answer.into_parts();
-        let body = body
-            .collect()
-            .await
-            .context("an answer without an end")?
-            .to_bytes();
+        let body = body.collect().await.context("an answer without an end")?.to_bytes();
         connection.abort();
         Ok(Answer {
             status: head.status.as_u16(),

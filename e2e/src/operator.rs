@@ -58,10 +58,7 @@ impl Operator {
         let mut operator = Self::spawn(cluster, config).await?;
         eventually(START_DEADLINE, "tyk-ingress to be ready", async || {
             operator.process.ensure_running()?;
-            let answer = operator
-                .get("/readyz")
-                .await
-                .with_context(|| operator.process.tail())?;
+            let answer = operator.get("/readyz").await.with_context(|| operator.process.tail())?;
             ensure!(
                 answer.status == 200,
                 "/readyz answers {}: {}; {}",
@@ -89,14 +86,8 @@ impl Operator {
             .into();
         args.push(format!("127.0.0.1:{port}").into());
         args.extend(config.args.into_iter().map(OsString::from));
-        let mut variables: Vec<(String, OsString)> =
-            vec![("KUBECONFIG".to_owned(), kubeconfig.into())];
-        variables.extend(
-            config
-                .env
-                .into_iter()
-                .map(|(name, value)| (name, value.into())),
-        );
+        let mut variables: Vec<(String, OsString)> = vec![("KUBECONFIG".to_owned(), kubeconfig.into())];
+        variables.extend(config.env.into_iter().map(|(name, value)| (name, value.into())));
         let log = run_dir::fresh("operator")?.join("tyk-ingress.log");
         let process = Process::spawn(Spec {
             program: binary()?,

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, SanType,
 };
 
 /// An authority and one server certificate that it signed, all PEM.
@@ -34,22 +34,14 @@ pub struct SigningKey {
 /// When a name is not a DNS name.
 pub fn server_certificate(names: &[&str]) -> Result<ServerCertificate> {
     let mut authority = CertificateParams::default();
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "e2e authority");
+    authority.distinguished_name.push(DnType::CommonName, "e2e authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
-    let authority =
-        CertifiedIssuer::self_signed(authority, key()?).context("cannot sign the authority")?;
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    let authority = CertifiedIssuer::self_signed(authority, key()?).context("cannot sign the authority")?;
 
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut server = CertificateParams::new(names).context("not a DNS name")?;
-    server
-        .distinguished_name
-        .push(DnType::CommonName, "e2e server");
+    server.distinguished_name.push(DnType::CommonName, "e2e server");
     server
         .subject_alt_names
         .push(SanType::IpAddress(Ipv4Addr::LOCALHOST.into()));

@@ -19,12 +19,7 @@ pub fn free<const N: usize>() -> Result<[u16; N]> {
     }
     let mut ports = Vec::with_capacity(N);
     for listener in &listeners {
-        ports.push(
-            listener
-                .local_addr()
-                .context("a listener without an address")?
-                .port(),
-        );
+        ports.push(listener.local_addr().context("a listener without an address")?.port());
     }
     Ok(array::from_fn(|index| ports[index]))
 }

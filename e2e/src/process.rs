@@ -94,8 +94,7 @@ impl Process {
     /// When the child has ended already.
     pub fn signal(&mut self, name: &str) -> Result<()> {
         let orders = self.orders.as_mut().context("the child was killed")?;
-        writeln!(orders, "{name}")
-            .with_context(|| format!("cannot send {name}: the child has ended"))
+        writeln!(orders, "{name}").with_context(|| format!("cannot send {name}: the child has ended"))
     }
 
     /// The exit code if the child has ended: 128 and the signal's number if a signal ended it.
@@ -103,10 +102,7 @@ impl Process {
     /// # Errors
     /// When the system cannot tell.
     pub fn exit_code(&mut self) -> Result<Option<i32>> {
-        let status = self
-            .child
-            .try_wait()
-            .context("cannot ask for the exit status")?;
+        let status = self.child.try_wait().context("cannot ask for the exit status")?;
         Ok(status.map(|status| status.code().unwrap_or(-1)))
     }
 
@@ -115,11 +111,9 @@ impl Process {
     /// # Errors
     /// After `deadline`, with the end of the log.
     pub async fn wait(&mut self, deadline: Duration) -> Result<i32> {
-        eventually(deadline, "the process to end", async || {
-            match self.exit_code()? {
-                Some(code) => Ok(code),
-                None => bail!("it still runs; {}", self.tail()),
-            }
+        eventually(deadline, "the process to end", async || match self.exit_code()? {
+            Some(code) => Ok(code),
+            None => bail!("it still runs; {}", self.tail()),
         })
         .await
     }
@@ -155,11 +149,7 @@ impl Process {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         let from = lines.len().saturating_sub(TAIL_LINES);
-        format!(
-            "{} ends with:\n{}",
-            self.log.display(),
-            lines[from..].join("\n")
-        )
+        format!("{} ends with:\n{}", self.log.display(), lines[from..].join("\n"))
     }
 }
 

@@ -63,9 +63,7 @@ fn open() -> Result<Run> {
         .to_string_lossy()
         .into_owned();
     // `routing-0123456789abcdef` is cargo's name for a build of `routing`.
-    let binary = binary
-        .rsplit_once('-')
-        .map_or(binary.as_str(), |(name, _)| name);
+    let binary = binary.rsplit_once('-').map_or(binary.as_str(), |(name, _)| name);
     let base = target.join("e2e");
     fs::create_dir_all(&base).with_context(|| format!("cannot make {}", base.display()))?;
     // Between the making of a folder and its lock, nobody else may look for unlocked folders.
@@ -82,18 +80,13 @@ fn open() -> Result<Run> {
 fn remove_earlier(base: &Path, binary: &str) -> Result<()> {
     for entry in fs::read_dir(base).context("cannot list the runs")? {
         let path = entry.context("cannot list the runs")?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.rsplit_once('-').is_none_or(|(name, _)| name != binary) {
             continue;
         }
         match File::open(path.join("lock")).map(|lock| lock.try_lock()) {
             Ok(Err(TryLockError::WouldBlock)) => {}
-            _ => fs::remove_dir_all(&path)
-                .with_context(|| format!("cannot remove {}", path.display()))?,
+            _ => fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?,
         }
     }
     Ok(())

@@ -71,8 +71,7 @@ impl Scenario {
         let gateway = GatewayUnderTest::start().await?;
         let client = cluster.admin().await?;
         let namespace = format!("{MARK}{name}-{:06x}", rand::random::<u32>() & 0xff_ffff);
-        let object =
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         apply::object(&client, &object).await?;
         apply::object(&client, &fixtures::ingress_class(&namespace)).await?;
         Ok(Self {
@@ -114,9 +113,7 @@ impl Scenario {
     /// When the gateway's ingress URL has no port.
     pub fn operator_config(&self) -> Result<OperatorConfig> {
         let authority = authority(&self.gateway.ingress_url())?;
-        let (_, port) = authority
-            .rsplit_once(':')
-            .context("an authority without a port")?;
+        let (_, port) = authority.rsplit_once(':').context("an authority without a port")?;
         Ok(OperatorConfig::default()
             .env("TYK_MODE", "ce")
             .env("TYK_URL", self.gateway.url())
@@ -141,11 +138,7 @@ impl Scenario {
     /// # Errors
     /// When it is not running or ends in another way.
     pub async fn stop_operator(&mut self) -> Result<()> {
-        self.operator
-            .take()
-            .context("the product is not running")?
-            .stop()
-            .await
+        self.operator.take().context("the product is not running")?.stop().await
     }
 
     /// Ends the test's world: the product with SIGTERM, and what is left on a shared gateway.
@@ -173,12 +166,8 @@ impl Scenario {
     /// When the API server refuses the Service.
     pub async fn backend(&self, name: &str) -> Result<Backend> {
         let echo = Echo::start(name).await?;
-        self.apply(&fixtures::external_service(
-            name,
-            self.namespace(),
-            echo.port(),
-        ))
-        .await?;
+        self.apply(&fixtures::external_service(name, self.namespace(), echo.port()))
+            .await?;
         Ok(Backend { echo })
     }
 
@@ -207,12 +196,7 @@ impl Scenario {
     ///
     /// # Errors
     /// When the API server refuses it.
-    pub async fn apply_ingress_spec(
-        &self,
-        name: &str,
-        annotations: Value,
-        spec: Value,
-    ) -> Result<()> {
+    pub async fn apply_ingress_spec(&self, name: &str, annotations: Value, spec: Value) -> Result<()> {
         let ingress = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "spec": spec,
             "metadata": {"name": name, "namespace": self.namespace, "annotations": annotations}});
         self.apply(&ingress).await.map(drop)
@@ -252,10 +236,7 @@ impl Scenario {
     pub async fn expect_children(&self, count: usize) -> Result<Vec<DynamicObject>> {
         eventually(PATIENCE, &format!("{count} children"), async || {
             let children = self.children().await?;
-            let names: Vec<_> = children
-                .iter()
-                .map(|child| child.metadata.name.as_deref())
-                .collect();
+            let names: Vec<_> = children.iter().map(|child| child.metadata.name.as_deref()).collect();
             ensure!(children.len() == count, "there are {names:?}");
             Ok(children)
         })
@@ -266,12 +247,7 @@ impl Scenario {
     ///
     /// # Errors
     /// When the answer stays another.
-    pub async fn expect_backend(
-        &self,
-        host: &str,
-        path: &str,
-        backend: &Backend,
-    ) -> Result<Answer> {
+    pub async fn expect_backend(&self, host: &str, path: &str, backend: &Backend) -> Result<Answer> {
         let what = format!("{host}{path} to be answered by {}", backend.service());
         let result = eventually(PATIENCE, &what, async || {
             let answer = self.gateway.request(host, path).await?;
@@ -329,14 +305,10 @@ impl Scenario {
                 let mut seen = Vec::new();
                 for event in events.list(&ListParams::default()).await?.items {
                     let on = event.regarding.as_ref().is_some_and(|object| {
-                        object.kind.as_deref() == Some("Ingress")
-                            && object.name.as_deref() == Some(ingress)
+                        object.kind.as_deref() == Some("Ingress") && object.name.as_deref() == Some(ingress)
                     });
                     let note = event.note.clone().unwrap_or_default();
-                    if on
-                        && event.type_.as_deref() == Some("Warning")
-                        && words.iter().all(|word| note.contains(word))
-                    {
+                    if on && event.type_.as_deref() == Some("Warning") && words.iter().all(|word| note.contains(word)) {
                         return Ok(event);
                     }
                     seen.push(note);
@@ -357,8 +329,5 @@ impl Scenario {
 /// The echo server that answered, if one did.
 #[must_use]
 pub fn served_by(answer: &Answer) -> Option<&str> {
-    answer
-        .headers
-        .get(NAME_HEADER)
-        .and_then(|name| name.to_str().ok())
+    answer.headers.get(NAME_HEADER).and_then(|name| name.to_str().ok())
 }

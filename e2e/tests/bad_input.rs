@@ -8,27 +8,17 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 /// Applies an Ingress with one good rule and `bad` rules; the good one has to work, and a Warning has to contain `words`.
-async fn costs_only_itself(
-    name: &str,
-    bad: impl FnOnce(&str, &Backend) -> Value,
-    words: &[&str],
-) -> Result<()> {
+async fn costs_only_itself(name: &str, bad: impl FnOnce(&str, &Backend) -> Value, words: &[&str]) -> Result<()> {
     let world = Scenario::start(name).await?;
     let blue = world.backend("blue").await?;
     let (good_host, bad_host) = (world.host("good"), world.host("bad"));
-    let rules = [
-        bad(&bad_host, &blue),
-        rule(&good_host, &[prefix("/good", &blue)]),
-    ];
+    let rules = [bad(&bad_host, &blue), rule(&good_host, &[prefix("/good", &blue)])];
     world.apply_ingress("shop", &rules).await?;
     world.expect_backend(&good_host, "/good", &blue).await?;
     world.expect_warning("shop", words).await?;
     // A neighbour on the same host as the bad path works, too.
     world
-        .apply_ingress(
-            "neighbour",
-            &[rule(&bad_host, &[prefix("/neighbour", &blue)])],
-        )
+        .apply_ingress("neighbour", &[rule(&bad_host, &[prefix("/neighbour", &blue)])])
         .await?;
     world.expect_backend(&bad_host, "/neighbour", &blue).await?;
     world.stop().await
@@ -72,10 +62,7 @@ async fn a_rule_without_http_beside_a_good_one() -> Result<()> {
     let blue = world.backend("blue").await?;
     let (good, bare) = (world.host("good"), world.host("bare"));
     world
-        .apply_ingress(
-            "shop",
-            &[json!({"host": bare}), rule(&good, &[prefix("/", &blue)])],
-        )
+        .apply_ingress("shop", &[json!({"host": bare}), rule(&good, &[prefix("/", &blue)])])
         .await?;
     world.expect_backend(&good, "/", &blue).await?;
     world.expect_no_route(&bare, "/").await?;
@@ -91,10 +78,7 @@ async fn a_missing_service_that_comes_later_is_served() -> Result<()> {
     let mut path = prefix("/late", &early);
     path["backend"]["service"]["name"] = "late".into();
     world
-        .apply_ingress(
-            "shop",
-            &[rule(&host, &[path.clone(), prefix("/early", &early)])],
-        )
+        .apply_ingress("shop", &[rule(&host, &[path.clone(), prefix("/early", &early)])])
         .await?;
     world.expect_backend(&host, "/early", &early).await?;
     world.expect_warning("shop", &["late"]).await?;
@@ -118,10 +102,7 @@ async fn the_oldest_ingress_wins_and_the_next_takes_over() -> Result<()> {
         .await?;
     world.expect_backend(&host, "/", &old).await?;
     younger_than(&world, "z-older").await?;
-    let rules = [rule(
-        &host,
-        &[prefix("/", &young), prefix("/young", &young)],
-    )];
+    let rules = [rule(&host, &[prefix("/", &young), prefix("/young", &young)])];
     world.apply_ingress("a-younger", &rules).await?;
     world.expect_backend(&host, "/young", &young).await?;
     world.expect_warning("a-younger", &["z-older"]).await?;

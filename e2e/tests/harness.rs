@@ -8,10 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use e2e::http::Call;
 use e2e::process::{Process, Spec};
-use e2e::{
-    ControlPlane, Echo, GatewayUnderTest, PATIENCE, control_plane, eventually, fixtures, gateway,
-    run_dir,
-};
+use e2e::{ControlPlane, Echo, GatewayUnderTest, PATIENCE, control_plane, eventually, fixtures, gateway, run_dir};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
 use kube::api::{DeleteParams, DynamicObject, ListParams, PostParams};
@@ -40,14 +37,12 @@ async fn gone<K>(api: &Api<K>, name: &str) -> Result<()>
 where
     K: kube::Resource + Clone + std::fmt::Debug + for<'de> serde::Deserialize<'de>,
 {
-    eventually(
-        PATIENCE,
-        &format!("{name} to be gone"),
-        async || match api.get_opt(name).await? {
+    eventually(PATIENCE, &format!("{name} to be gone"), async || {
+        match api.get_opt(name).await? {
             None => Ok(()),
             Some(object) => bail!("it is still there: {:?}", object.meta()),
-        },
-    )
+        }
+    })
     .await
 }
 
@@ -92,11 +87,7 @@ async fn files_are_readable_by_their_owner_only() -> Result<()> {
         "kubeconfig",
         "kube-apiserver.log",
     ] {
-        assert_eq!(
-            dir.join(name).metadata()?.permissions().mode() & 0o777,
-            0o600,
-            "{name}"
-        );
+        assert_eq!(dir.join(name).metadata()?.permissions().mode() & 0o777, 0o600, "{name}");
     }
     Ok(())
 }
@@ -117,9 +108,7 @@ async fn a_service_account_has_the_rights_of_its_role_and_no_more() -> Result<()
   subjects: [{{kind: ServiceAccount, name: reader, namespace: {namespace}}}]}}"
         ))
         .await?;
-    let kubeconfig = cluster
-        .service_account_kubeconfig(&namespace, "reader")
-        .await?;
+    let kubeconfig = cluster.service_account_kubeconfig(&namespace, "reader").await?;
     assert_eq!(kubeconfig.metadata()?.permissions().mode() & 0o777, 0o600);
     let client = control_plane::client(&kubeconfig).await?;
 
@@ -131,10 +120,7 @@ async fn a_service_account_has_the_rights_of_its_role_and_no_more() -> Result<()
         .status
         .and_then(|status| status.user_info)
         .and_then(|user| user.username);
-    assert_eq!(
-        user,
-        Some(format!("system:serviceaccount:{namespace}:reader"))
-    );
+    assert_eq!(user, Some(format!("system:serviceaccount:{namespace}:reader")));
 
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
     eventually(PATIENCE, "the role to be in force", async || {
@@ -142,10 +128,7 @@ async fn a_service_account_has_the_rights_of_its_role_and_no_more() -> Result<()
     })
     .await?;
     let secrets: Api<Secret> = Api::namespaced(client, &namespace);
-    let refusal = secrets
-        .list(&ListParams::default())
-        .await
-        .map(|list| list.items.len());
+    let refusal = secrets.list(&ListParams::default()).await.map(|list| list.items.len());
     assert!(
         matches!(&refusal, Err(kube::Error::Api(status)) if status.code == 403),
         "{refusal:?}"
@@ -158,21 +141,12 @@ async fn an_owned_object_is_collected_with_its_owner() -> Result<()> {
     let (client, namespace) = namespace("collected").await?;
     let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
     let owner = maps
-        .create(
-            &PostParams::default(),
-            &config_map(&namespace, "owner", None),
-        )
+        .create(&PostParams::default(), &config_map(&namespace, "owner", None))
         .await?;
-    maps.create(
-        &PostParams::default(),
-        &config_map(&namespace, "child", Some(&owner)),
-    )
-    .await?;
-    maps.create(
-        &PostParams::default(),
-        &config_map(&namespace, "stranger", None),
-    )
-    .await?;
+    maps.create(&PostParams::default(), &config_map(&namespace, "child", Some(&owner)))
+        .await?;
+    maps.create(&PostParams::default(), &config_map(&namespace, "stranger", None))
+        .await?;
     maps.delete("owner", &DeleteParams::default()).await?;
     gone(&maps, "child").await?;
     assert!(maps.get_opt("stranger").await?.is_some());
@@ -183,15 +157,10 @@ async fn an_owned_object_is_collected_with_its_owner() -> Result<()> {
 async fn a_deleted_namespace_goes_with_its_objects() -> Result<()> {
     let (client, namespace) = namespace("goes").await?;
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
-    maps.create(
-        &PostParams::default(),
-        &config_map(&namespace, "inside", None),
-    )
-    .await?;
-    let namespaces: Api<Namespace> = Api::all(client);
-    namespaces
-        .delete(&namespace, &DeleteParams::default())
+    maps.create(&PostParams::default(), &config_map(&namespace, "inside", None))
         .await?;
+    let namespaces: Api<Namespace> = Api::all(client);
+    namespaces.delete(&namespace, &DeleteParams::default()).await?;
     gone(&namespaces, &namespace).await?;
     assert!(maps.get_opt("inside").await?.is_none());
     Ok(())
@@ -235,18 +204,10 @@ spec:
 async fn an_external_name_service_may_be_a_loopback_address_and_leads_to_an_echo() -> Result<()> {
     let (client, namespace) = namespace("external").await?;
     let echo = Echo::start("blue").await?;
-    e2e::apply::object(
-        &client,
-        &fixtures::external_service("blue", &namespace, echo.port()),
-    )
-    .await?;
+    e2e::apply::object(&client, &fixtures::external_service("blue", &namespace, echo.port())).await?;
     let services: Api<Service> = Api::namespaced(client, &namespace);
     let spec = services.get("blue").await?.spec.unwrap();
-    let url = format!(
-        "http://{}:{}",
-        spec.external_name.unwrap(),
-        spec.ports.unwrap()[0].port
-    );
+    let url = format!("http://{}:{}", spec.external_name.unwrap(), spec.ports.unwrap()[0].port);
 
     let mut call = Call::get(&url, "/a%2Fb//c/../d?x=1");
     call.headers.push(("host", "shop.example".to_owned()));
@@ -304,11 +265,7 @@ fn shell(script: &str) -> Result<Process> {
 async fn a_process_gets_its_signals_and_its_exit_code_comes_back() -> Result<()> {
     let mut process = shell("trap 'exit 7' TERM; sleep 60 & echo up; wait")?;
     eventually(PATIENCE, "the trap to be set", async || {
-        ensure!(
-            process.log().contains("up"),
-            "the log is {:?}",
-            process.log()
-        );
+        ensure!(process.log().contains("up"), "the log is {:?}", process.log());
         Ok(())
     })
     .await?;

@@ -78,10 +78,7 @@ async fn its_http_server_answers() -> Result<()> {
 async fn the_gateway_secret_is_in_no_log_and_no_page() -> Result<()> {
     let mut world = Scenario::without_operator("secret").await?;
     let wrong = "a-very-secret-word";
-    let config = world
-        .operator_config()?
-        .env("TYK_AUTH", wrong)
-        .env("RUST_LOG", "trace");
+    let config = world.operator_config()?.env("TYK_AUTH", wrong).env("RUST_LOG", "trace");
     let operator = Operator::spawn(world.cluster, config).await?;
     let blue = world.backend("blue").await?;
     world
@@ -109,11 +106,7 @@ async fn the_gateway_secret_is_in_no_log_and_no_page() -> Result<()> {
 }
 
 /// Starts the product with a wrong configuration: it has to end at once, not with 0, and to name the variable.
-async fn refuses(
-    name: &str,
-    variable: &str,
-    change: impl FnOnce(OperatorConfig) -> OperatorConfig,
-) -> Result<()> {
+async fn refuses(name: &str, variable: &str, change: impl FnOnce(OperatorConfig) -> OperatorConfig) -> Result<()> {
     let world = Scenario::without_operator(name).await?;
     let mut operator = Operator::spawn(world.cluster, change(world.operator_config()?)).await?;
     let code = operator.wait().await?;

@@ -43,8 +43,7 @@ async fn an_ingress_without_class_belongs_to_the_default_class() -> Result<()> {
     let blue = world.backend("blue").await?;
     let host = world.host("shop");
     let mut class = ingress_class(world.class());
-    class["metadata"]["annotations"] =
-        json!({"ingressclass.kubernetes.io/is-default-class": "true"});
+    class["metadata"]["annotations"] = json!({"ingressclass.kubernetes.io/is-default-class": "true"});
     world.apply(&class).await?;
     world
         .apply_ingress_spec(
@@ -70,9 +69,7 @@ async fn an_ingress_of_another_class_is_ignored() -> Result<()> {
     let (ours, theirs) = (world.host("ours"), world.host("theirs"));
     let rules = json!([rule(&theirs, &[prefix("/", &blue)])]);
     let by_field = json!({"ingressClassName": "somebody-else", "rules": rules});
-    world
-        .apply_ingress_spec("by-field", json!({}), by_field)
-        .await?;
+    world.apply_ingress_spec("by-field", json!({}), by_field).await?;
     let annotations = json!({"kubernetes.io/ingress.class": "somebody-else"});
     world
         .apply_ingress_spec("by-annotation", annotations, json!({"rules": rules}))
@@ -134,15 +131,9 @@ async fn an_exact_host_wins_over_a_wildcard_of_one_label() -> Result<()> {
     world.expect_backend(&sibling, "/", &any).await?;
     world.expect_backend(&host, "/", &one).await?;
     world.expect_backend(&host, "/longer", &one).await?;
-    world
-        .expect_backend(&host.to_uppercase(), "/", &one)
-        .await?;
-    world
-        .expect_no_route(&format!("deep.{sibling}"), "/")
-        .await?;
-    world
-        .expect_no_route(wildcard.trim_start_matches("*."), "/")
-        .await?;
+    world.expect_backend(&host.to_uppercase(), "/", &one).await?;
+    world.expect_no_route(&format!("deep.{sibling}"), "/").await?;
+    world.expect_no_route(wildcard.trim_start_matches("*."), "/").await?;
     world.stop().await
 }
 
@@ -159,9 +150,7 @@ async fn the_default_backend_gets_what_no_rule_wants() -> Result<()> {
     world.apply_ingress_spec("shop", json!({}), spec).await?;
     world.expect_backend(&host, "/blue", &blue).await?;
     world.expect_backend(&host, "/other", &rest).await?;
-    world
-        .expect_backend(&world.host("unknown"), "/", &rest)
-        .await?;
+    world.expect_backend(&world.host("unknown"), "/", &rest).await?;
     world.stop().await
 }
 

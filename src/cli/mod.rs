@@ -77,11 +77,20 @@ pub fn main() -> ExitCode {
 /// The asynchronous runtime, with logging and the one TLS provider set up. `log` is the filter unless `RUST_LOG` is set.
 fn runtime(log: &str) -> anyhow::Result<tokio::runtime::Runtime> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(log));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() { log.init() } else { log.json().init() }
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        log.init()
+    } else {
+        log.json().init()
+    }
     // Only an earlier installation makes it fail, and that one serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     runtime.context("cannot start the asynchronous runtime")
 }
 

@@ -2,7 +2,6 @@
 
 mod echo;
 
-
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! A cluster as the source: three tasks that translate, keep the children, and report.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::engine::{Engine, Translated, unix_now};
 use super::{TaskEnd, named};
-use crate::cluster::{self, Events, Scope, Store};
+use crate::cluster::events::Events;
+use crate::cluster::{self, Scope, Store};
 use crate::desired::Desired;
 use crate::http::Health;
 use crate::report::{ReportInput, report};
@@ -43,13 +44,25 @@ pub async fn spawn(
     tyk: &settings::Tyk,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
-    let client = cluster::connect().await.context("no way to reach a cluster (kubeconfig or service account)")?;
-    let scope = Scope { namespaces: controller.namespaces() };
+    let client = cluster::connect()
+        .await
+        .context("no way to reach a cluster (kubeconfig or service account)")?;
+    let scope = Scope {
+        namespaces: controller.namespaces(),
+    };
     let store = Store::start(client.clone(), &scope, cancel.clone());
     let (sender, latest) = watch::channel(None);
     let health = engine.health().clone();
-    let translate = Translate { engine, store: store.clone(), debounce: controller.debounce, latest: sender };
-    let children = Children { client: client.clone(), store: store.clone() };
+    let translate = Translate {
+        engine,
+        store: store.clone(),
+        debounce: controller.debounce,
+        latest: sender,
+    };
+    let children = Children {
+        client: client.clone(),
+        store: store.clone(),
+    };
     let reporter = Reporter {
         events: Events::new(client.clone(), "tyk-ingress"),
         client,
@@ -78,7 +91,11 @@ impl Translate {
         changes.mark_changed();
         while let Some(Ok(())) = cancel.run_until_cancelled(changes.changed()).await {
             // Changes come in bursts: one translation serves them all.
-            if cancel.run_until_cancelled(tokio::time::sleep(self.debounce)).await.is_none() {
+            if cancel
+                .run_until_cancelled(tokio::time::sleep(self.debounce))
+                .await
+                .is_none()
+            {
                 break;
             }
             changes.mark_unchanged();
@@ -100,15 +117,16 @@ impl Children {
     async fn run(self, mut latest: Latest, cancel: CancellationToken) -> anyhow::Result<()> {
         let mut pause = RETRY_FIRST;
         while let Some(Ok(())) = cancel.run_until_cancelled(latest.changed()).await {
-            let Some(translated) = latest.borrow_and_update().clone() else { continue };
-            let Some((_, snapshot)) = self.store.snapshot() else { continue };
+            let Some(translated) = latest.borrow_and_update().clone() else {
+                continue;
+            };
+            let Some((_, snapshot)) = self.store.snapshot() else {
+                continue;
+            };
             let rendered = translated.translation.children.values().map(|child| &child.definition);
-            let mut failed = cluster::children::apply(&self.client, &snapshot, rendered, &translated.translation.held).await;
-            for definition in snapshot.api_definitions.values() {
-                if let Err(error) = cluster::finalizer::ensure(&self.client, definition).await {
-                    failed.push((crate::snapshot::NamespacedName::of(&definition.metadata), error.to_string()));
-                }
-            }
+            let mut failed =
+                cluster::children::apply(&self.client, &snapshot, rendered, &translated.translation.held).await;
+            failed.extend(cluster::finalizer::ensure_all(&self.client, &snapshot).await);
             if failed.is_empty() {
                 pause = RETRY_FIRST;
                 continue;
@@ -117,7 +135,9 @@ impl Children {
                 tracing::warn!(%name, error, "an ApiDefinition could not be written");
             }
             // A newer translation does not wait for the pause to end.
-            let _ = cancel.run_until_cancelled(tokio::time::timeout(pause, latest.changed())).await;
+            let _ = cancel
+                .run_until_cancelled(tokio::time::timeout(pause, latest.changed()))
+                .await;
             pause = (pause * 2).min(RETRY_MOST);
             latest.mark_changed();
         }
@@ -183,9 +203,13 @@ impl Reporter {
         while self.desired.len() > REMEMBERED {
             self.desired.pop_first();
         }
-        let Some((_, snapshot)) = self.store.snapshot() else { return };
+        let Some((_, snapshot)) = self.store.snapshot() else {
+            return;
+        };
         let Some(outcome) = &self.outcome else { return };
-        let Some(desired) = self.desired.get(&outcome.revision) else { return };
+        let Some(desired) = self.desired.get(&outcome.revision) else {
+            return;
+        };
         let found = report(&ReportInput {
             snapshot: &snapshot,
             desired,
@@ -194,15 +218,12 @@ impl Reporter {
             org: &self.org,
             now: Time(jiff::Timestamp::now()),
         });
-        for name in &found.release {
-            if let Some(definition) = snapshot.api_definitions.get(name)
-                && let Err(error) = cluster::finalizer::release(&self.client, definition).await
-            {
-                tracing::warn!(%name, %error, "the finalizer could not be removed; it is tried again");
-            }
+        for (name, error) in cluster::finalizer::release_all(&self.client, &snapshot, &found.release).await {
+            tracing::warn!(%name, error, "the finalizer could not be removed; it is tried again");
         }
-        cluster::status::write(&self.client, found.statuses).await;
+        for (name, error) in cluster::status::write(&self.client, &found.statuses).await {
+            tracing::warn!(%name, error, "a status could not be written; it is tried again");
+        }
         self.events.publish(&snapshot, &found.diagnostics).await;
     }
 }
-

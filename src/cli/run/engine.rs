@@ -43,7 +43,12 @@ impl Engine {
         wanted: watch::Sender<Wanted>,
         health: Arc<Health>,
     ) -> Self {
-        Self { options: Arc::new(options), context: Arc::new(context), wanted, health }
+        Self {
+            options: Arc::new(options),
+            context: Arc::new(context),
+            wanted,
+            health,
+        }
     }
 
     /// Where health is reported.
@@ -66,11 +71,20 @@ impl Engine {
             diagnostics.sort();
             (translation, desired, diagnostics, start.elapsed())
         };
-        let (translation, desired, diagnostics, took) =
-            tokio::task::spawn_blocking(pure).await.context("the translation failed")?;
-        self.health.metrics.translated(took, translation.ingresses.len(), &diagnostics);
+        let (translation, desired, diagnostics, took) = tokio::task::spawn_blocking(pure)
+            .await
+            .context("the translation failed")?;
+        self.health
+            .metrics
+            .translated(took, translation.ingresses.len(), &diagnostics);
         let (revision, desired) = self.hand_over(desired);
-        Ok(Translated { snapshot, translation, desired, revision, diagnostics })
+        Ok(Translated {
+            snapshot,
+            translation,
+            desired,
+            revision,
+            diagnostics,
+        })
     }
 
     fn hand_over(&self, desired: Desired) -> (u64, Arc<Desired>) {

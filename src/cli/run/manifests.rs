@@ -51,13 +51,20 @@ async fn read(engine: &Engine, input: &Input) -> anyhow::Result<()> {
 }
 
 fn log(diagnostic: &Diagnostic) {
-    let Diagnostic { object, field, code, message } = diagnostic;
+    let Diagnostic {
+        object,
+        field,
+        code,
+        message,
+    } = diagnostic;
     tracing::warn!(%object, field, %code, message, "diagnostic");
 }
 
 fn report(engine: &Engine, outcome: &Outcome) {
     engine.health().metrics.synced(outcome, unix_now());
-    engine.health().set_unready(outcome.endpoint_error.iter().cloned().collect());
+    engine
+        .health()
+        .set_unready(outcome.endpoint_error.iter().cloned().collect());
     for (id, api) in &outcome.apis {
         if let ApiOutcome::Failed(message) = api {
             tracing::error!(id, message, "an API is not served as it should be");

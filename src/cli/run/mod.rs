@@ -52,12 +52,20 @@ impl Run {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), gateway = endpoint.url, "starting");
         let health = Health::new(Metrics::new()?);
         let address = self.controller.listen;
-        let listener = http::bind(address).await.with_context(|| format!("cannot listen on {address} (--listen)"))?;
+        let listener = http::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address} (--listen)"))?;
         let cancel = CancellationToken::new();
         let (desired, wanted) = watch::channel::<Wanted>(None);
         let (outcomes, ended) = mpsc::channel::<Outcome>(16);
         let resync = self.controller.resync_interval;
-        let worker = Worker::new(Gateway::new(endpoint)?, self.tyk.owner.clone(), resync, wanted, outcomes);
+        let worker = Worker::new(
+            Gateway::new(endpoint)?,
+            self.tyk.owner.clone(),
+            resync,
+            wanted,
+            outcomes,
+        );
         let engine = engine::Engine::new(self.ingress.options(), self.tyk.context(), desired, health.clone());
 
         // Every task runs until `cancel`; one that ends before ends the process, so that it is started anew as a whole.

@@ -1,0 +1,52 @@
+//! The only user of `kube::Client`: watches into a store, and what is written to the cluster: children, finalizers,
+//! status, events.
+
+pub mod children;
+pub mod events;
+pub mod finalizer;
+pub mod status;
+mod store;
+mod watch;
+
+pub use store::{Scope, Store};
+
+use std::time::Duration;
+
+use kube::{Client, Error};
+
+use crate::api::ApiDefinition;
+use crate::snapshot::NamespacedName;
+
+/// Calls of one kind that are under way at the same time.
+const CONCURRENCY: usize = 16;
+
+/// Time between two log lines about the same trouble.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A client from the kubeconfig, or from the service account of the pod.
+///
+/// # Errors
+/// When there is neither, or when it cannot be used.
+pub async fn connect() -> anyhow::Result<Client> {
+    Ok(Client::try_default().await?)
+}
+
+fn api(client: &Client, name: &NamespacedName) -> kube::Api<ApiDefinition> {
+    kube::Api::namespaced(client.clone(), &name.namespace)
+}
+
+/// HTTP status of an answer of the API server, `None` when there was no answer.
+fn status_code(error: &Error) -> Option<u16> {
+    match error {
+        Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+/// What an error says, without the debug form of the answer that kube's own text adds.
+fn message(error: &Error) -> String {
+    match error {
+        Error::Api(status) => format!("{} ({})", status.message, status.code),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,259 @@
+//! The world as the watches see it.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Client;
+use kube::core::error_boundary::InvalidObject;
+use kube::runtime::watcher::Event;
+use tokio::sync::watch::{Receiver, Sender};
+use tokio_util::sync::CancellationToken;
+
+use super::LOG_INTERVAL;
+use super::watch::{self, Arrival};
+use crate::api::{ApiDefinition, OperatorContext};
+use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind};
+
+/// What is watched.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// Namespaces whose objects are seen; `None` for all of them, which needs cluster-wide permissions.
+    pub namespaces: Option<Vec<String>>,
+}
+
+/// A kind whose changes are told apart: those that a translation looks at, and the rest.
+pub(super) trait Watched: SnapshotKind {
+    /// Whether a translation sees no difference between the two. Status, resourceVersion and managedFields do not count.
+    fn same(&self, other: &Self) -> bool;
+}
+
+macro_rules! watched {
+    ($($kind:ident)*) => {
+        $(impl Watched for $kind {
+            fn same(&self, other: &Self) -> bool {
+                self.spec == other.spec && same_metadata(&self.metadata, &other.metadata)
+            }
+        })*
+    };
+}
+
+watched! { Ingress IngressClass Service ApiDefinition OperatorContext }
+
+fn same_metadata(one: &ObjectMeta, other: &ObjectMeta) -> bool {
+    let compared = |meta: &ObjectMeta| ObjectMeta {
+        resource_version: None,
+        managed_fields: None,
+        ..meta.clone()
+    };
+    compared(one) == compared(other)
+}
+
+/// One watch: a kind, and a namespace or all.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct WatchId {
+    /// Kind of the objects.
+    pub kind: &'static str,
+    /// Namespace of the objects, `None` for all.
+    pub namespace: Option<String>,
+}
+
+impl std::fmt::Display for WatchId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.namespace {
+            None => f.write_str(self.kind),
+            Some(namespace) => write!(f, "{} in {namespace}", self.kind),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct WatchState {
+    synced: bool,
+    error: Option<String>,
+    logged: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Shared with the readers; the first change after a read copies the maps (not the objects).
+    snapshot: Arc<Snapshot>,
+    watches: BTreeMap<WatchId, WatchState>,
+}
+
+/// Every object that the watches have seen and that still exists.
+#[derive(Debug)]
+pub struct Store {
+    state: Mutex<State>,
+    revision: Sender<u64>,
+}
+
+impl Store {
+    /// Starts the watches. They end with `cancel` and never before.
+    ///
+    /// # Panics
+    /// When called outside a tokio runtime.
+    pub fn start(client: Client, scope: &Scope, cancel: CancellationToken) -> Arc<Self> {
+        let store = Arc::new(Self::new());
+        watch::start_all(&store, &client, scope, &cancel);
+        store
+    }
+
+    fn new() -> Self {
+        Self {
+            state: Mutex::default(),
+            revision: Sender::new(0),
+        }
+    }
+
+    /// The world now and its revision; `None` until every watch has delivered its first list, since a part of the
+    /// world would be taken for the whole and the rest for deleted.
+    pub fn snapshot(&self) -> Option<(u64, Arc<Snapshot>)> {
+        let state = self.state();
+        let synced = state.watches.values().all(|watch| watch.synced);
+        synced.then(|| (*self.revision.borrow(), Arc::clone(&state.snapshot)))
+    }
+
+    /// The revision. It rises when something changes that a translation looks at, and when the first snapshot is there.
+    pub fn changes(&self) -> Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    /// The watches that have not delivered their first list, each with its last error.
+    pub fn waiting(&self) -> Vec<String> {
+        let state = self.state();
+        let waiting = state.watches.iter().filter(|(_, watch)| !watch.synced);
+        waiting
+            .map(|(id, watch)| match &watch.error {
+                None => id.to_string(),
+                Some(error) => format!("{id}: {error}"),
+            })
+            .collect()
+    }
+
+    /// A watch that the first snapshot waits for.
+    pub(super) fn expect(&self, id: &WatchId) {
+        self.state().watches.entry(id.clone()).or_default();
+    }
+
+    /// Takes in what a watch delivers.
+    pub(super) fn handle<K: Watched>(&self, id: &WatchId, shadow: &mut Shadow<K>, event: Event<Arrival<K>>) {
+        let mut state = self.state();
+        let changed = match event {
+            Event::Init => {
+                shadow.clear();
+                false
+            }
+            Event::InitApply(Ok(object)) => {
+                let object = slim(object);
+                shadow.insert(NamespacedName::of(object.meta()), Arc::new(object));
+                false
+            }
+            Event::InitApply(Err(invalid)) => {
+                // Not seen as deleted: what was good once stays in force.
+                let name = skipped(id, &invalid);
+                let last_good = K::objects(Arc::make_mut(&mut state.snapshot)).get(&name).cloned();
+                shadow.extend(last_good.map(|object| (name, object)));
+                false
+            }
+            Event::InitDone => state.swap(id, mem::take(shadow)),
+            Event::Apply(Ok(object)) => state.put(slim(object)),
+            Event::Apply(Err(invalid)) => {
+                skipped(id, &invalid);
+                false
+            }
+            Event::Delete(Ok(object)) => state.remove::<K>(&NamespacedName::of(object.meta())),
+            Event::Delete(Err(invalid)) => state.remove::<K>(&NamespacedName::of(&invalid.metadata)),
+        };
+        if changed {
+            // Under the lock, so that no reader sees the new world under the old number.
+            self.revision.send_modify(|revision| *revision += 1);
+        }
+    }
+
+    /// Keeps the error of a watch, which goes on by itself.
+    pub(super) fn failed(&self, id: &WatchId, error: &str) {
+        let mut state = self.state();
+        let watch = state.watches.entry(id.clone()).or_default();
+        let due = match watch.synced {
+            // What keeps the first list away is in `waiting` all the time, so it is said once.
+            false => watch.error.as_deref() != Some(error),
+            true => watch.logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL),
+        };
+        if due {
+            tracing::warn!(watch = %id, error, "cannot watch; retrying");
+            watch.logged = Some(Instant::now());
+        }
+        watch.error = Some(error.to_owned());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn put<K: Watched>(&mut self, object: K) -> bool {
+        let name = NamespacedName::of(object.meta());
+        let object = Arc::new(object);
+        let before = K::objects(Arc::make_mut(&mut self.snapshot)).insert(name, Arc::clone(&object));
+        before.is_none_or(|before| !before.same(&object))
+    }
+
+    fn remove<K: Watched>(&mut self, name: &NamespacedName) -> bool {
+        K::objects(Arc::make_mut(&mut self.snapshot)).remove(name).is_some()
+    }
+
+    /// Replaces all that the watch is responsible for by a complete list.
+    fn swap<K: Watched>(&mut self, id: &WatchId, list: Shadow<K>) -> bool {
+        let objects = K::objects(Arc::make_mut(&mut self.snapshot));
+        let covered = |name: &NamespacedName| {
+            id.namespace
+                .as_ref()
+                .is_none_or(|namespace| *namespace == name.namespace)
+        };
+        let (before, others): (Objects<K>, Objects<K>) =
+            mem::take(objects).into_iter().partition(|(name, _)| covered(name));
+        let same = before.len() == list.len()
+            && before
+                .iter()
+                .all(|(name, object)| list.get(name).is_some_and(|new| new.same(object)));
+        *objects = others;
+        objects.extend(list);
+        let watch = self.watches.entry(id.clone()).or_default();
+        if watch.error.take().is_some() || !watch.synced {
+            tracing::info!(watch = %id, "in sync");
+        }
+        watch.logged = None;
+        !mem::replace(&mut watch.synced, true) || !same
+    }
+}
+
+/// A list that has begun and not ended.
+pub(super) type Shadow<K> = Objects<K>;
+
+/// Takes off what nobody reads and what is often the larger part of an object.
+fn slim<K: Watched>(mut object: K) -> K {
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(LAST_APPLIED);
+        if annotations.is_empty() {
+            meta.annotations = None;
+        }
+    }
+    object
+}
+
+/// Where kubectl keeps the whole object a second time.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+fn skipped(id: &WatchId, invalid: &InvalidObject) -> NamespacedName {
+    let name = NamespacedName::of(&invalid.metadata);
+    tracing::warn!(watch = %id, object = %name, error = invalid.error, "cannot read the object; it is left as it was");
+    name
+}
