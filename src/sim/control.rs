@@ -3,6 +3,7 @@
 use super::core::{Core, Cut};
 use super::definition::{self, flag, text};
 use super::reply::{self, Body};
+use super::state::State;
 use super::url::Path;
 use super::{certs, oas};
 use bytes::Bytes;
@@ -217,33 +218,29 @@ fn policies(core: &Core, call: &Call, id: Option<&str>) -> Response<Body> {
         ("DELETE", None) => reply::error(400, "Must specify an apiID to delete"),
         ("DELETE", Some(id)) if state.remove_policy(id) => reply::modified(id, "deleted"),
         ("DELETE", Some(_)) => reply::error(500, "Delete failed"),
-        ("POST" | "PUT", id) => {
-            let Ok(mut policy) = definition::decode(&call.body).and_then(definition::policy) else {
-                return reply::error(400, "Request malformed");
-            };
-            if call.method == Method::PUT && id != Some(text(&policy, "/id")) {
-                return reply::error(
-                    400,
-                    "Request ID does not match that in policy! For Update operations these must match.",
-                );
-            }
-            if text(&policy, "/id").is_empty() {
-                policy["id"] = policy["_id"].clone();
-            }
-            let id = text(&policy, "/id").to_owned();
-            if id.is_empty() {
-                return reply::error(400, "Unable to create policy without id.");
-            }
-            let action = if call.method == Method::POST {
-                "added"
-            } else {
-                "modified"
-            };
-            match state.write_policy(policy) {
-                Ok(()) => reply::modified(&id, action),
-                Err(_) => reply::error(500, "Failed to create file!"),
-            }
-        }
+        ("POST" | "PUT", id) => write_policy(&mut state, call, id),
         _ => reply::error(405, "Method not supported"),
+    }
+}
+
+fn write_policy(state: &mut State, call: &Call, id: Option<&str>) -> Response<Body> {
+    let Ok(mut policy) = definition::decode(&call.body).and_then(definition::policy) else {
+        return reply::error(400, "Request malformed");
+    };
+    let put = call.method == Method::PUT;
+    if put && id != Some(text(&policy, "/id")) {
+        let message = "Request ID does not match that in policy! For Update operations these must match.";
+        return reply::error(400, message);
+    }
+    if text(&policy, "/id").is_empty() {
+        policy["id"] = policy["_id"].clone();
+    }
+    let id = text(&policy, "/id").to_owned();
+    if id.is_empty() {
+        return reply::error(400, "Unable to create policy without id.");
+    }
+    match state.write_policy(policy) {
+        Ok(()) => reply::modified(&id, if put { "modified" } else { "added" }),
+        Err(_) => reply::error(500, "Failed to create file!"),
     }
 }

@@ -11,6 +11,7 @@ mod definition;
 mod faults;
 mod listener;
 mod oas;
+mod offline;
 mod proxy;
 mod reload;
 mod reply;
@@ -24,6 +25,7 @@ mod url;
 mod x509;
 
 pub use faults::{Failure, Faults};
+pub use offline::{Answer, Routes};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -77,6 +79,9 @@ pub enum Error {
         /// What the system answered.
         source: std::io::Error,
     },
+    /// [`Routes`] cannot be made of a definition.
+    #[error("cannot load a definition: {0}")]
+    Definition(String),
     /// The TLS of upstream connections cannot be set up.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),

@@ -101,61 +101,48 @@ fn check(body: &[u8]) -> Result<Value, String> {
 /// Violations of the parts of the schema that matter here.
 fn problems(document: &Map<String, Value>) -> Vec<String> {
     let mut problems = Vec::new();
-    let mut require = |parent: &str, object: Option<&Map<String, Value>>, fields: &[&str]| {
-        let Some(object) = object else { return };
-        let missing = fields.iter().filter(|field| !object.contains_key(**field));
-        problems.extend(missing.map(|field| format!("{parent}: {field} is required")));
-    };
-    let child = |parent: Option<&Map<String, Value>>, name: &str| {
-        parent
-            .and_then(|parent| parent.get(name))
-            .and_then(Value::as_object)
-            .cloned()
-    };
-    let extension = child(Some(document), EXTENSION);
-    let (info, server) = (child(extension.as_ref(), "info"), child(extension.as_ref(), "server"));
-    require("(root)", Some(document), &["info", "paths"]);
-    require("info", child(Some(document), "info").as_ref(), &["title", "version"]);
-    require(EXTENSION, extension.as_ref(), &["info", "upstream", "server"]);
-    require("x-tyk-api-gateway.info", info.as_ref(), &["name", "state"]);
-    require("x-tyk-api-gateway.server", server.as_ref(), &["listenPath"]);
-    require(
-        "x-tyk-api-gateway.server.listenPath",
-        child(server.as_ref(), "listenPath").as_ref(),
-        &["value"],
-    );
-    if info
-        .as_ref()
-        .and_then(|info| info.get("name"))
-        .and_then(Value::as_str)
-        .is_some_and(|name| name.trim().is_empty())
-    {
-        problems.push("x-tyk-api-gateway.info.name: Does not match pattern '\\S+'".to_owned());
-    }
-    for (pointer, expected) in TYPES {
-        let Some(value) = extension.as_ref().and_then(|extension| find(extension, pointer)) else {
+    for (path, fields) in REQUIRED {
+        let Some(object) = find(document, path).and_then(Value::as_object) else {
             continue;
         };
-        let given = kind(value);
+        let missing = fields.iter().filter(|field| !object.contains_key(**field));
+        problems.extend(missing.map(|field| format!("{path}: {field} is required")));
+    }
+    let missing = ["info", "paths"]
+        .into_iter()
+        .filter(|field| !document.contains_key(*field));
+    problems.extend(missing.map(|field| format!("(root): {field} is required")));
+    let name = find(document, "x-tyk-api-gateway.info.name").and_then(Value::as_str);
+    if name.is_some_and(|name| name.trim().is_empty()) {
+        problems.push("x-tyk-api-gateway.info.name: Does not match pattern '\\S+'".to_owned());
+    }
+    for (path, expected) in TYPES {
+        let given = find(document, path).map_or(expected, kind);
         if given != expected {
-            problems.push(format!(
-                "{EXTENSION}.{pointer}: Invalid type. Expected: {expected}, given: {given}"
-            ));
+            problems.push(format!("{path}: Invalid type. Expected: {expected}, given: {given}"));
         }
     }
     problems
 }
 
+const REQUIRED: [(&str, &[&str]); 5] = [
+    ("info", &["title", "version"]),
+    ("x-tyk-api-gateway", &["info", "upstream", "server"]),
+    ("x-tyk-api-gateway.info", &["name", "state"]),
+    ("x-tyk-api-gateway.server", &["listenPath"]),
+    ("x-tyk-api-gateway.server.listenPath", &["value"]),
+];
+
 const TYPES: [(&str, &str); 9] = [
-    ("info", "object"),
-    ("info.name", "string"),
-    ("info.state", "object"),
-    ("server", "object"),
-    ("server.listenPath", "object"),
-    ("server.listenPath.value", "string"),
-    ("server.listenPath.strip", "boolean"),
-    ("upstream", "object"),
-    ("upstream.url", "string"),
+    ("x-tyk-api-gateway.info", "object"),
+    ("x-tyk-api-gateway.info.name", "string"),
+    ("x-tyk-api-gateway.info.state", "object"),
+    ("x-tyk-api-gateway.server", "object"),
+    ("x-tyk-api-gateway.server.listenPath", "object"),
+    ("x-tyk-api-gateway.server.listenPath.value", "string"),
+    ("x-tyk-api-gateway.server.listenPath.strip", "boolean"),
+    ("x-tyk-api-gateway.upstream", "object"),
+    ("x-tyk-api-gateway.upstream.url", "string"),
 ];
 
 fn find<'a>(object: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {

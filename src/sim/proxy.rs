@@ -47,12 +47,8 @@ pub(super) async fn serve(
             return refuse(&spec, &original, &refusal);
         }
         path = strip(&spec, path);
-        let looped = spec
-            .proxy
-            .target
-            .as_ref()
-            .filter(|target| target.scheme == "tyk")
-            .map(|target| target.host.clone());
+        let looped = spec.proxy.target.as_ref().filter(|target| target.scheme == "tyk");
+        let looped = looped.map(|target| target.host.clone());
         let Some(name) = looped else {
             return match forward(core, &spec, request, &path, &host, peer).await {
                 Ok(response) => response,
@@ -65,11 +61,8 @@ pub(super) async fn serve(
             None => return refuse(&spec, &original, &Refusal(500, "Couldn't detect target")),
         }
     }
-    refuse(
-        &spec,
-        &original,
-        &Refusal(500, "Loop level too deep. Found more than 5 loops in single request"),
-    )
+    let message = "Loop level too deep. Found more than 5 loops in single request";
+    refuse(&spec, &original, &Refusal(500, message))
 }
 
 fn refuse(spec: &Spec, request: &HeaderMap, refusal: &Refusal) -> Response<Body> {
@@ -146,37 +139,49 @@ async fn forward(
     host: &str,
     peer: IpAddr,
 ) -> Result<Response<Body>, Refusal> {
-    let target = spec.next_target().ok_or(PROXY_PROBLEM)?;
-    let uri = upstream_uri(spec, &target, path, request.uri().query()).ok_or(PROXY_PROBLEM)?;
     let upgrade = upgrade_of(request.headers());
     let client_side = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
-    let (mut parts, body) = request.into_parts();
-    parts.uri = uri;
-    parts.version = hyper::Version::HTTP_11;
-    parts.extensions = hyper::http::Extensions::new();
-    let host = if spec.proxy.preserve_host { host } else { &target.host };
-    outgoing(&mut parts.headers, host, peer, upgrade, &core.config.version).ok_or(PROXY_PROBLEM)?;
-    let outbound = Request::from_parts(parts, body.map_err(BoxError::from).boxed_unsync());
+    let outbound = outbound(core, spec, request, path, host, peer, upgrade).ok_or(PROXY_PROBLEM)?;
     let client = core.upstreams.client(spec.proxy.insecure_tls);
     let sent = tokio::time::timeout(core.config.proxy_timeout, client.request(outbound)).await;
     let mut response = sent
         .map_err(|_| Refusal(504, "Upstream service reached hard timeout."))?
         .map_err(|error| explain(&error))?;
-    if let Some(client_side) = client_side.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
-        tokio::spawn(tunnel(
-            client_side,
-            hyper::upgrade::on(&mut response),
-            core.ended.clone(),
-        ));
-    } else {
-        remove_hop_by_hop(response.headers_mut());
+    match client_side.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
+        Some(client_side) => {
+            let upstream_side = hyper::upgrade::on(&mut response);
+            tokio::spawn(tunnel(client_side, upstream_side, core.ended.clone()));
+        }
+        None => remove_hop_by_hop(response.headers_mut()),
     }
+    let version = &spec.version;
     change(
         response.headers_mut(),
-        &spec.version.remove_response_headers,
-        &spec.version.add_response_headers,
+        &version.remove_response_headers,
+        &version.add_response_headers,
     );
     Ok(response.map(|body| body.map_err(BoxError::from).boxed_unsync()))
+}
+
+/// The request as the upstream gets it; `None` if its target cannot be understood.
+fn outbound(
+    core: &Core,
+    spec: &Spec,
+    request: Request<Incoming>,
+    path: &Path,
+    host: &str,
+    peer: IpAddr,
+    upgrade: Option<HeaderValue>,
+) -> Option<Request<Body>> {
+    let target = spec.next_target()?;
+    let uri = upstream_uri(spec, &target, path, request.uri().query())?;
+    let (mut parts, body) = request.into_parts();
+    parts.uri = uri;
+    parts.version = hyper::Version::HTTP_11;
+    parts.extensions = hyper::http::Extensions::new();
+    let host = if spec.proxy.preserve_host { host } else { &target.host };
+    outgoing(&mut parts.headers, host, peer, upgrade, &core.config.version)?;
+    Some(Request::from_parts(parts, body.map_err(BoxError::from).boxed_unsync()))
 }
 
 fn upstream_uri(spec: &Spec, target: &Target, path: &Path, query: Option<&str>) -> Option<Uri> {

@@ -60,6 +60,13 @@ enum Candidate {
 }
 
 impl Candidate {
+    fn into_spec(self) -> Arc<Spec> {
+        match self {
+            Candidate::Kept(spec) => spec,
+            Candidate::Fresh(spec) => Arc::new(*spec),
+        }
+    }
+
     fn spec(&self) -> &Spec {
         match self {
             Candidate::Kept(spec) => spec,
@@ -105,28 +112,25 @@ fn register(
     used: &BTreeMap<String, usize>,
     table: &mut Table,
 ) -> Arc<Spec> {
-    let protocol = candidate.spec().protocol.clone();
-    if matches!(protocol.as_str(), "tcp" | "tls") {
+    let spec = candidate.spec();
+    if matches!(spec.protocol.as_str(), "tcp" | "tls") {
         return settle(candidate, state, used);
     }
-    let protocol = if protocol.is_empty() {
-        "http".to_owned()
+    let protocol = if spec.protocol.is_empty() {
+        "http"
     } else {
-        protocol
+        &spec.protocol
     };
-    let port = match candidate.spec().port {
-        0 => setup.main_port,
-        port => port,
-    };
+    let port = if spec.port == 0 { setup.main_port } else { spec.port };
     let mut unreachable = Router::default();
-    let router = table.ports.entry(port).or_insert_with(|| Router::new(&protocol));
+    let router = table.ports.entry(port).or_insert_with(|| Router::new(protocol));
     let router = if router.protocol == protocol {
         router
     } else {
         &mut unreachable
     };
-    router.identities.extend(identities(candidate.spec(), state));
-    match router.host(candidate.spec(), setup.custom_domains) {
+    router.identities.extend(identities(spec, state));
+    match router.host(spec, setup.custom_domains) {
         Ok(host) => {
             let spec = settle(candidate, state, used);
             if !spec.skip {
@@ -138,10 +142,7 @@ fn register(
             }
             spec
         }
-        Err(_) => match candidate {
-            Candidate::Kept(spec) => spec,
-            Candidate::Fresh(spec) => Arc::new(*spec),
-        },
+        Err(_) => candidate.into_spec(),
     }
 }
 

@@ -192,58 +192,39 @@ impl Proxy {
 
 impl Version {
     fn new(data: &Value) -> Version {
-        let versions = data["versions"].as_object();
-        let version = versions.and_then(|versions| match versions.len() {
-            1 => versions.values().next(),
-            _ => versions
-                .get("Default")
-                .or_else(|| versions.get("default"))
-                .or_else(|| versions.get("")),
-        });
-        let (version, refusal) = if data["not_versioned"] == true {
-            (
-                version,
-                version
-                    .is_none()
-                    .then_some("No default API version for this non-versioned API found"),
-            )
-        } else {
-            let default = text(data, "/default_version");
-            let version = versions.and_then(|versions| versions.get(default));
-            let refusal = match (default, version) {
-                ("", _) => Some("Version information not found"),
-                (_, None) => Some("This API version does not seem to exist"),
-                _ => None,
-            };
-            (version, refusal)
+        let (version, refusal) = select(data);
+        let unless = |switch: &str| {
+            if flag(version, switch) { &Value::Null } else { version }
         };
-        let version = version.unwrap_or(&Value::Null);
-        let (request, response) = (
-            !flag(version, "/global_headers_disabled"),
-            !flag(version, "/global_response_headers_disabled"),
-        );
+        let request = unless("/global_headers_disabled");
+        let response = unless("/global_response_headers_disabled");
         Version {
             refusal,
-            add_headers: if request {
-                pairs(&version["global_headers"])
-            } else {
-                BTreeMap::new()
-            },
-            remove_headers: if request {
-                strings(version.get("global_headers_remove"))
-            } else {
-                Vec::new()
-            },
-            add_response_headers: if response {
-                pairs(&version["global_response_headers"])
-            } else {
-                BTreeMap::new()
-            },
-            remove_response_headers: if response {
-                strings(version.get("global_response_headers_remove"))
-            } else {
-                Vec::new()
-            },
+            add_headers: pairs(&request["global_headers"]),
+            remove_headers: strings(request.get("global_headers_remove")),
+            add_response_headers: pairs(&response["global_response_headers"]),
+            remove_response_headers: strings(response.get("global_response_headers_remove")),
+        }
+    }
+}
+
+/// The version that serves requests without a version, and why there is none.
+fn select(data: &Value) -> (&Value, Option<&'static str>) {
+    let all = data["versions"].as_object();
+    if data["not_versioned"] == true {
+        let version = all.and_then(|all| match all.len() {
+            1 => all.values().next(),
+            _ => ["Default", "default", ""].into_iter().find_map(|name| all.get(name)),
+        });
+        let refusal = "No default API version for this non-versioned API found";
+        return version.map_or((&Value::Null, Some(refusal)), |version| (version, None));
+    }
+    match (text(data, "/default_version"), all) {
+        ("", _) => (&Value::Null, Some("Version information not found")),
+        (name, all) => {
+            let refusal = "This API version does not seem to exist";
+            let version = all.and_then(|all| all.get(name));
+            version.map_or((&Value::Null, Some(refusal)), |version| (version, None))
         }
     }
 }

@@ -59,36 +59,16 @@ impl Template {
                 ignore_port,
             });
         }
-        let mut pattern = String::from("^");
-        let mut names = Vec::new();
-        let mut end = 0;
-        for (start, stop) in found {
-            let inner = &text[start + 1..stop - 1];
-            let (name, expression) = inner.split_once(':').unwrap_or((inner, kind.default_expression()));
-            if name.is_empty() || expression.is_empty() {
-                return Err(TemplateError::Invalid(format!(
-                    "missing name or pattern in {:?}",
-                    &text[start..stop]
-                )));
-            }
-            compile_expression(&format!("^{expression}$"))?;
-            pattern.push_str(&regex::escape(&text[end..start]));
-            pattern.push_str(&format!("(?P<v{}>{expression})", names.len()));
-            names.push(name.to_owned());
-            end = stop;
-        }
-        pattern.push_str(&regex::escape(&text[end..]));
-        if kind == Kind::Host {
-            pattern.push('$');
-        }
+        let (pattern, names) = pattern(text, kind, &found)?;
         // The router looks for the colon in the escaped text, and its escaping leaves a colon alone.
         let ignore_port = kind == Kind::Host && !pattern.contains(':');
         let regex = compile_expression(&pattern)?;
         if regex.captures_len() - 1 != names.len() {
             return Err(TemplateError::CaptureGroup(text.to_owned()));
         }
+        let matcher = Matcher::Expression(regex);
         Ok(Template {
-            matcher: Matcher::Expression(regex),
+            matcher,
             kind,
             names,
             ignore_port,
@@ -146,6 +126,33 @@ fn compile_expression(pattern: &str) -> Result<Regex, TemplateError> {
         .size_limit(8 << 20)
         .build()
         .map_err(|error| TemplateError::Invalid(error.to_string()))
+}
+
+/// The whole expression of a template, and the names of its variables.
+fn pattern(text: &str, kind: Kind, variables: &[(usize, usize)]) -> Result<(String, Vec<String>), TemplateError> {
+    let mut pattern = String::from("^");
+    let mut names = Vec::new();
+    let mut end = 0;
+    for &(start, stop) in variables {
+        let inner = &text[start + 1..stop - 1];
+        let (name, expression) = inner.split_once(':').unwrap_or((inner, kind.default_expression()));
+        if name.is_empty() || expression.is_empty() {
+            let variable = &text[start..stop];
+            return Err(TemplateError::Invalid(format!(
+                "missing name or pattern in {variable:?}"
+            )));
+        }
+        compile_expression(&format!("^{expression}$"))?;
+        pattern.push_str(&regex::escape(&text[end..start]));
+        pattern.push_str(&format!("(?P<v{}>{expression})", names.len()));
+        names.push(name.to_owned());
+        end = stop;
+    }
+    pattern.push_str(&regex::escape(&text[end..]));
+    if kind == Kind::Host {
+        pattern.push('$');
+    }
+    Ok((pattern, names))
 }
 
 /// Start and end of every outermost pair of braces.

@@ -15,8 +15,6 @@ use crate::snapshot::Snapshot;
 
 /// All that was made of one snapshot.
 pub struct Translated {
-    /// The snapshot.
-    pub snapshot: Arc<Snapshot>,
     /// Children of its Ingresses.
     pub translation: Translation,
     /// What the gateway should hold.
@@ -79,7 +77,6 @@ impl Engine {
             .translated(took, translation.ingresses.len(), &diagnostics);
         let (revision, desired) = self.hand_over(desired);
         Ok(Translated {
-            snapshot,
             translation,
             desired,
             revision,

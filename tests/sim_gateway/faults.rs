@@ -1,10 +1,7 @@
 //! What only a simulated gateway can be asked to do: fail, restart, crash, lose files.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod sim_support;
-
+use crate::support::{Rig, quick, send, simulated, until};
 use serde_json::json;
-use sim_support::{Rig, quick, send, simulated, until};
 use std::time::Duration;
 use tyk_ingress::sim::{Config, Failure, Gateway};
 
