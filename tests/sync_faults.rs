@@ -28,7 +28,11 @@ async fn a_gateway_that_is_down_is_in_step_soon_after_it_comes_up() {
     let secret = gateway.secret().to_owned();
     let mut rig = Rig::at(gateway, &secret, NEVER);
     rig.sync(&[api("1", "/a/")]).await;
-    let config = Config { listen: address, reload_interval: Duration::from_millis(20), ..Config::default() };
+    let config = Config {
+        listen: address,
+        reload_interval: Duration::from_millis(20),
+        ..Config::default()
+    };
     let idle = simulated().await;
     std::mem::replace(&mut rig.gateway, idle).stop().await;
 
@@ -43,9 +47,22 @@ async fn a_gateway_that_is_down_is_in_step_soon_after_it_comes_up() {
 #[tokio::test]
 async fn passing_failures_of_every_call_heal() {
     let slow = Failure::Delay(Duration::from_millis(1200));
-    let failures = [Failure::Status(500), Failure::Status(429), Failure::Reset, Failure::ResetAfter, slow];
-    let calls = [("GET", "/tyk/apis"), ("POST", "/tyk/apis"), ("DELETE", "/tyk/apis"), ("GET", "/tyk/reload")];
-    let cases = failures.into_iter().flat_map(|failure| calls.map(|(method, path)| heals(failure, method, path)));
+    let failures = [
+        Failure::Status(500),
+        Failure::Status(429),
+        Failure::Reset,
+        Failure::ResetAfter,
+        slow,
+    ];
+    let calls = [
+        ("GET", "/tyk/apis"),
+        ("POST", "/tyk/apis"),
+        ("DELETE", "/tyk/apis"),
+        ("GET", "/tyk/reload"),
+    ];
+    let cases = failures
+        .into_iter()
+        .flat_map(|failure| calls.map(|(method, path)| heals(failure, method, path)));
     futures::future::join_all(cases).await;
 }
 
@@ -55,10 +72,18 @@ async fn heals(failure: Failure, method: &str, path: &str) {
     rig.gateway.faults().fail_next(1, method, path, failure);
     rig.want(&[api("1", "/aa/"), api("3", "/c/")]);
     let failed = |api: &ApiOutcome| matches!(api, ApiOutcome::Failed(_));
-    rig.until(|outcome| outcome.endpoint_error.is_none() && !outcome.apis.values().any(failed)).await;
+    rig.until(|outcome| outcome.endpoint_error.is_none() && !outcome.apis.values().any(failed))
+        .await;
     let apis = rig.apis().await;
-    assert_eq!(apis.keys().collect::<Vec<_>>(), ["1", "3"], "{failure:?} of {method} {path}");
-    assert_eq!(apis["1"]["proxy"]["listen_path"], "/aa/", "{failure:?} of {method} {path}");
+    assert_eq!(
+        apis.keys().collect::<Vec<_>>(),
+        ["1", "3"],
+        "{failure:?} of {method} {path}"
+    );
+    assert_eq!(
+        apis["1"]["proxy"]["listen_path"], "/aa/",
+        "{failure:?} of {method} {path}"
+    );
 }
 
 #[tokio::test]
@@ -75,7 +100,11 @@ async fn nothing_is_written_while_a_reload_may_run() {
     rig.outcome().await;
     // A call that nobody waited for is not listed: this reload is the second one.
     let calls = rig.calls_since(before);
-    assert_eq!(calls[..3], ["GET /tyk/apis", "POST /tyk/apis", "GET /tyk/reload/?block=true"], "{calls:?}");
+    assert_eq!(
+        calls[..3],
+        ["GET /tyk/apis", "POST /tyk/apis", "GET /tyk/reload/?block=true"],
+        "{calls:?}"
+    );
     rig.gateway.faults().delay_reload(Duration::ZERO);
     rig.until(all_synced).await;
     assert_eq!(rig.apis().await.len(), 3);
@@ -91,9 +120,15 @@ async fn an_api_at_which_the_gateway_breaks_costs_its_neighbours_nothing() {
     faults.fail_next(1, "POST", "/tyk/apis", Failure::Status(500));
     rig.want(&[api("1", "/a/"), api("2", "/b/"), api("3", "/c/")]);
     let outcome = rig.outcome().await;
-    assert!(outcome.apis.keys().all(|id| failure(&outcome, id).contains("500")), "{outcome:?}");
+    assert!(
+        outcome.apis.keys().all(|id| failure(&outcome, id).contains("500")),
+        "{outcome:?}"
+    );
     let outcome = rig.outcome().await;
-    assert!(outcome.endpoint_error.is_some() && failure(&outcome, "1").contains("500"), "{outcome:?}");
+    assert!(
+        outcome.endpoint_error.is_some() && failure(&outcome, "1").contains("500"),
+        "{outcome:?}"
+    );
     assert_eq!([&outcome.apis["2"], &outcome.apis["3"]], [&ApiOutcome::Synced; 2]);
     rig.until(all_synced).await;
 }
@@ -161,7 +196,10 @@ async fn a_new_state_is_tried_at_once_but_a_failing_gateway_is_not_flooded() {
     }
     // By itself the worker would come back after 0.2, 0.4, 0.8, … s: after 20 s at the earliest.
     let spent = start.elapsed();
-    assert!((Duration::from_millis(1400)..Duration::from_secs(10)).contains(&spent), "{spent:?}");
+    assert!(
+        (Duration::from_millis(1400)..Duration::from_secs(10)).contains(&spent),
+        "{spent:?}"
+    );
 }
 
 #[tokio::test]
@@ -180,7 +218,10 @@ async fn a_batch_under_way_ends_in_its_reload_when_the_worker_is_told_to_stop() 
     };
     tokio::time::timeout(Duration::from_secs(5), written).await.unwrap();
     rig.cancel.cancel();
-    tokio::time::timeout(Duration::from_secs(5), &mut rig.task).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(5), &mut rig.task)
+        .await
+        .unwrap()
+        .unwrap();
     let calls = rig.calls_since(before);
     assert!(calls.len() < 6, "{calls:?}");
     assert_eq!(calls.last().unwrap(), "GET /tyk/reload/?block=true");

@@ -6,9 +6,9 @@ mod sync_support;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use axum::Router;
 use serde_json::{Value, json};
 use sync_support::{api, failure};
 use tokio::net::TcpListener;
@@ -31,14 +31,23 @@ struct Disk {
 type Shared = Arc<Mutex<Disk>>;
 
 async fn list(State(disk): State<Shared>) -> String {
-    disk.lock().unwrap().memory.values().cloned().collect::<Value>().to_string()
+    disk.lock()
+        .unwrap()
+        .memory
+        .values()
+        .cloned()
+        .collect::<Value>()
+        .to_string()
 }
 
 async fn put(State(disk): State<Shared>, posted: String) -> String {
     let mut posted: Value = serde_json::from_str(&posted).unwrap();
     posted.as_object_mut().unwrap().remove("unknown");
     posted["expires"] = json!("1m0s");
-    disk.lock().unwrap().files.insert(posted["api_id"].as_str().unwrap().to_owned(), posted);
+    disk.lock()
+        .unwrap()
+        .files
+        .insert(posted["api_id"].as_str().unwrap().to_owned(), posted);
     json!({"status": "ok", "action": "added"}).to_string()
 }
 
@@ -52,7 +61,9 @@ async fn reload(State(disk): State<Shared>) -> String {
 
 async fn serve() -> (Shared, String) {
     let disk = Shared::default();
-    let routes = Router::new().route("/tyk/apis", get(list).post(put)).route("/tyk/reload/", get(reload));
+    let routes = Router::new()
+        .route("/tyk/apis", get(list).post(put))
+        .route("/tyk/reload/", get(reload));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(axum::serve(listener, routes.with_state(disk.clone())).into_future());
@@ -73,14 +84,31 @@ impl Rig {
         let (sender, outcomes) = mpsc::channel(1);
         let gateway = Gateway::new(Endpoint::new(url, "foo")).unwrap();
         Worker::new(gateway, "east".into(), sync_support::NEVER, wanted, sender).spawn(CancellationToken::new());
-        Self { disk, desired, outcomes }
+        Self {
+            disk,
+            desired,
+            outcomes,
+        }
     }
 
     async fn want(&mut self, mut payload: Value) -> Outcome {
         owner::mark(payload.as_object_mut().unwrap(), "east", "ApiDefinition default/a");
         let source = ObjectRef::new("ApiDefinition", "default", "a");
-        let apis = BTreeMap::from([("1".to_owned(), Api { source, generation: 1, payload })]);
-        self.desired.send_replace(Some((0, Arc::new(Desired { apis, ..Desired::default() }))));
+        let apis = BTreeMap::from([(
+            "1".to_owned(),
+            Api {
+                source,
+                generation: 1,
+                payload,
+            },
+        )]);
+        self.desired.send_replace(Some((
+            0,
+            Arc::new(Desired {
+                apis,
+                ..Desired::default()
+            }),
+        )));
         self.outcomes.recv().await.unwrap()
     }
 }

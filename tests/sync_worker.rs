@@ -32,7 +32,15 @@ async fn a_batch_costs_its_writes_one_reload_and_two_lists() {
     let before = rig.gateway.calls().len();
     rig.want(&[api("1", "/aa/"), api("3", "/c/"), api("4", "/d/")]);
     let outcome = rig.outcome().await;
-    assert_eq!(outcome.calls, Calls { lists: 2, writes: 3, deletes: 1, reloads: 1 });
+    assert_eq!(
+        outcome.calls,
+        Calls {
+            lists: 2,
+            writes: 3,
+            deletes: 1,
+            reloads: 1
+        }
+    );
     assert_eq!(
         rig.calls_since(before),
         [
@@ -46,7 +54,13 @@ async fn a_batch_costs_its_writes_one_reload_and_two_lists() {
         ]
     );
     let quiet = rig.round().await;
-    assert_eq!(quiet.calls, Calls { lists: 1, ..Calls::default() });
+    assert_eq!(
+        quiet.calls,
+        Calls {
+            lists: 1,
+            ..Calls::default()
+        }
+    );
 }
 
 #[tokio::test]
@@ -106,7 +120,11 @@ async fn files_that_an_earlier_process_left_are_seen() {
     let gateway = simulated().await;
     let earlier = client(&gateway, gateway.secret());
     let mut left = api("old", "/old/");
-    owner::mark(left.as_object_mut().unwrap(), sync_support::OWNER, "ApiDefinition default/old");
+    owner::mark(
+        left.as_object_mut().unwrap(),
+        sync_support::OWNER,
+        "ApiDefinition default/old",
+    );
     earlier.put_api(&left).await.unwrap();
     let secret = gateway.secret().to_owned();
     let mut rig = Rig::at(gateway, &secret, sync_support::NEVER);
@@ -181,7 +199,12 @@ async fn routes_can_be_swapped_and_handed_over_in_one_batch() {
     rig.want(&[api("1", "/b/"), api("2", "/a/"), api("4", "/c/")]);
     let outcome = rig.outcome().await;
     assert_eq!(outcome.apis["3"], ApiOutcome::Gone);
-    let paths: Vec<_> = rig.apis().await.values().map(|api| api["proxy"]["listen_path"].clone()).collect();
+    let paths: Vec<_> = rig
+        .apis()
+        .await
+        .values()
+        .map(|api| api["proxy"]["listen_path"].clone())
+        .collect();
     assert_eq!(paths, ["/b/", "/a/", "/c/"]);
 }
 
@@ -204,5 +227,8 @@ async fn a_worker_that_is_told_to_stop_ends() {
     let mut rig = Rig::start().await;
     rig.sync(&[api("1", "/a/")]).await;
     rig.cancel.cancel();
-    tokio::time::timeout(Duration::from_secs(5), rig.task).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(5), rig.task)
+        .await
+        .unwrap()
+        .unwrap();
 }

@@ -83,7 +83,12 @@ impl ObjectBackoff {
         let before = self.objects.get(id).filter(|failure| failure.hash == hash);
         let failures = before.map_or(0, |failure| failure.failures).saturating_add(1);
         let delay = jittered(doubled(OBJECT_FIRST, OBJECT_LAST, failures), jitter);
-        let failure = Failure { hash: hash.to_owned(), failures, retry_at: now + delay, message: message.to_owned() };
+        let failure = Failure {
+            hash: hash.to_owned(),
+            failures,
+            retry_at: now + delay,
+            message: message.to_owned(),
+        };
         self.objects.insert(id.to_owned(), failure);
     }
 

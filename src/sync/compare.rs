@@ -29,7 +29,11 @@ fn compare<'a>(field: String, desired: &Value, observed: &'a Value, found: &mut 
     match (desired, observed) {
         (Value::Object(fields), Value::Object(_) | Value::Null) => {
             for (key, value) in fields {
-                let inner = if field.is_empty() { key.clone() } else { format!("{field}.{key}") };
+                let inner = if field.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{field}.{key}")
+                };
                 compare(inner, value, observed.get(key).unwrap_or(&Value::Null), found);
             }
         }
@@ -85,7 +89,10 @@ mod tests {
     use serde_json::json;
 
     fn fields(desired: Value, observed: Value) -> Vec<String> {
-        differences(&desired, &observed).into_iter().map(|difference| difference.field).collect()
+        differences(&desired, &observed)
+            .into_iter()
+            .map(|difference| difference.field)
+            .collect()
     }
 
     #[test]
@@ -95,14 +102,24 @@ mod tests {
             (json!({"a": 1}), json!({"a": 1.0})),
             (json!({"a": {"b": "x"}}), json!({"a": {"b": "x", "c": [1]}})),
             (json!({"a": [{"b": 1}]}), json!({"a": [{"b": 1, "c": true}]})),
-            (json!({"a": null, "b": false, "c": 0, "d": "", "e": [], "f": {}}), json!({})),
-            (json!({"a": null, "b": [], "c": {}}), json!({"a": "", "b": null, "c": null})),
+            (
+                json!({"a": null, "b": false, "c": 0, "d": "", "e": [], "f": {}}),
+                json!({}),
+            ),
+            (
+                json!({"a": null, "b": [], "c": {}}),
+                json!({"a": "", "b": null, "c": null}),
+            ),
             (json!({"a": {"b": {"c": 0}}}), json!({})),
             (json!({"a": {}}), json!({"a": {"b": 1}})),
             (json!({"a": "env://TOKEN"}), json!({"a": "the value"})),
             (json!({"a": "Bearer secrets://token"}), json!({"a": "Bearer the value"})),
         ] {
-            assert_eq!(fields(desired.clone(), observed.clone()), [""; 0], "{desired} {observed}");
+            assert_eq!(
+                fields(desired.clone(), observed.clone()),
+                [""; 0],
+                "{desired} {observed}"
+            );
         }
     }
 
@@ -120,10 +137,18 @@ mod tests {
             (json!({"a": [1]}), json!({"a": [1, 2]}), "a"),
             (json!({"a": {"b": 0}}), json!({"a": {"b": 5}}), "a.b"),
             (json!({"a": "1"}), json!({"a": 1}), "a"),
-            (json!({"a": 9007199254740993_i64}), json!({"a": 9007199254740992_i64}), "a"),
+            (
+                json!({"a": 9007199254740993_i64}),
+                json!({"a": 9007199254740992_i64}),
+                "a",
+            ),
             (json!({"a": "Bearer env://TOKEN"}), json!({"a": "other"}), "a"),
         ] {
-            assert_eq!(fields(desired.clone(), observed.clone()).first().map(String::as_str), Some(field), "{desired} {observed}");
+            assert_eq!(
+                fields(desired.clone(), observed.clone()).first().map(String::as_str),
+                Some(field),
+                "{desired} {observed}"
+            );
         }
     }
 }

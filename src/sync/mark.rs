@@ -23,7 +23,10 @@ impl Stamp {
     /// For the next write of a definition whose loaded form is `observed`.
     pub(super) fn next(payload: &Value, observed: Option<&Value>) -> Self {
         let write = observed.and_then(read).map_or(0, |stamp| stamp.write);
-        Self { hash: hash(payload), write: write.wrapping_add(1) }
+        Self {
+            hash: hash(payload),
+            write: write.wrapping_add(1),
+        }
     }
 
     /// `payload` with this stamp and `owner` in its mark.
@@ -55,7 +58,12 @@ pub(super) fn read(definition: &Value) -> Option<Stamp> {
 pub(super) fn hash(value: &Value) -> String {
     let mut hasher = Sha256::new();
     feed(&mut hasher, value);
-    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hasher
+        .finalize()
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn feed(hasher: &mut Sha256, value: &Value) {

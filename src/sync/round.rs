@@ -80,7 +80,10 @@ impl Session {
 
     /// Brings the gateway in step with `desired` as far as it lets us.
     pub(super) async fn round(&mut self, revision: u64, desired: &Desired) -> (Outcome, Ended) {
-        let mut outcome = Outcome { revision, ..Outcome::default() };
+        let mut outcome = Outcome {
+            revision,
+            ..Outcome::default()
+        };
         let ended = self.attempt(desired, &mut outcome).await.err().unwrap_or(Ended::Done);
         if let Ended::Failed(error) = &ended {
             let message = error.to_string();
@@ -148,9 +151,16 @@ impl Session {
         let mut plan = diff_read(desired, observed, &self.owner, &self.readings);
         let unwanted = plan.deletes.clone();
         let mut waiting = BTreeMap::new();
-        let ours = observed.values().filter(|held| owner::of(held) == Some(self.owner.as_str())).count();
+        let ours = observed
+            .values()
+            .filter(|held| owner::of(held) == Some(self.owner.as_str()))
+            .count();
         if !self.guard.allows(&plan.deletes, ours, now) {
-            tracing::warn!(deletes = plan.deletes.len(), ours, "a plan that deletes most APIs waits for a second look");
+            tracing::warn!(
+                deletes = plan.deletes.len(),
+                ours,
+                "a plan that deletes most APIs waits for a second look"
+            );
             let message = "it is deleted after a second look, because most APIs would be";
             waiting.extend(plan.deletes.iter().map(|id| (id.clone(), message.to_owned())));
             plan.deletes.clear();
@@ -160,12 +170,19 @@ impl Session {
             Some(message) => waiting.insert(id.clone(), message).is_some(),
             None => true,
         });
-        plan.writes.retain(|id, _| match wait(id, &mark::hash(&desired.apis[id].payload)) {
-            Some(message) => waiting.insert(id.clone(), message).is_some(),
-            None => true,
-        });
+        plan.writes
+            .retain(|id, _| match wait(id, &mark::hash(&desired.apis[id].payload)) {
+                Some(message) => waiting.insert(id.clone(), message).is_some(),
+                None => true,
+            });
         plan.stop_collisions(desired, observed);
-        Round { desired, plan, unwanted, waiting, batch: Batch::default() }
+        Round {
+            desired,
+            plan,
+            unwanted,
+            waiting,
+            batch: Batch::default(),
+        }
     }
 
     /// Decides every API by what the gateway holds now.
@@ -193,10 +210,13 @@ impl Session {
         }
         self.settle_removals(round, observed, outcome, &mut failing);
         self.objects.keep(|id| failing.contains(id));
-        self.suspects.retain(|id| !self.synced.contains_key(id) && round.desired.apis.contains_key(id));
+        self.suspects
+            .retain(|id| !self.synced.contains_key(id) && round.desired.apis.contains_key(id));
         self.readings.retain(|id, _| round.desired.apis.contains_key(id));
         let altered = self.readings.iter().filter(|(_, reading)| !reading.fields.is_empty());
-        outcome.altered = altered.map(|(id, reading)| (id.clone(), reading.fields.keys().cloned().collect())).collect();
+        outcome.altered = altered
+            .map(|(id, reading)| (id.clone(), reading.fields.keys().cloned().collect()))
+            .collect();
     }
 
     fn settle_api(

@@ -13,18 +13,24 @@ use crate::desired::Api;
 pub(super) fn kept(id: &str, api: &Api, observed: &Observed, readings: &Readings) -> Result<(), String> {
     match reason(id, api, observed.get(id), readings.get(id)) {
         None => Ok(()),
-        Some(WriteReason::Missing) => Err("the gateway lost it at the last reload; it will be written again".to_owned()),
+        Some(WriteReason::Missing) => {
+            Err("the gateway lost it at the last reload; it will be written again".to_owned())
+        }
         Some(WriteReason::Renamed { listen_path }) => Err(renamed(id, api, observed, &listen_path)),
-        Some(WriteReason::Changed { .. }) => Err("it was changed on the gateway meanwhile; it will be written again".to_owned()),
+        Some(WriteReason::Changed { .. }) => {
+            Err("it was changed on the gateway meanwhile; it will be written again".to_owned())
+        }
     }
 }
 
 /// Checks an API that was written with `stamp`, and returns how the gateway reads it.
 pub(super) fn written(id: &str, api: &Api, stamp: &Stamp, observed: &Observed) -> Result<Reading, String> {
     let Some(held) = observed.get(id) else {
-        return Err("the gateway accepted the definition but did not load it; its log says why (often the listen path, \
+        return Err(
+            "the gateway accepted the definition but did not load it; its log says why (often the listen path, \
                     a plugin bundle or an invalid OAS document)"
-            .to_owned());
+                .to_owned(),
+        );
     };
     if mark::read(held).as_ref() != Some(stamp) {
         return Err("the gateway accepted the definition but still holds an earlier one; its log says why".to_owned());
@@ -40,7 +46,10 @@ fn reading(payload: &Value, stamp: &Stamp, held: &Value) -> Reading {
     let fields = differences(payload, held);
     Reading {
         hash: stamp.hash.clone(),
-        fields: fields.into_iter().map(|found| (found.field, mark::hash(found.observed))).collect(),
+        fields: fields
+            .into_iter()
+            .map(|found| (found.field, mark::hash(found.observed)))
+            .collect(),
     }
 }
 
@@ -61,10 +70,10 @@ pub(super) fn foreign(other: &str) -> String {
     format!("an API with this id belongs to the operator {other:?}; choose another `api_id`, or delete that API")
 }
 
-/// Says that the route is held by an API that is not ours.
+/// Says that the route is held by an API that stays as it is.
 pub(super) fn rival(rival: &str) -> String {
     format!(
-        "API {rival} on the gateway is not managed here and has the same domain and listen path, so the gateway would \
-         rename both; change the listen path or the domain, or delete that API"
+        "API {rival} on the gateway has the same domain and listen path, so the gateway would rename them; change the \
+         listen path or the domain, or delete that API"
     )
 }

@@ -49,7 +49,14 @@ impl Worker {
         desired: watch::Receiver<Option<(u64, Arc<Desired>)>>,
         outcomes: mpsc::Sender<Outcome>,
     ) -> Self {
-        Self { gateway, owner, resync, desired, outcomes, trigger: Trigger::default() }
+        Self {
+            gateway,
+            owner,
+            resync,
+            desired,
+            outcomes,
+            trigger: Trigger::default(),
+        }
     }
 
     /// A handle that asks this worker for a round.

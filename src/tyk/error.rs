@@ -88,9 +88,6 @@ impl Error {
 
     /// Whether the same call may work later although nothing is changed here.
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Unreachable | Kind::Timeout | Kind::Unavailable
-        )
+        matches!(self.kind, Kind::Unreachable | Kind::Timeout | Kind::Unavailable)
     }
 }

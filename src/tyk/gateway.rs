@@ -35,8 +35,8 @@ impl Gateway {
     /// The URL is no http or https URL, or the secret cannot be sent in a header.
     pub fn new(endpoint: Endpoint) -> Result<Self, Error> {
         let setup = |detail: String| Error::new(Kind::Malformed, "Tyk endpoint", detail);
-        let base = Url::parse(&endpoint.url)
-            .map_err(|e| setup(format!("the URL is not valid ({e}); correct TYK_URL")))?;
+        let base =
+            Url::parse(&endpoint.url).map_err(|e| setup(format!("the URL is not valid ({e}); correct TYK_URL")))?;
         if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
             return Err(setup(
                 "the URL has to start with http:// or https://; correct TYK_URL".into(),
@@ -52,11 +52,7 @@ impl Gateway {
             .tls_danger_accept_invalid_certs(endpoint.insecure_skip_verify)
             .build()
             .map_err(|e| setup(format!("no HTTP client: {}", causes(&e))))?;
-        Ok(Self {
-            client,
-            base,
-            endpoint,
-        })
+        Ok(Self { client, base, endpoint })
     }
 
     /// Host and port of the control API, for logs and metrics.
@@ -88,7 +84,13 @@ impl Gateway {
             Value::Array(list) => list,
             // Go's way to write a list that was never made.
             Value::Null => Vec::new(),
-            _ => return Err(Error::new(Kind::Malformed, name, "the answer is not a list; check that TYK_URL is a gateway")),
+            _ => {
+                return Err(Error::new(
+                    Kind::Malformed,
+                    name,
+                    "the answer is not a list; check that TYK_URL is a gateway",
+                ));
+            }
         };
         let id = |api: &Value| Some(api.get("api_id")?.as_str()?.to_owned());
         Ok(list.into_iter().filter_map(|api| Some((id(&api)?, api))).collect())
@@ -132,7 +134,13 @@ impl Gateway {
         let bad_id = path.iter().any(|segment| matches!(*segment, "." | ".."));
         match url.path_segments_mut() {
             Ok(mut segments) if !bad_id => segments.pop_if_empty().extend(path),
-            _ => return Err(Error::new(Kind::Rejected, method.as_str(), "the id cannot be part of a URL; change it")),
+            _ => {
+                return Err(Error::new(
+                    Kind::Rejected,
+                    method.as_str(),
+                    "the id cannot be part of a URL; change it",
+                ));
+            }
         };
         url.set_query(query);
         Ok(Call {
@@ -157,7 +165,11 @@ impl Call<'_> {
         let answer = self.json(ANSWER_LIMIT).await?;
         match answer["status"].as_str() {
             Some("ok") => Ok(()),
-            _ => Err(Error::new(Kind::Malformed, name, "the answer does not say ok; check that TYK_URL is a gateway")),
+            _ => Err(Error::new(
+                Kind::Malformed,
+                name,
+                "the answer does not say ok; check that TYK_URL is a gateway",
+            )),
         }
     }
 
@@ -170,7 +182,11 @@ impl Call<'_> {
         let body = gateway.body(&name, response, limit).await?;
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|_| {
-                Error::new(Kind::Malformed, name, "the answer is not JSON; check that TYK_URL is a gateway")
+                Error::new(
+                    Kind::Malformed,
+                    name,
+                    "the answer is not JSON; check that TYK_URL is a gateway",
+                )
             });
         }
         let message = message(&body, &gateway.endpoint.secret);
@@ -195,10 +211,14 @@ impl Gateway {
     fn broken(&self, call: &str, error: &reqwest::Error) -> Error {
         let authority = self.authority();
         if error.is_timeout() {
-            let detail = format!("{authority} did not answer in time; check that the gateway is well and can be reached");
+            let detail =
+                format!("{authority} did not answer in time; check that the gateway is well and can be reached");
             return Error::new(Kind::Timeout, call, detail);
         }
-        let detail = format!("cannot reach {authority} ({}); check TYK_URL and the network", causes(error));
+        let detail = format!(
+            "cannot reach {authority} ({}); check TYK_URL and the network",
+            causes(error)
+        );
         Error::new(Kind::Unreachable, call, detail)
     }
 }
@@ -240,7 +260,14 @@ fn message(body: &[u8], secret: &Secret) -> String {
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    let seconds = response
+        .headers()
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     Some(Duration::from_secs(seconds).min(RETRY_AFTER_LIMIT))
 }
 
@@ -281,7 +308,9 @@ mod tests {
             let error = Gateway::new(Endpoint::new(url, "s")).unwrap_err();
             assert!(error.to_string().contains("TYK_URL"), "{url}: {error}");
         }
-        let error = Gateway::new(Endpoint::new("http://h", "hunter\n2")).unwrap_err().to_string();
+        let error = Gateway::new(Endpoint::new("http://h", "hunter\n2"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("TYK_AUTH") && !error.contains("hunter"), "{error}");
     }
 
@@ -298,9 +327,37 @@ mod tests {
     #[test]
     fn messages_are_short_and_without_the_secret() {
         let secret = Secret::new("hunter2");
-        assert_eq!(message(br#"{"status":"error","message":"no hunter2\n here"}"#, &secret), "no *** here");
+        assert_eq!(
+            message(br#"{"status":"error","message":"no hunter2\n here"}"#, &secret),
+            "no *** here"
+        );
         assert_eq!(message(b"404 page not found\n", &secret), "404 page not found");
         assert_eq!(message(&b"x".repeat(5000), &secret).len(), MESSAGE_LIMIT);
         assert_eq!(message(b"kept", &Secret::default()), "kept");
+    }
+
+    #[tokio::test]
+    async fn answers_are_bounded() {
+        let answer = || Response::from(hyper::Response::new("0123456789"));
+        assert_eq!(
+            gateway("http://h").body("GET /x", answer(), 10).await.unwrap(),
+            b"0123456789"
+        );
+        let error = gateway("http://h").body("GET /x", answer(), 9).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Malformed);
+    }
+
+    #[test]
+    fn retry_after_is_read_and_bounded() {
+        let wait = |value: &str| {
+            let answer = hyper::Response::builder()
+                .header("Retry-After", value)
+                .body("")
+                .unwrap();
+            retry_after(&Response::from(answer)).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait("7"), Some(7));
+        assert_eq!(wait("86400"), Some(300));
+        assert_eq!(wait("soon"), None);
     }
 }

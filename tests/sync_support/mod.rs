@@ -35,7 +35,12 @@ pub struct Rig {
 
 pub async fn simulated() -> Gateway {
     let reload_interval = Duration::from_millis(20);
-    Gateway::start(Config { reload_interval, ..Config::default() }).await.unwrap()
+    Gateway::start(Config {
+        reload_interval,
+        ..Config::default()
+    })
+    .await
+    .unwrap()
 }
 
 pub fn client(gateway: &Gateway, secret: &str) -> tyk::gateway::Gateway {
@@ -61,7 +66,16 @@ impl Rig {
         let worker = Worker::new(client(&gateway, secret), OWNER.into(), resync, wanted, sender);
         let trigger = worker.trigger();
         let task = worker.spawn(cancel.clone());
-        Self { gateway, stranger, outcomes, trigger, cancel, task, desired, revision: 0 }
+        Self {
+            gateway,
+            stranger,
+            outcomes,
+            trigger,
+            cancel,
+            task,
+            desired,
+            revision: 0,
+        }
     }
 
     /// Publishes a new desired state.
@@ -71,10 +85,18 @@ impl Rig {
 
     /// Publishes a new desired state whose `removals` are on their way out.
     pub fn want_without(&mut self, payloads: &[Value], removals: &[&str]) {
-        let apis = payloads.iter().map(|payload| (payload["api_id"].as_str().unwrap().to_owned(), wanted(payload)));
+        let apis = payloads
+            .iter()
+            .map(|payload| (payload["api_id"].as_str().unwrap().to_owned(), wanted(payload)));
         let removals = removals.iter().map(|id| (*id).to_owned()).collect();
         self.revision += 1;
-        self.desired.send_replace(Some((self.revision, Arc::new(Desired { apis: apis.collect(), removals }))));
+        self.desired.send_replace(Some((
+            self.revision,
+            Arc::new(Desired {
+                apis: apis.collect(),
+                removals,
+            }),
+        )));
     }
 
     /// The first outcome of the latest desired state, or a later one, that fulfils `condition`.
@@ -126,7 +148,10 @@ impl Rig {
 
     /// Method and path of every control call since `before` calls had been made.
     pub fn calls_since(&self, before: usize) -> Vec<String> {
-        self.gateway.calls()[before..].iter().map(|call| format!("{} {}", call.method, call.path)).collect()
+        self.gateway.calls()[before..]
+            .iter()
+            .map(|call| format!("{} {}", call.method, call.path))
+            .collect()
     }
 }
 
@@ -141,7 +166,11 @@ pub fn api(id: &str, listen_path: &str) -> Value {
 fn wanted(payload: &Value) -> Api {
     let mut payload = payload.clone();
     owner::mark(payload.as_object_mut().unwrap(), OWNER, "ApiDefinition default/a");
-    Api { source: ObjectRef::new("ApiDefinition", "default", "a"), generation: 1, payload }
+    Api {
+        source: ObjectRef::new("ApiDefinition", "default", "a"),
+        generation: 1,
+        payload,
+    }
 }
 
 pub fn all_synced(outcome: &Outcome) -> bool {

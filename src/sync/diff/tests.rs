@@ -23,7 +23,10 @@ fn desired(payloads: &[Value]) -> Desired {
         payload: payload.clone(),
     };
     let id = |payload: &Value| payload["api_id"].as_str().unwrap().to_owned();
-    Desired { apis: payloads.iter().map(|payload| (id(payload), api(payload))).collect(), ..Desired::default() }
+    Desired {
+        apis: payloads.iter().map(|payload| (id(payload), api(payload))).collect(),
+        ..Desired::default()
+    }
 }
 
 /// What a gateway holds after `plan`: what was sent, with fields of its own.
@@ -57,7 +60,10 @@ fn added_fields_are_no_drift() {
 fn every_reason_is_told() {
     let before = held(&[payload("1", "/a", json!({"x": 1, "y": 2}))]);
     let reason = |wanted: Value, observed: &Observed| {
-        diff(&desired(&[wanted]), observed, OWNER).writes.remove("1").map(|reason| reason.to_string())
+        diff(&desired(&[wanted]), observed, OWNER)
+            .writes
+            .remove("1")
+            .map(|reason| reason.to_string())
     };
     let same = || payload("1", "/a", json!({"x": 1, "y": 2}));
     let with = |field: &str, value: Value| {
@@ -67,10 +73,19 @@ fn every_reason_is_told() {
     };
     assert_eq!(reason(same(), &before), None);
     assert_eq!(reason(same(), &Observed::new()).unwrap(), "missing");
-    assert_eq!(reason(payload("1", "/a", json!({"x": 3, "y": 2})), &before).unwrap(), "changed (extra.x)");
+    assert_eq!(
+        reason(payload("1", "/a", json!({"x": 3, "y": 2})), &before).unwrap(),
+        "changed (extra.x)"
+    );
     assert_eq!(reason(payload("1", "/a", json!({"x": 1})), &before).unwrap(), "changed");
-    assert_eq!(reason(same(), &with("/extra/x", json!(9))).unwrap(), "edited on the gateway (extra.x)");
-    assert_eq!(reason(same(), &with("/proxy/listen_path", json!("/a-1"))).unwrap(), "renamed to /a-1");
+    assert_eq!(
+        reason(same(), &with("/extra/x", json!(9))).unwrap(),
+        "edited on the gateway (extra.x)"
+    );
+    assert_eq!(
+        reason(same(), &with("/proxy/listen_path", json!("/a-1"))).unwrap(),
+        "renamed to /a-1"
+    );
     assert_eq!(
         reason(same(), &with("/proxy/listen_path", json!("/b"))).unwrap(),
         "edited on the gateway (proxy.listen_path)"
@@ -87,7 +102,10 @@ fn only_what_is_ours_is_deleted() {
     let mut west = observed["ours"].clone();
     west["config_data"]["tyk-ingress"]["owner"] = json!("west");
     observed.insert("west".into(), west);
-    observed.insert("plain".into(), json!({"api_id": "plain", "config_data": {"tyk-ingress": "ours"}}));
+    observed.insert(
+        "plain".into(),
+        json!({"api_id": "plain", "config_data": {"tyk-ingress": "ours"}}),
+    );
     let plan = diff(&Desired::default(), &observed, OWNER);
     assert_eq!(plan.deletes.into_iter().collect::<Vec<_>>(), ["ours"]);
 
@@ -114,6 +132,25 @@ fn a_route_of_others_is_left_to_them() {
 }
 
 #[test]
+fn an_api_that_cannot_move_keeps_its_route() {
+    // 1 wants the route of another owner's API and stays at /a, so 2 cannot have that.
+    let mut observed = held(&[payload("1", "/a", json!(null)), payload("2", "/b", json!(null))]);
+    observed.insert(
+        "theirs".into(),
+        json!({"api_id": "theirs", "proxy": {"listen_path": "/t"}}),
+    );
+    let wanted = desired(&[payload("1", "/t", json!(null)), payload("2", "/a", json!(null))]);
+    let plan = diff(&wanted, &observed, OWNER);
+    let rivals: Vec<_> = plan
+        .rivals
+        .iter()
+        .map(|(id, rival)| (id.as_str(), rival.as_str()))
+        .collect();
+    assert_eq!(rivals, [("1", "theirs"), ("2", "1")]);
+    assert!(plan.is_empty(), "{plan:?}");
+}
+
+#[test]
 fn our_own_route_can_be_handed_over() {
     let observed = held(&[payload("old", "/a", json!(null))]);
     let plan = diff(&desired(&[payload("new", "/a", json!(null))]), &observed, OWNER);
@@ -126,11 +163,20 @@ fn what_the_gateway_reads_otherwise_is_no_drift_until_it_changes() {
     let mut observed = held(&wanted);
     observed.get_mut("1").unwrap()["extra"] = json!({"timeout": "1m0s"});
     let edited = diff(&desired(&wanted), &observed, OWNER);
-    assert_eq!(edited.writes["1"].to_string(), "edited on the gateway (extra.timeout, extra.unknown)");
+    assert_eq!(
+        edited.writes["1"].to_string(),
+        "edited on the gateway (extra.timeout, extra.unknown)"
+    );
 
     let fields = [("extra.timeout", json!("1m0s")), ("extra.unknown", json!(null))];
-    let fields = fields.into_iter().map(|(field, value)| (field.to_owned(), mark::hash(&value))).collect();
-    let reading = Reading { hash: mark::hash(&wanted[0]), fields };
+    let fields = fields
+        .into_iter()
+        .map(|(field, value)| (field.to_owned(), mark::hash(&value)))
+        .collect();
+    let reading = Reading {
+        hash: mark::hash(&wanted[0]),
+        fields,
+    };
     let readings = Readings::from([("1".to_owned(), reading)]);
     assert!(diff_read(&desired(&wanted), &observed, OWNER, &readings).is_empty());
     observed.get_mut("1").unwrap()["extra"]["timeout"] = json!("2m0s");
@@ -156,15 +202,20 @@ fn json_value() -> impl Strategy<Value = Value> {
 
 /// APIs with few ids, so that two worlds share some; each has a path of its own.
 fn world() -> impl Strategy<Value = Vec<Value>> {
-    btree_map("[1-6]", json_value(), 0..5)
-        .prop_map(|apis| apis.into_iter().map(|(id, extra)| payload(&id, &format!("/{id}"), extra)).collect())
+    btree_map("[1-6]", json_value(), 0..5).prop_map(|apis| {
+        apis.into_iter()
+            .map(|(id, extra)| payload(&id, &format!("/{id}"), extra))
+            .collect()
+    })
 }
 
 /// Adds fields everywhere and leaves out zero values, as a gateway does.
 fn reread(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let kept = fields.iter().filter(|(_, value)| !matches!(value, Value::Null | Value::Bool(false)));
+            let kept = fields
+                .iter()
+                .filter(|(_, value)| !matches!(value, Value::Null | Value::Bool(false)));
             let mut read: serde_json::Map<_, _> = kept.map(|(key, value)| (key.clone(), reread(value))).collect();
             read.insert("added".to_owned(), json!(true));
             Value::Object(read)
