@@ -35,8 +35,8 @@ pub struct Plan {
     pub unchanged: BTreeSet<String>,
     /// Wanted APIs whose id is held by an API with another owner's mark, and that owner. Never touched.
     pub foreign: BTreeMap<String, String>,
-    /// Wanted APIs that are not written because an API that is not ours has their domain and listen path, and the id
-    /// of that one. The gateway would rename both.
+    /// Wanted APIs that are not written because an API that stays on the gateway has their domain and listen path, and
+    /// the id of that one. The gateway would rename one of them, and both at its next start.
     pub rivals: BTreeMap<String, String>,
 }
 
@@ -107,19 +107,25 @@ impl Plan {
         self.writes.is_empty() && self.deletes.is_empty()
     }
 
-    /// Takes out the writes that would make the gateway rename an API that is not ours and stays.
+    /// Takes out the writes that would make the gateway rename an API that stays as it is. Each write that is taken out
+    /// leaves one more API as it is.
     pub(super) fn stop_collisions(&mut self, desired: &Desired, observed: &Observed) {
-        let held = Held::new(desired, observed, |id| self.deletes.contains(id));
-        let rivals = &mut self.rivals;
-        self.writes.retain(|id, reason| {
-            let payload = &desired.apis[id].payload;
-            let rival = match reason {
-                WriteReason::Renamed { .. } => held.rival_of_renamed(payload),
-                _ => held.rival(payload),
-            };
-            rivals.extend(rival.map(|rival| (id.clone(), rival.to_owned())));
-            rival.is_none()
-        });
+        let mut before = 0;
+        while self.writes.len() != before {
+            before = self.writes.len();
+            let stays = |id: &str| !self.deletes.contains(id) && !self.writes.contains_key(id);
+            let held = Held::new(observed, stays);
+            let rivals = &mut self.rivals;
+            self.writes.retain(|id, reason| {
+                let payload = &desired.apis[id].payload;
+                let rival = match reason {
+                    WriteReason::Renamed { .. } => held.rival_of_renamed(payload),
+                    _ => held.rival(payload),
+                };
+                rivals.extend(rival.map(|rival| (id.clone(), rival.to_owned())));
+                rival.is_none()
+            });
+        }
     }
 }
 

@@ -27,7 +27,8 @@ pub type Observed = BTreeMap<String, Value>;
 pub struct Outcome {
     /// Number of the desired state that this round worked on, as given to the worker.
     pub revision: u64,
-    /// Result per API id, for every desired API and every API that was to be removed.
+    /// Result per API id, for every desired API and every API that was to be removed. An id that is both wanted and to
+    /// be removed counts as wanted.
     pub apis: BTreeMap<String, ApiOutcome>,
     /// Why the endpoint as a whole could not be brought in step; `None` when it answered.
     pub endpoint_error: Option<String>,
@@ -58,7 +59,7 @@ pub struct Calls {
 pub enum ApiOutcome {
     /// Read back from the gateway after the last reload, as wanted.
     Synced,
-    /// Proven to be gone from the gateway.
+    /// Proven to be gone from the gateway; what others may hold there under the same id does not count.
     Gone,
     /// Not as wanted; the message is for the user and holds no secret.
     Failed(String),

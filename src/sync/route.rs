@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Observed;
-use crate::desired::Desired;
 
 /// Domain and listen path in one text, as the gateway compares them.
 fn route(domain: &str, path: &str) -> String {
@@ -23,7 +22,13 @@ pub(super) fn listen_path(definition: &Value) -> &str {
 
 /// What is left of the listen path `observed` of API `id` without what the gateway adds to it when another API has it too.
 fn without_rename<'a>(observed: &'a str, id: &str) -> Option<&'a str> {
-    observed.trim_end_matches('_').strip_suffix(id)?.strip_suffix('-')
+    let mut rest = observed;
+    loop {
+        if let Some(path) = rest.strip_suffix(id).and_then(|path| path.strip_suffix('-')) {
+            return Some(path);
+        }
+        rest = rest.strip_suffix('_')?;
+    }
 }
 
 /// Whether `observed` is what the gateway makes of `path` when another API has it too.
@@ -31,7 +36,7 @@ pub(super) fn is_renamed(path: &str, id: &str, observed: &str) -> bool {
     observed != path && without_rename(observed, id) == Some(path)
 }
 
-/// Routes held by APIs that stay on the gateway and are not ours to move.
+/// Routes held by APIs that stay on the gateway as they are.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     routes: BTreeMap<String, String>,
@@ -40,13 +45,10 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// All of `observed` but what is wanted or about to go.
-    pub(super) fn new(desired: &Desired, observed: &Observed, goes: impl Fn(&str) -> bool) -> Self {
+    /// Of all of `observed` that `stays`.
+    pub(super) fn new(observed: &Observed, stays: impl Fn(&str) -> bool) -> Self {
         let mut held = Self::default();
-        for (id, definition) in observed {
-            if desired.apis.contains_key(id) || goes(id) {
-                continue;
-            }
+        for (id, definition) in observed.iter().filter(|(id, _)| stays(id)) {
             let (domain, path) = (domain(definition), listen_path(definition));
             let original = without_rename(path, id).unwrap_or(path);
             held.routes.insert(route(domain, path), id.clone());
@@ -95,6 +97,8 @@ mod tests {
     fn a_rename_is_the_path_and_the_id() {
         assert!(is_renamed("/a", "1", "/a-1"));
         assert!(is_renamed("/a", "1", "/a-1__"));
+        assert!(is_renamed("/a", "1_", "/a-1_"));
+        assert!(is_renamed("/a", "1_", "/a-1__"));
         assert!(!is_renamed("/a", "1", "/a"));
         assert!(!is_renamed("/a", "1", "/b-1"));
         assert!(!is_renamed("/a", "1", "/a-2"));

@@ -70,10 +70,10 @@ pub(super) fn foreign(other: &str) -> String {
     format!("an API with this id belongs to the operator {other:?}; choose another `api_id`, or delete that API")
 }
 
-/// Says that the route is held by an API that is not ours.
+/// Says that the route is held by an API that stays as it is.
 pub(super) fn rival(rival: &str) -> String {
     format!(
-        "API {rival} on the gateway is not managed here and has the same domain and listen path, so the gateway would \
-         rename both; change the listen path or the domain, or delete that API"
+        "API {rival} on the gateway has the same domain and listen path, so the gateway would rename them; change the \
+         listen path or the domain, or delete that API"
     )
 }

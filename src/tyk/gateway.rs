@@ -335,4 +335,29 @@ mod tests {
         assert_eq!(message(&b"x".repeat(5000), &secret).len(), MESSAGE_LIMIT);
         assert_eq!(message(b"kept", &Secret::default()), "kept");
     }
+
+    #[tokio::test]
+    async fn answers_are_bounded() {
+        let answer = || Response::from(hyper::Response::new("0123456789"));
+        assert_eq!(
+            gateway("http://h").body("GET /x", answer(), 10).await.unwrap(),
+            b"0123456789"
+        );
+        let error = gateway("http://h").body("GET /x", answer(), 9).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Malformed);
+    }
+
+    #[test]
+    fn retry_after_is_read_and_bounded() {
+        let wait = |value: &str| {
+            let answer = hyper::Response::builder()
+                .header("Retry-After", value)
+                .body("")
+                .unwrap();
+            retry_after(&Response::from(answer)).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait("7"), Some(7));
+        assert_eq!(wait("86400"), Some(300));
+        assert_eq!(wait("soon"), None);
+    }
 }

@@ -142,6 +142,25 @@ fn a_route_of_others_is_left_to_them() {
 }
 
 #[test]
+fn an_api_that_cannot_move_keeps_its_route() {
+    // 1 wants the route of another owner's API and stays at /a, so 2 cannot have that.
+    let mut observed = held(&[payload("1", "/a", json!(null)), payload("2", "/b", json!(null))]);
+    observed.insert(
+        "theirs".into(),
+        json!({"api_id": "theirs", "proxy": {"listen_path": "/t"}}),
+    );
+    let wanted = desired(&[payload("1", "/t", json!(null)), payload("2", "/a", json!(null))]);
+    let plan = diff(&wanted, &observed, OWNER);
+    let rivals: Vec<_> = plan
+        .rivals
+        .iter()
+        .map(|(id, rival)| (id.as_str(), rival.as_str()))
+        .collect();
+    assert_eq!(rivals, [("1", "theirs"), ("2", "1")]);
+    assert!(plan.is_empty(), "{plan:?}");
+}
+
+#[test]
 fn our_own_route_can_be_handed_over() {
     let observed = held(&[payload("old", "/a", json!(null))]);
     let plan = diff(&desired(&[payload("new", "/a", json!(null))]), &observed, OWNER);
