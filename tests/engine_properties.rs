@@ -15,26 +15,54 @@ use tyk_ingress::snapshot::Snapshot;
 
 /// Elements of paths: nested names, one a prefix of another, and everything that needs an escape.
 const ELEMENTS: [&str; 12] = ["a", "ab", "b", "a.b", "{", "}", "{x}", "x y", " ", "é", "(", "$|^"];
-const HOSTS: [&str; 9] =
-    ["", "a.com", "b.a.com", "ba.a.com", "c.b.a.com", "*.a.com", "*.b.a.com", "*.com", "xn--bcher-kva.a.com"];
+const HOSTS: [&str; 9] = [
+    "",
+    "a.com",
+    "b.a.com",
+    "ba.a.com",
+    "c.b.a.com",
+    "*.a.com",
+    "*.b.a.com",
+    "*.com",
+    "xn--bcher-kva.a.com",
+];
 const REQUEST_HOSTS: [&str; 10] = [
-    "a.com", "b.a.com", "B.A.com", "ba.a.com", "bb.a.com", "c.b.a.com", "d.b.a.com", "other.org", "b.a.com:8080", "b.a.com.",
+    "a.com",
+    "b.a.com",
+    "B.A.com",
+    "ba.a.com",
+    "bb.a.com",
+    "c.b.a.com",
+    "d.b.a.com",
+    "other.org",
+    "b.a.com:8080",
+    "b.a.com.",
 ];
 
 fn path() -> impl Strategy<Value = String> {
-    (prop::collection::vec(prop::sample::select(&ELEMENTS[..]), 0..4), any::<bool>()).prop_map(|(elements, slash)| {
-        let path: String = elements.iter().map(|element| format!("/{element}")).collect();
-        if path.is_empty() || slash { format!("{path}/") } else { path }
-    })
+    (
+        prop::collection::vec(prop::sample::select(&ELEMENTS[..]), 0..4),
+        any::<bool>(),
+    )
+        .prop_map(|(elements, slash)| {
+            let path: String = elements.iter().map(|element| format!("/{element}")).collect();
+            if path.is_empty() || slash {
+                format!("{path}/")
+            } else {
+                path
+            }
+        })
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
     let path_type = prop::sample::select(&["Prefix", "Exact", "ImplementationSpecific"][..]);
-    (prop::sample::select(&HOSTS[..]), path(), path_type, 0..3_usize).prop_map(|(host, path, path_type, ingress)| Rule {
-        ingress,
-        host: host.into(),
-        path,
-        path_type: path_type.into(),
+    (prop::sample::select(&HOSTS[..]), path(), path_type, 0..3_usize).prop_map(|(host, path, path_type, ingress)| {
+        Rule {
+            ingress,
+            host: host.into(),
+            path,
+            path_type: path_type.into(),
+        }
     })
 }
 
@@ -66,8 +94,18 @@ fn oracle(rules: &[Rule], host: &str, path: &str) -> Option<usize> {
         let exact = rule.path_type == "Exact";
         let length = if exact { rule.path.len() } else { wanted.len() };
         // Longest path, Exact first; then the oldest Ingress, the longest text, the pathType, the order of the rules.
-        let kind = ["Prefix", "ImplementationSpecific", "Exact"].iter().position(|kind| *kind == rule.path_type);
-        let key = (rank, std::cmp::Reverse(length), !exact, rule.ingress, std::cmp::Reverse(rule.path.len()), kind, index);
+        let kind = ["Prefix", "ImplementationSpecific", "Exact"]
+            .iter()
+            .position(|kind| *kind == rule.path_type);
+        let key = (
+            rank,
+            std::cmp::Reverse(length),
+            !exact,
+            rule.ingress,
+            std::cmp::Reverse(rule.path.len()),
+            kind,
+            index,
+        );
         matches.then_some((key, index))
     });
     candidates.min().map(|(_, index)| index)
@@ -77,18 +115,32 @@ fn oracle(rules: &[Rule], host: &str, path: &str) -> Option<usize> {
 fn requests(rules: &[Rule]) -> BTreeSet<String> {
     let near = rules.iter().flat_map(|rule| {
         let path = rule.path.trim_end_matches('/').to_owned();
-        [format!("{path}/"), format!("{path}/a"), format!("{path}x"), format!("{path}/a/b/"), path]
+        [
+            format!("{path}/"),
+            format!("{path}/a"),
+            format!("{path}x"),
+            format!("{path}/a/b/"),
+            path,
+        ]
     });
-    near.filter(|path| path.starts_with('/')).chain(["/".to_owned(), "/zz".to_owned()]).collect()
+    near.filter(|path| path.starts_with('/'))
+        .chain(["/".to_owned(), "/zz".to_owned()])
+        .collect()
 }
 
 fn encode(path: &str) -> String {
-    percent_encoding::utf8_percent_encode(path, percent_encoding::NON_ALPHANUMERIC).to_string().replace("%2F", "/")
+    percent_encoding::utf8_percent_encode(path, percent_encoding::NON_ALPHANUMERIC)
+        .to_string()
+        .replace("%2F", "/")
 }
 
 fn children(snapshot: &Snapshot) -> BTreeMap<String, Value> {
     let translation = render(snapshot, &Options::default());
-    translation.children.iter().map(|(name, child)| (name.to_string(), json!(child.definition))).collect()
+    translation
+        .children
+        .iter()
+        .map(|(name, child)| (name.to_string(), json!(child.definition)))
+        .collect()
 }
 
 proptest! {
@@ -145,7 +197,10 @@ proptest! {
 
 fn ingress_spec() -> impl Strategy<Value = Value> {
     let port = prop_oneof![
-        Just(json!({"number": 80})), Just(json!({"name": "http"})), Just(json!({})), any::<i32>().prop_map(|n| json!({"number": n})),
+        Just(json!({"number": 80})),
+        Just(json!({"name": "http"})),
+        Just(json!({})),
+        any::<i32>().prop_map(|n| json!({"number": n})),
     ];
     let backend = prop_oneof![
         ("[a-z]{1,3}", port).prop_map(|(name, port)| json!({"service": {"name": name, "port": port}})),
@@ -153,15 +208,29 @@ fn ingress_spec() -> impl Strategy<Value = Value> {
         Just(json!({})),
     ]
     .boxed();
-    let path_type = prop_oneof![Just("Prefix"), Just("Exact"), Just("ImplementationSpecific"), Just("Regex")];
-    let text = prop_oneof![Just(None), ".{0,12}".prop_map(Some), "/[ -~]{0,20}".prop_map(Some), "/.{0,8}".prop_map(Some)];
+    let path_type = prop_oneof![
+        Just("Prefix"),
+        Just("Exact"),
+        Just("ImplementationSpecific"),
+        Just("Regex")
+    ];
+    let text = prop_oneof![
+        Just(None),
+        ".{0,12}".prop_map(Some),
+        "/[ -~]{0,20}".prop_map(Some),
+        "/.{0,8}".prop_map(Some)
+    ];
     let path = (text, path_type, backend.clone())
         .prop_map(|(path, path_type, backend)| json!({"path": path, "pathType": path_type, "backend": backend}));
     let http = prop_oneof![
         Just(json!(null)),
         prop::collection::vec(path, 0..5).prop_map(|paths| json!({"paths": paths})),
     ];
-    let host = prop_oneof![Just(None), ".{0,10}".prop_map(Some), "(\\*\\.)?[a-z-]{1,5}(\\.[a-z-]{1,5}){0,2}".prop_map(Some)];
+    let host = prop_oneof![
+        Just(None),
+        ".{0,10}".prop_map(Some),
+        "(\\*\\.)?[a-z-]{1,5}(\\.[a-z-]{1,5}){0,2}".prop_map(Some)
+    ];
     let rule = (host, http).prop_map(|(host, http)| json!({"host": host, "http": http}));
     let default = prop::option::of(backend);
     (prop::collection::vec(rule, 0..5), default)

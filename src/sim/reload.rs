@@ -86,15 +86,15 @@ fn read(state: &State, lost: &BTreeSet<String>) -> Result<Vec<Candidate>, Crash>
             continue;
         }
         let spec = Spec::new(file.definition.clone(), file.oas.clone(), file.checksum.clone());
-        match Template::compile(&spec.listen_path, Kind::Prefix) {
-            Ok(_) => candidates.push(Candidate::Fresh(Box::new(spec))),
-            Err(TemplateError::Invalid(_)) => {}
-            Err(TemplateError::CaptureGroup(_)) => {
-                return Err(Crash(format!(
-                    "API {}: listen path {} holds a capture group",
-                    spec.id, spec.listen_path
-                )));
-            }
+        if spec.template.is_some() {
+            candidates.push(Candidate::Fresh(Box::new(spec)));
+            continue;
+        }
+        if let Err(TemplateError::CaptureGroup(_)) = Template::compile(&spec.listen_path, Kind::Prefix) {
+            return Err(Crash(format!(
+                "API {}: listen path {} holds a capture group",
+                spec.id, spec.listen_path
+            )));
         }
     }
     Ok(candidates)
@@ -182,4 +182,62 @@ fn settle(candidate: Candidate, state: &State, used: &BTreeMap<String, usize>) -
         renamed = true;
     }
     Arc::new(spec)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::sim::definition;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    const SETUP: Setup = Setup {
+        main_port: 8080,
+        control_port: 8080,
+        custom_domains: true,
+        strict_routes: true,
+    };
+
+    fn written(apis: &[(&str, &str, &str)]) -> State {
+        let mut state = State::default();
+        for (id, domain, listen_path) in apis {
+            let posted = json!({"api_id": id, "domain": domain, "proxy": {"listen_path": listen_path}});
+            state.write_api(definition::api(posted).unwrap(), None).unwrap();
+        }
+        state
+    }
+
+    #[test]
+    fn unchanged_apis_are_kept_as_they_are() {
+        let mut state = written(&[("a", "", "/a"), ("b", "", "/b")]);
+        load(&mut state, &SETUP, &BTreeSet::new()).unwrap();
+        let before = state.apis["a"].clone();
+        state.write_api(state.files["a.json"].definition.clone(), None).unwrap();
+        load(&mut state, &SETUP, &BTreeSet::new()).unwrap();
+        assert!(Arc::ptr_eq(&before, &state.apis["a"]));
+    }
+
+    #[test]
+    fn nothing_before_and_nothing_now_is_no_reload() {
+        let mut state = State::default();
+        assert!(load(&mut state, &SETUP, &BTreeSet::new()).unwrap().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn no_definition_panics(paths in proptest::collection::vec("[/a{}:()|^$.\\[\\]*?é -]{0,12}", 3), hosts in proptest::collection::vec("[a.{}:()|?-]{0,8}", 3), request in "/[a/{}é]{0,8}") {
+            let ids = ["a", "b", "{x}"];
+            let apis: Vec<_> = (0..3).map(|at| (ids[at], hosts[at].as_str(), paths[at].as_str())).collect();
+            let mut state = written(&apis);
+            if let Ok(Some(table)) = load(&mut state, &SETUP, &BTreeSet::new()) {
+                for host in &hosts {
+                    let _ = table.ports[&8080].find(host, &request);
+                }
+            }
+            for spec in state.apis.values() {
+                prop_assert!(spec.strip(request.as_bytes()).starts_with(b"/"));
+            }
+        }
+    }
 }

@@ -6,8 +6,8 @@ use serde_json::json;
 
 #[tokio::test]
 async fn certificates_are_named_by_their_leaf() {
-    let pem = include_str!("support/a.pem");
-    let other = include_str!("support/other.pem");
+    let pem = support::pem::A.as_str();
+    let other = support::pem::OTHER.as_str();
     for rig in rigs().await {
         let added = rig.call("POST", "/tyk/certs?org_id=simorg", pem).await;
         let id = added.json()["id"].as_str().unwrap().to_owned();
@@ -176,7 +176,7 @@ fn sorted(lines: &str) -> Vec<String> {
 async fn the_certificate_follows_the_name_asked_for() {
     for rig in rigs().await {
         let mut ids = Vec::new();
-        for pem in [include_str!("support/a.pem"), include_str!("support/other.pem")] {
+        for pem in [support::pem::A.as_str(), support::pem::OTHER.as_str()] {
             let added = rig.call("POST", "/tyk/certs?org_id=simtls", pem).await.json();
             ids.push(added["id"].as_str().expect("a new certificate").to_owned());
         }

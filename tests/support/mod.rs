@@ -59,7 +59,9 @@ pub fn gateway(snapshot: &Snapshot) -> Gateway {
 pub fn answer(gateway: &Gateway, host: &str, path: &str) -> Option<usize> {
     match gateway.routes.answer(host, path) {
         Answer::Api(id) => {
-            let target = gateway.desired.apis[&id].payload["proxy"]["target_url"].as_str().unwrap();
+            let target = gateway.desired.apis[&id].payload["proxy"]["target_url"]
+                .as_str()
+                .unwrap();
             let number = target.strip_prefix("http://rule-").unwrap().split('.').next().unwrap();
             Some(number.parse().unwrap())
         }

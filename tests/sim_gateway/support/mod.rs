@@ -1,5 +1,6 @@
 //! What the scenarios share: gateways to run against, an upstream that tells what it got, and a plain HTTP client.
 
+pub mod pem;
 mod tls;
 
 pub use tls::{secure, secure_upstream};

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Starts an HTTPS upstream whose certificate nobody trusts.
 pub async fn secure_upstream() -> SocketAddr {
-    let pem = include_bytes!("a.pem");
+    let pem = super::pem::A.as_bytes();
     let chain = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
         .unwrap();
