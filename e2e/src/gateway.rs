@@ -1,0 +1,220 @@
+//! The gateway that the product writes to: the simulator, or a real one that the environment names.
+
+use std::env;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use hyper::Method;
+use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard};
+use tyk_ingress::sim;
+
+use crate::http::{Answer, Call};
+
+/// Prefix of every namespace of these tests; it is part of all ids and hosts that they make on a gateway.
+pub const MARK: &str = "e2e-";
+
+static TURN: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
+
+/// Where the product's APIs go.
+pub enum GatewayUnderTest {
+    /// A simulator of its own for each test.
+    Sim(sim::Gateway),
+    /// One gateway for all tests, which therefore run one after the other.
+    Real {
+        /// URL of the control API.
+        url: String,
+        /// Secret of the control API.
+        secret: String,
+        /// URL that serves the APIs.
+        ingress_url: String,
+        /// Held until the test ends.
+        turn: MutexGuard<'static, ()>,
+    },
+}
+
+impl GatewayUnderTest {
+    /// A gateway without an API of these tests: the one that `TYK_GATEWAY_URL`, `TYK_GATEWAY_SECRET` and
+    /// `TYK_GATEWAY_INGRESS_URL` (the first, if unset) name, else a new simulator.
+    ///
+    /// # Errors
+    /// When the environment is incomplete, or the gateway does not answer.
+    pub async fn start() -> Result<Self> {
+        let Ok(url) = env::var("TYK_GATEWAY_URL") else {
+            return Self::simulator().await;
+        };
+        let secret = env::var("TYK_GATEWAY_SECRET")
+            .context("TYK_GATEWAY_URL is set, TYK_GATEWAY_SECRET is not")?;
+        let ingress_url = env::var("TYK_GATEWAY_INGRESS_URL").unwrap_or_else(|_| url.clone());
+        let gateway = Self::Real {
+            url,
+            secret,
+            ingress_url,
+            turn: TURN.lock().await,
+        };
+        gateway.clear(MARK).await?;
+        Ok(gateway)
+    }
+
+    /// Takes every API of this test away, as a gateway without a volume does when it restarts.
+    ///
+    /// # Errors
+    /// When a real gateway refuses.
+    pub async fn lose_everything(&self, mark: &str) -> Result<()> {
+        match self {
+            Self::Sim(gateway) => {
+                gateway.restart(false).await;
+                Ok(())
+            }
+            Self::Real { .. } => self.clear(mark).await,
+        }
+    }
+
+    async fn simulator() -> Result<Self> {
+        // The real gateway looks for wanted reloads every second, which each test would wait for several times.
+        let config = sim::Config {
+            reload_interval: Duration::from_millis(100),
+            ..sim::Config::default()
+        };
+        Ok(Self::Sim(sim::Gateway::start(config).await?))
+    }
+
+    /// The calls of the control API so far; none are known of a real gateway.
+    #[must_use]
+    pub fn calls(&self) -> Option<Vec<sim::Call>> {
+        match self {
+            Self::Sim(gateway) => Some(gateway.calls()),
+            Self::Real { .. } => None,
+        }
+    }
+
+    /// URL of the control API.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self {
+            Self::Sim(gateway) => gateway.url(),
+            Self::Real { url, .. } => url.clone(),
+        }
+    }
+
+    /// URL that serves the APIs.
+    #[must_use]
+    pub fn ingress_url(&self) -> String {
+        match self {
+            Self::Sim(gateway) => gateway.ingress_url(),
+            Self::Real { ingress_url, .. } => ingress_url.clone(),
+        }
+    }
+
+    /// Secret of the control API.
+    #[must_use]
+    pub fn secret(&self) -> String {
+        match self {
+            Self::Sim(gateway) => gateway.secret().to_string(),
+            Self::Real { secret, .. } => secret.clone(),
+        }
+    }
+
+    /// A GET of `path` with this `Host`, as a user of the gateway sends it.
+    ///
+    /// # Errors
+    /// When the gateway does not answer.
+    pub async fn request(&self, host: &str, path: &str) -> Result<Answer> {
+        let mut call = Call::get(&self.ingress_url(), path);
+        call.headers.push(("host", host.to_owned()));
+        call.send().await
+    }
+
+    /// All loaded APIs.
+    ///
+    /// # Errors
+    /// When the gateway does not answer with a list.
+    pub async fn list_apis(&self) -> Result<Vec<Value>> {
+        match self
+            .control(Method::GET, "/tyk/apis", String::new())
+            .await?
+            .json()?
+        {
+            Value::Array(apis) => Ok(apis),
+            other => bail!("/tyk/apis answers {other}"),
+        }
+    }
+
+    /// All loaded APIs whose definition contains `mark`.
+    ///
+    /// # Errors
+    /// As [`Self::list_apis`].
+    pub async fn list_marked(&self, mark: &str) -> Result<Vec<Value>> {
+        let mut apis = self.list_apis().await?;
+        apis.retain(|api| api.to_string().contains(mark));
+        Ok(apis)
+    }
+
+    /// Stores a definition; it is served after the next [`Self::reload`].
+    ///
+    /// # Errors
+    /// When the gateway refuses it.
+    pub async fn create_api(&self, definition: &Value) -> Result<()> {
+        self.change(Method::POST, "/tyk/apis", definition.to_string())
+            .await
+    }
+
+    /// Deletes a definition; it is served until the next [`Self::reload`].
+    ///
+    /// # Errors
+    /// When the gateway refuses, for example because it has no such API.
+    pub async fn delete_api(&self, id: &str) -> Result<()> {
+        self.change(Method::DELETE, &format!("/tyk/apis/{id}"), String::new())
+            .await
+    }
+
+    /// Loads what was written, and returns when that is served.
+    ///
+    /// # Errors
+    /// When the gateway refuses.
+    pub async fn reload(&self) -> Result<()> {
+        self.change(Method::GET, "/tyk/reload/?block=true", String::new())
+            .await
+    }
+
+    /// Deletes every API whose definition contains `mark`, and reloads.
+    ///
+    /// # Errors
+    /// When the gateway refuses.
+    pub async fn clear(&self, mark: &str) -> Result<()> {
+        for api in self.list_marked(mark).await? {
+            self.delete_api(api["api_id"].as_str().context("an API without api_id")?)
+                .await?;
+        }
+        self.reload().await
+    }
+
+    async fn change(&self, method: Method, path: &str, body: String) -> Result<()> {
+        let what = format!("{method} {path}");
+        let answer = self.control(method, path, body).await?;
+        ensure!(
+            answer.status == 200,
+            "{what} answers {}: {}",
+            answer.status,
+            answer.body
+        );
+        Ok(())
+    }
+
+    async fn control(&self, method: Method, path: &str, body: String) -> Result<Answer> {
+        let headers = vec![
+            ("x-tyk-authorization", self.secret()),
+            ("content-type", "application/json".to_owned()),
+        ];
+        Call {
+            server: self.url(),
+            method,
+            path: path.to_owned(),
+            headers,
+            body,
+        }
+        .send()
+        .await
+    }
+}

@@ -1,0 +1,176 @@
+//! The product's binary as a child process.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::control_plane::{ControlPlane, SERVICE_ACCOUNT, SYSTEM_NAMESPACE};
+use crate::eventually::eventually;
+use crate::http::{Answer, Call};
+use crate::process::{Process, Spec};
+use crate::{ports, run_dir};
+
+const START_DEADLINE: Duration = Duration::from_secs(30);
+const STOP_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What the product is started with.
+#[derive(Clone, Debug, Default)]
+pub struct OperatorConfig {
+    /// Its environment, apart from `KUBECONFIG`.
+    pub env: BTreeMap<String, String>,
+    /// Arguments after `run` and those of the harness.
+    pub args: Vec<String>,
+}
+
+impl OperatorConfig {
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Removes a variable.
+    #[must_use]
+    pub fn without_env(mut self, name: &str) -> Self {
+        self.env.remove(name);
+        self
+    }
+}
+
+/// A running `tyk-ingress run`. Dropping it kills it.
+#[derive(Debug)]
+pub struct Operator {
+    process: Process,
+    url: String,
+}
+
+impl Operator {
+    /// Starts the product with the rights of its service account, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it is not ready in time or ends, with the end of its log.
+    pub async fn start(cluster: &ControlPlane, config: OperatorConfig) -> Result<Self> {
+        let mut operator = Self::spawn(cluster, config).await?;
+        eventually(START_DEADLINE, "tyk-ingress to be ready", async || {
+            operator.process.ensure_running()?;
+            let answer = operator
+                .get("/readyz")
+                .await
+                .with_context(|| operator.process.tail())?;
+            ensure!(
+                answer.status == 200,
+                "/readyz answers {}: {}; {}",
+                answer.status,
+                answer.body,
+                operator.process.tail()
+            );
+            Ok(())
+        })
+        .await?;
+        Ok(operator)
+    }
+
+    /// Starts the product without waiting for anything.
+    ///
+    /// # Errors
+    /// When the binary is not built, or the service account is missing.
+    pub async fn spawn(cluster: &ControlPlane, config: OperatorConfig) -> Result<Self> {
+        let kubeconfig = cluster
+            .service_account_kubeconfig(SYSTEM_NAMESPACE, SERVICE_ACCOUNT)
+            .await?;
+        let [port] = ports::free()?;
+        let mut args: Vec<OsString> = ["run", "--resync-interval", "1s", "--listen"]
+            .map(OsString::from)
+            .into();
+        args.push(format!("127.0.0.1:{port}").into());
+        args.extend(config.args.into_iter().map(OsString::from));
+        let mut variables: Vec<(String, OsString)> =
+            vec![("KUBECONFIG".to_owned(), kubeconfig.into())];
+        variables.extend(
+            config
+                .env
+                .into_iter()
+                .map(|(name, value)| (name, value.into())),
+        );
+        let log = run_dir::fresh("operator")?.join("tyk-ingress.log");
+        let process = Process::spawn(Spec {
+            program: binary()?,
+            args,
+            env: variables,
+            log,
+            remove: None,
+        })?;
+        Ok(Self {
+            process,
+            url: format!("http://127.0.0.1:{port}"),
+        })
+    }
+
+    /// A GET on its own HTTP server (`/metrics`, `/healthz`, `/livez`, `/readyz`).
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn get(&self, path: &str) -> Result<Answer> {
+        Call::get(&self.url, path).send().await
+    }
+
+    /// Sends SIGTERM and waits for an end with exit code 0.
+    ///
+    /// # Errors
+    /// When it takes too long or the exit code is another.
+    pub async fn stop(mut self) -> Result<()> {
+        self.process.signal("TERM")?;
+        let code = self.process.wait(STOP_DEADLINE).await?;
+        ensure!(
+            code == 0,
+            "after SIGTERM the exit code is {code}; {}",
+            self.process.tail()
+        );
+        Ok(())
+    }
+
+    /// Waits until it ends by itself and returns the exit code.
+    ///
+    /// # Errors
+    /// When it still runs after the time that a start may take.
+    pub async fn wait(&mut self) -> Result<i32> {
+        self.process.wait(START_DEADLINE).await
+    }
+
+    /// All it has written so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// The last lines of what it has written.
+    #[must_use]
+    pub fn tail(&self) -> String {
+        self.process.tail()
+    }
+}
+
+/// `$TYK_INGRESS_BIN`, else the binary that cargo built into the folder of the test binary.
+fn binary() -> Result<PathBuf> {
+    let path = match env::var_os("TYK_INGRESS_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => {
+            let test = env::current_exe().context("the test binary has no path")?;
+            test.ancestors()
+                .nth(2)
+                .context("the test binary is not in a target folder")?
+                .join("tyk-ingress")
+        }
+    };
+    ensure!(
+        path.is_file(),
+        "{} is missing: run `cargo build` first (cargo does not build it for this package), or set TYK_INGRESS_BIN",
+        path.display()
+    );
+    Ok(path)
+}

@@ -1,0 +1,82 @@
+//! Keys and certificates, made anew for every control plane.
+
+use std::net::Ipv4Addr;
+
+use anyhow::{Context, Result};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, SanType,
+};
+
+/// An authority and one server certificate that it signed, all PEM.
+#[derive(Debug)]
+pub struct ServerCertificate {
+    /// Certificate of the authority.
+    pub authority: String,
+    /// Certificate of the server, for the given names and 127.0.0.1.
+    pub certificate: String,
+    /// Private key of the server, PKCS#8.
+    pub key: String,
+}
+
+/// A key pair to sign with, both halves PEM.
+#[derive(Debug)]
+pub struct SigningKey {
+    /// Private half, PKCS#8.
+    pub private: String,
+    /// Public half.
+    pub public: String,
+}
+
+/// Makes an authority and a certificate for `names` and 127.0.0.1.
+///
+/// # Errors
+/// When a name is not a DNS name.
+pub fn server_certificate(names: &[&str]) -> Result<ServerCertificate> {
+    let mut authority = CertificateParams::default();
+    authority
+        .distinguished_name
+        .push(DnType::CommonName, "e2e authority");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
+    let authority =
+        CertifiedIssuer::self_signed(authority, key()?).context("cannot sign the authority")?;
+
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let mut server = CertificateParams::new(names).context("not a DNS name")?;
+    server
+        .distinguished_name
+        .push(DnType::CommonName, "e2e server");
+    server
+        .subject_alt_names
+        .push(SanType::IpAddress(Ipv4Addr::LOCALHOST.into()));
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let key = key()?;
+    let certificate = server
+        .signed_by(&key, &authority)
+        .context("cannot sign the server certificate")?;
+    Ok(ServerCertificate {
+        authority: authority.pem(),
+        certificate: certificate.pem(),
+        key: key.serialize_pem(),
+    })
+}
+
+/// Makes a key pair for service account tokens.
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn signing_key() -> Result<SigningKey> {
+    let key = key()?;
+    Ok(SigningKey {
+        private: key.serialize_pem(),
+        public: key.public_key_pem(),
+    })
+}
+
+fn key() -> Result<KeyPair> {
+    KeyPair::generate().context("cannot make a key")
+}
