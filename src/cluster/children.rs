@@ -1,19 +1,217 @@
 //! The children of Ingresses, as they are rendered, into the cluster.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use kube::Client;
+use futures::{StreamExt, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Client, Error, ResourceExt};
+use serde_json::json;
 
-use crate::api::ApiDefinition;
+use super::{CONCURRENCY, api, message, status_code};
+use crate::api::{ApiDefinition, names};
 use crate::snapshot::{NamespacedName, Snapshot};
 
 /// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones.
+///
+/// Nothing is sent for a child that the snapshot holds as it is rendered. The errors come back by child; one child's
+/// error keeps no other from being written.
 pub async fn apply(
     client: &Client,
     snapshot: &Snapshot,
     rendered: impl Iterator<Item = &ApiDefinition>,
     held: &BTreeSet<NamespacedName>,
 ) -> Vec<(NamespacedName, String)> {
-    let _ = (client, snapshot, rendered.count(), held);
-    Vec::new()
+    let (actions, mut errors) = plan(snapshot, rendered, held);
+    let results = stream::iter(actions).map(|(name, action)| {
+        let client = client.clone();
+        async move {
+            let result = action.run(&client, &name).await;
+            (name, result)
+        }
+    });
+    let results: Vec<_> = results.buffer_unordered(CONCURRENCY).collect().await;
+    errors.extend(
+        results
+            .into_iter()
+            .filter_map(|(name, result)| Some((name, result.err()?))),
+    );
+    errors.sort();
+    errors
+}
+
+/// One write.
+#[derive(Debug, PartialEq)]
+enum Action {
+    /// Of an object that is not there.
+    Create(Box<ApiDefinition>),
+    /// Of the object with this uid.
+    Update { uid: String, child: Box<ApiDefinition> },
+    /// Of the object with this uid.
+    Delete { uid: Option<String> },
+}
+
+type Plan = (Vec<(NamespacedName, Action)>, Vec<(NamespacedName, String)>);
+
+fn plan<'a>(
+    snapshot: &Snapshot,
+    rendered: impl Iterator<Item = &'a ApiDefinition>,
+    held: &BTreeSet<NamespacedName>,
+) -> Plan {
+    let rendered: BTreeMap<_, _> = rendered
+        .map(|child| (NamespacedName::of(&child.metadata), child))
+        .collect();
+    let (mut actions, mut errors) = (Vec::new(), Vec::new());
+    for (name, child) in &rendered {
+        match action_for(snapshot.api_definitions.get(name).map(AsRef::as_ref), child) {
+            Ok(action) => actions.extend(action.map(|action| (name.clone(), action))),
+            Err(error) => errors.push((name.clone(), error)),
+        }
+    }
+    let stale = snapshot.api_definitions.iter().filter(|(name, existing)| {
+        existing.is_child()
+            && existing.metadata.deletion_timestamp.is_none()
+            && !rendered.contains_key(name)
+            && !held.contains(name)
+    });
+    actions.extend(stale.map(|(name, existing)| (name.clone(), Action::Delete { uid: existing.uid() })));
+    (actions, errors)
+}
+
+fn action_for(existing: Option<&ApiDefinition>, child: &ApiDefinition) -> Result<Option<Action>, String> {
+    let complete = || {
+        let mut child = child.clone();
+        child.metadata.finalizers = Some(vec![names::FINALIZER_API_DEFINITION.to_owned()]);
+        child.status = None;
+        Box::new(child)
+    };
+    let Some(existing) = existing else {
+        return Ok(Some(Action::Create(complete())));
+    };
+    if !existing.is_child() && !same_owner(existing, child) {
+        return Err(taken());
+    }
+    if existing.metadata.deletion_timestamp.is_some() || is_as(existing, child) {
+        return Ok(None);
+    }
+    let uid = existing.uid().unwrap_or_default();
+    match owner_uid(&child.metadata).is_some() && !same_owner(existing, child) {
+        // Of an earlier Ingress of the same name. An object has one controller, so it makes room for a new one.
+        true => Ok(Some(Action::Delete { uid: Some(uid) })),
+        false => Ok(Some(Action::Update { uid, child: complete() })),
+    }
+}
+
+fn taken() -> String {
+    "an ApiDefinition of this name exists that was not made from the Ingress; it is left alone, so rename or delete it"
+        .to_owned()
+}
+
+fn owner_uid(meta: &ObjectMeta) -> Option<&str> {
+    let mut owners = meta.owner_references.iter().flatten();
+    owners
+        .find(|owner| owner.controller == Some(true))
+        .map(|owner| owner.uid.as_str())
+}
+
+fn same_owner(one: &ApiDefinition, other: &ApiDefinition) -> bool {
+    let uid = owner_uid(&one.metadata);
+    uid.is_some() && uid == owner_uid(&other.metadata)
+}
+
+/// Whether nothing needs to be written. What others added to the metadata is theirs.
+fn is_as(existing: &ApiDefinition, child: &ApiDefinition) -> bool {
+    existing.spec == child.spec
+        && child
+            .labels()
+            .iter()
+            .all(|(key, value)| existing.labels().get(key) == Some(value))
+        && child
+            .owner_references()
+            .iter()
+            .all(|owner| existing.owner_references().contains(owner))
+        && existing
+            .finalizers()
+            .iter()
+            .any(|finalizer| finalizer == names::FINALIZER_API_DEFINITION)
+}
+
+impl Action {
+    async fn run(self, client: &Client, name: &NamespacedName) -> Result<(), String> {
+        let result = match self {
+            Self::Create(child) => create(client, name, *child).await?,
+            Self::Update { uid, child } => update(client, name, uid, *child).await,
+            Self::Delete { uid } => delete(client, name, uid).await,
+        };
+        match result {
+            Err(error) if !is_ending(&error) => Err(message(&error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Not by server-side apply, which would take over an object that somebody made a moment ago.
+async fn create(client: &Client, name: &NamespacedName, child: ApiDefinition) -> Result<Result<(), Error>, String> {
+    let params = PostParams {
+        field_manager: Some(names::FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    let api = api(client, name);
+    match api.create(&params, &child).await {
+        Err(error) if status_code(&error) == Some(409) => {}
+        result => return Ok(result.map(drop)),
+    }
+    // The watch has not told of it yet: our own of a moment ago, or not ours.
+    let existing = match api.get_opt(&name.name).await {
+        Ok(Some(existing)) => existing,
+        Ok(None) => return Ok(Ok(())),
+        Err(error) => return Ok(Err(error)),
+    };
+    match action_for(Some(&existing), &child)? {
+        Some(Action::Update { uid, child }) => Ok(update(client, name, uid, *child).await),
+        _ => Ok(Ok(())),
+    }
+}
+
+async fn update(client: &Client, name: &NamespacedName, uid: String, mut child: ApiDefinition) -> Result<(), Error> {
+    let api = api(client, name);
+    // With it the API server refuses to make an object anew that is gone.
+    child.metadata.uid = Some(uid.clone());
+    let params = PatchParams::apply(names::FIELD_MANAGER).force();
+    let applied = api.patch(&name.name, &params, &Patch::Apply(&child)).await?;
+    if applied.spec == child.spec {
+        return Ok(());
+    }
+    // An apply leaves fields that another manager added; in a child nothing but the rendered fields may stand.
+    let patch = json!([
+        {"op": "test", "path": "/metadata/uid", "value": uid},
+        {"op": "replace", "path": "/spec", "value": child.spec},
+    ]);
+    let patch = Patch::Json::<()>(serde_json::from_value(patch).map_err(Error::SerdeError)?);
+    let params = PatchParams {
+        field_manager: Some(names::FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    api.patch(&name.name, &params, &patch).await.map(drop)
+}
+
+async fn delete(client: &Client, name: &NamespacedName, uid: Option<String>) -> Result<(), Error> {
+    let params = DeleteParams {
+        preconditions: uid.map(|uid| Preconditions {
+            uid: Some(uid),
+            resource_version: None,
+        }),
+        ..DeleteParams::default()
+    };
+    match api(client, name).delete(&name.name, &params).await {
+        Err(error) if matches!(status_code(&error), Some(404 | 409)) => Ok(()),
+        result => result.map(drop),
+    }
+}
+
+/// Whether the namespace goes or is gone, and everything in it.
+fn is_ending(error: &Error) -> bool {
+    let Error::Api(status) = error else { return false };
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 404 || causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
 }

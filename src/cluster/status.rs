@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use kube::Client;
+use futures::{StreamExt, stream};
+use kube::api::{Patch, PatchParams};
+use kube::{Client, Error};
+use serde_json::json;
 
-use crate::api::ApiDefinitionStatus;
+use super::{CONCURRENCY, api, message, status_code};
+use crate::api::{ApiDefinitionStatus, names};
 use crate::snapshot::NamespacedName;
 
 /// Writes the statuses; the errors by object. An object that is gone is none.
@@ -12,6 +16,33 @@ pub async fn write(
     client: &Client,
     statuses: &BTreeMap<NamespacedName, ApiDefinitionStatus>,
 ) -> Vec<(NamespacedName, String)> {
-    let _ = (client, statuses);
-    Vec::new()
+    let calls: Vec<_> = statuses
+        .iter()
+        .map(|(name, status)| {
+            let (client, name, status) = (client.clone(), name.clone(), status.clone());
+            async move {
+                let result = write_one(&client, &name, &status).await;
+                (name, result)
+            }
+        })
+        .collect();
+    let results: Vec<_> = stream::iter(calls).buffer_unordered(CONCURRENCY).collect().await;
+    let errors = results
+        .into_iter()
+        .filter_map(|(name, result)| Some((name, message(&result.err()?))));
+    let mut errors: Vec<_> = errors.collect();
+    errors.sort();
+    errors
+}
+
+async fn write_one(client: &Client, name: &NamespacedName, status: &ApiDefinitionStatus) -> Result<(), Error> {
+    let patch = json!({"apiVersion": names::API_VERSION, "kind": "ApiDefinition", "status": status});
+    let params = PatchParams::apply(names::STATUS_FIELD_MANAGER).force();
+    match api(client, name)
+        .patch_status(&name.name, &params, &Patch::Apply(patch))
+        .await
+    {
+        Err(error) if status_code(&error) == Some(404) => Ok(()),
+        result => result.map(drop),
+    }
 }

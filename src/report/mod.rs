@@ -1,16 +1,18 @@
 //! What is said to the user about a round: status, finalizers to release, diagnostics. Pure.
 
+mod release;
 mod status;
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
 
-use crate::api::ApiDefinitionStatus;
+use crate::api::{ApiDefinition, ApiDefinitionStatus};
 use crate::desired::Desired;
-use crate::diagnostic::Diagnostic;
-use crate::snapshot::{NamespacedName, Snapshot};
-use crate::sync::Outcome;
+use crate::diagnostic::{Code, Diagnostic, ObjectRef};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
+use crate::sync::{ApiOutcome, Outcome};
 
 /// All that a report is made from. `desired`, `diagnostics` and `outcome` are of one revision; the snapshot may be newer.
 #[derive(Clone, Debug)]
@@ -34,7 +36,7 @@ pub struct ReportInput<'a> {
 pub struct Report {
     /// Status of ApiDefinitions, only those that differ from what the snapshot holds.
     pub statuses: BTreeMap<NamespacedName, ApiDefinitionStatus>,
-    /// ApiDefinitions that wait for their deletion and of which the gateway holds nothing any more.
+    /// ApiDefinitions that wait for their deletion and that the gateway holds nothing of any more.
     pub release: Vec<NamespacedName>,
     /// The findings of the input and one for every API that could not be brought in step, sorted.
     pub diagnostics: Vec<Diagnostic>,
@@ -42,6 +44,90 @@ pub struct Report {
 
 /// Reports a round.
 pub fn report(input: &ReportInput<'_>) -> Report {
-    let _ = input;
-    Report::default()
+    let errors = status::Errors::of(input.diagnostics);
+    let mut report = Report {
+        diagnostics: input.diagnostics.to_vec(),
+        ..Report::default()
+    };
+    for (name, definition) in &input.snapshot.api_definitions {
+        let answer = Answer::of(input, definition);
+        if let Answer::Failed(error) = answer {
+            report.diagnostics.extend(sync_failed(definition, error));
+        }
+        if release::is_due(input, definition) {
+            report.release.push(name.clone());
+            continue;
+        }
+        if let Some(status) = status::changed(input, &errors, definition, answer) {
+            report.statuses.insert(name.clone(), status);
+        }
+    }
+    report.diagnostics.sort();
+    report.diagnostics.dedup();
+    report
+}
+
+/// What the gateway has confirmed about an object's API in the round.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Answer<'a> {
+    /// It holds what the object asks for.
+    Synced,
+    /// It holds nothing, as the object asks for.
+    Gone,
+    /// It does not do as asked, for a reason of this API alone.
+    Failed(&'a str),
+    /// It could not be asked.
+    Unreachable(&'a str),
+    /// The round was not about the object as it now is.
+    None,
+}
+
+impl<'a> Answer<'a> {
+    fn of(input: &ReportInput<'a>, definition: &ApiDefinition) -> Self {
+        let id = definition.api_id();
+        if !concerns(input.desired, definition, &id) {
+            return Self::None;
+        }
+        let endpoint_error = input.outcome.endpoint_error.as_deref();
+        match (input.outcome.apis.get(&id), endpoint_error) {
+            (Some(ApiOutcome::Synced), _) => Self::Synced,
+            (Some(ApiOutcome::Gone), _) => Self::Gone,
+            // A round that ends early says of every API that is left why it ended.
+            (Some(ApiOutcome::Failed(error)), Some(same)) if error == same => Self::Unreachable(same),
+            (Some(ApiOutcome::Failed(error)), _) => Self::Failed(error),
+            (None, Some(error)) => Self::Unreachable(error),
+            (None, None) => Self::None,
+        }
+    }
+}
+
+/// Whether the result for the API id is about this object, in the form that it now has.
+fn concerns(desired: &Desired, definition: &ApiDefinition, id: &str) -> bool {
+    let leaving = definition.is_inactive() || definition.metadata.deletion_timestamp.is_some();
+    match desired.apis.get(id) {
+        None => leaving && desired.removals.contains(id),
+        // A rendered child has no generation before the cluster gives it one.
+        Some(api) => {
+            let same_form = api.generation == 0 || definition.metadata.generation == Some(api.generation);
+            !leaving && same_form && api.source == definition.object_ref()
+        }
+    }
+}
+
+/// One finding for the definition and, when it is a child, one for its Ingress, which is what the user wrote.
+fn sync_failed<'a>(definition: &'a ApiDefinition, error: &'a str) -> impl Iterator<Item = Diagnostic> + use<'a> {
+    let namespace = definition.namespace().unwrap_or_default();
+    let owners = definition.owner_references().iter().filter(|_| definition.is_child());
+    let ingress = owners.filter(|owner| owner.kind == "Ingress" && owner.controller == Some(true));
+    let ingress = ingress.map(move |owner| {
+        let object = ObjectRef::new("Ingress", namespace.clone(), &owner.name);
+        Diagnostic::new(
+            Code::SyncFailed,
+            object,
+            "",
+            format!("{}: {error}", definition.name_any()),
+        )
+    });
+    let own = Diagnostic::new(Code::SyncFailed, definition.object_ref(), "", error);
+    std::iter::once(own).chain(ingress)
 }
