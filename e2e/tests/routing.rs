@@ -80,7 +80,7 @@ async fn an_ingress_of_another_class_is_ignored() -> Result<()> {
         .await?;
     world.expect_backend(&ours, "/", &blue).await?;
     world.expect_no_route(&theirs, "/").await?;
-    assert_eq!(world.children().await?.len(), 1);
+    world.expect_children(1).await?;
     world.stop().await
 }
 
