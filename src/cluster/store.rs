@@ -103,7 +103,7 @@ impl Store {
         store
     }
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             state: Mutex::default(),
             revision: Sender::new(0),
@@ -260,10 +260,10 @@ fn skipped(id: &WatchId, invalid: &InvalidObject) -> NamespacedName {
 }
 
 /// The part of a decoding error that quotes nothing of the object, which can hold secrets.
-fn without_values(error: &str) -> String {
-    match error.rsplit_once(", expected ") {
+pub(super) fn without_values(error: &str) -> String {
+    match error.rsplit_once(". Expected ") {
         Some((_, expected)) => format!("a field has the wrong form, expected {expected}"),
-        None if error.starts_with("missing field") => error.to_owned(),
+        None if error.starts_with("Missing field") => error.to_owned(),
         None => "a field has the wrong form".to_owned(),
     }
 }
