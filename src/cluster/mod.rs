@@ -6,8 +6,6 @@ pub mod events;
 pub mod finalizer;
 pub mod status;
 mod store;
-#[cfg(test)]
-mod store_tests;
 mod watch;
 
 pub use store::{Scope, Store};

@@ -103,7 +103,7 @@ impl Store {
         store
     }
 
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             state: Mutex::default(),
             revision: Sender::new(0),
@@ -260,10 +260,13 @@ fn skipped(id: &WatchId, invalid: &InvalidObject) -> NamespacedName {
 }
 
 /// The part of a decoding error that quotes nothing of the object, which can hold secrets.
-pub(super) fn without_values(error: &str) -> String {
+fn without_values(error: &str) -> String {
     match error.rsplit_once(". Expected ") {
         Some((_, expected)) => format!("a field has the wrong form, expected {expected}"),
         None if error.starts_with("Missing field") => error.to_owned(),
         None => "a field has the wrong form".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

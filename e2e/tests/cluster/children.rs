@@ -37,6 +37,11 @@ async fn children_come_and_come_back_whole_and_go() -> Result<()> {
     let again = world.render(&snapshot).await?;
     ensure!(versions(&first) == versions(&again), "a second apply wrote");
     let snapshot = world.caught_up().await?;
+    // Or else it would be sent again in every round.
+    for (name, child) in ingress::render(&snapshot, &Options::default()).children {
+        let stored = serde_json::to_value(&snapshot.api_definitions[&name].spec)?;
+        ensure!(child.definition.spec == snapshot.api_definitions[&name].spec, "it is stored as {stored}");
+    }
     ensure!(
         versions(&world.render(&snapshot).await?) == versions(&first),
         "a third apply wrote"

@@ -6,9 +6,9 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
-use super::store::{Shadow, Store, WatchId};
-use super::watch::Arrival;
+use super::{Shadow, Store, WatchId};
 use crate::api::{ApiDefinition, OperatorContext};
+use crate::cluster::watch::Arrival;
 use crate::snapshot::{NamespacedName, Snapshot};
 
 fn id(namespace: Option<&str>) -> WatchId {
@@ -218,6 +218,6 @@ fn a_snapshot_does_not_change_under_its_reader() {
 fn a_decoding_error_quotes_nothing_of_the_object() {
     let error = malformed("a").unwrap_err().error;
     assert!(error.contains("hunter2"), "{error}");
-    let told = super::store::without_values(&error);
+    let told = super::without_values(&error);
     assert!(told.contains("expected") && !told.contains("hunter2"), "{told}");
 }
