@@ -182,3 +182,51 @@ fn cut(text: &str, max: usize) -> &str {
     let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use k8s_openapi::api::networking::v1::Ingress;
+    use serde_json::json;
+
+    use super::*;
+
+    fn snapshot(uid: &str) -> Snapshot {
+        let ingress = json!({"metadata": {"namespace": "ns", "name": "web", "uid": uid}});
+        let mut snapshot = Snapshot::default();
+        snapshot.insert(serde_json::from_value::<Ingress>(ingress).unwrap());
+        snapshot
+    }
+
+    fn diagnostic(index: usize) -> Diagnostic {
+        let object = ObjectRef::new("Ingress", "ns", "web");
+        Diagnostic::new(Code::Conflict, object, format!("spec.rules[{index}]"), "taken")
+    }
+
+    #[test]
+    fn a_round_is_bounded_and_the_next_one_goes_on() {
+        let mut diagnostics: Vec<_> = (0..70).map(diagnostic).collect();
+        diagnostics.push(diagnostic(0));
+        let mut published = BTreeSet::new();
+        for wanted in [50, 20, 0] {
+            let news = news(&mut published, &snapshot("u"), &diagnostics);
+            assert_eq!(news.len(), wanted);
+            published.extend(news.into_iter().map(|(diagnostic, _)| (diagnostic, "u".to_owned())));
+        }
+        assert_eq!(
+            news(&mut published, &snapshot("later"), &diagnostics[..3]).len(),
+            3,
+            "of a new object"
+        );
+        assert!(published.is_empty());
+    }
+
+    #[test]
+    fn notes_and_names_fit() {
+        let mut long = diagnostic(0);
+        long.message = "ü".repeat(900);
+        assert!(note(&long).len() <= NOTE_MAX && note(&long).starts_with("spec.rules[0]: ü"));
+        let name = event_name(&"a".repeat(253), Timestamp::MAX);
+        assert!(name.len() <= 253 && name.contains("a."), "{name}");
+    }
+}

@@ -254,6 +254,19 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 fn skipped(id: &WatchId, invalid: &InvalidObject) -> NamespacedName {
     let name = NamespacedName::of(&invalid.metadata);
-    tracing::warn!(watch = %id, object = %name, error = invalid.error, "cannot read the object; it is left as it was");
+    let error = without_values(&invalid.error);
+    tracing::warn!(watch = %id, object = %name, error, "cannot read the object; what was read of it before stays");
     name
 }
+
+/// The part of a decoding error that quotes nothing of the object, which can hold secrets.
+fn without_values(error: &str) -> String {
+    match error.rsplit_once(". Expected ") {
+        Some((_, expected)) => format!("a field has the wrong form, expected {expected}"),
+        None if error.starts_with("Missing field") => error.to_owned(),
+        None => "a field has the wrong form".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ use crate::api::{ApiDefinition, OperatorContext};
 use crate::snapshot::SnapshotKind;
 
 /// An object as it arrives, or why it cannot be decoded.
-pub(super) type Arrival<K> = Result<K, InvalidObject>;
+pub(super) type Arrival<K> = Result<K, Box<InvalidObject>>;
 
 /// Starts one watch for each kind, and for a kind in namespaces one for each namespace of the scope.
 pub(super) fn start_all(store: &Arc<Store>, client: &Client, scope: &Scope, cancel: &CancellationToken) {
@@ -35,8 +35,8 @@ pub(super) fn start_all(store: &Arc<Store>, client: &Client, scope: &Scope, canc
         starter.namespaced::<Ingress, _>(namespace, Ok);
         starter.namespaced::<Service, _>(namespace, Ok);
         // The schemas of our own kinds are loose, so that an object that cannot be decoded may exist.
-        starter.namespaced::<ApiDefinition, DeserializeGuard<_>>(namespace, |guard| guard.0);
-        starter.namespaced::<OperatorContext, DeserializeGuard<_>>(namespace, |guard| guard.0);
+        starter.namespaced::<ApiDefinition, DeserializeGuard<_>>(namespace, |guard| guard.0.map_err(Box::new));
+        starter.namespaced::<OperatorContext, DeserializeGuard<_>>(namespace, |guard| guard.0.map_err(Box::new));
     }
 }
 

@@ -1,0 +1,137 @@
+#![allow(clippy::unwrap_used)]
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{Action, plan};
+use crate::api::{ApiDefinition, names};
+use crate::snapshot::{NamespacedName, Snapshot};
+
+fn child(edit: impl FnOnce(&mut Value)) -> ApiDefinition {
+    let mut object = json!({
+        "metadata": {
+            "namespace": "ns", "name": "a", "labels": {names::LABEL_INGRESS: "web"},
+            "ownerReferences": [{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web", "uid": "u",
+                "controller": true, "blockOwnerDeletion": true}],
+        },
+        "spec": {"name": "a", "proxy": {"listen_path": "/"}},
+    });
+    edit(&mut object);
+    serde_json::from_value(object).unwrap()
+}
+
+/// The same as the cluster has it.
+fn stored(edit: impl FnOnce(&mut Value)) -> ApiDefinition {
+    child(|object| {
+        object["metadata"]["uid"] = json!("uid-a");
+        object["metadata"]["finalizers"] = json!([names::FINALIZER_API_DEFINITION]);
+        edit(object);
+    })
+}
+
+/// What is done, in a word.
+fn decided(stored: Option<ApiDefinition>, rendered: bool, held: bool) -> String {
+    let mut snapshot = Snapshot::default();
+    if let Some(stored) = stored {
+        snapshot.insert(stored);
+    }
+    let rendered: Vec<_> = rendered.then(|| child(|_| ())).into_iter().collect();
+    let held: BTreeSet<_> = held.then(|| NamespacedName::new("ns", "a")).into_iter().collect();
+    let (actions, errors) = plan(&snapshot, rendered.iter(), &held);
+    let actions = actions.into_iter().map(|(_, action)| match action {
+        Action::Create(child) => format!("create {:?}", child.metadata.finalizers.unwrap()),
+        Action::Update { uid, .. } => format!("update {uid}"),
+        Action::Delete { uid } => format!("delete {}", uid.unwrap()),
+    });
+    actions
+        .chain(errors.into_iter().map(|_| "error".to_owned()))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[test]
+fn only_what_differs_is_written() {
+    type Case = (&'static str, fn(&mut Value), &'static str);
+    let cases: [Case; 10] = [
+        ("as rendered", |_| (), ""),
+        (
+            "a label of others",
+            |object| object["metadata"]["labels"]["mine"] = json!("x"),
+            "",
+        ),
+        (
+            "a finalizer of others",
+            |object| object["metadata"]["finalizers"] = json!(["x", names::FINALIZER_API_DEFINITION]),
+            "",
+        ),
+        (
+            "no finalizer",
+            |object| object["metadata"]["finalizers"] = json!([]),
+            "update uid-a",
+        ),
+        (
+            "no label",
+            |object| object["metadata"]["labels"] = json!({}),
+            "update uid-a",
+        ),
+        (
+            "another field",
+            |object| object["spec"]["active"] = json!(true),
+            "update uid-a",
+        ),
+        (
+            "another value",
+            |object| object["spec"]["proxy"]["listen_path"] = json!("/x"),
+            "update uid-a",
+        ),
+        (
+            "an earlier Ingress",
+            |object| object["metadata"]["ownerReferences"][0]["uid"] = json!("other"),
+            "delete uid-a",
+        ),
+        (
+            "hand-written",
+            |object| object["metadata"]["ownerReferences"] = json!([]),
+            "error",
+        ),
+        (
+            "in deletion",
+            |object| {
+                object["metadata"]["deletionTimestamp"] = json!("2024-05-06T07:08:09Z");
+                object["spec"]["active"] = json!(true);
+            },
+            "",
+        ),
+    ];
+    for (case, edit, wanted) in cases {
+        assert_eq!(decided(Some(stored(edit)), true, false), wanted, "{case}");
+    }
+    assert_eq!(
+        decided(None, true, false),
+        format!("create [{:?}]", names::FINALIZER_API_DEFINITION)
+    );
+}
+
+#[test]
+fn only_stale_children_are_deleted() {
+    type Case = (&'static str, fn(&mut Value), bool, &'static str);
+    let cases: [Case; 4] = [
+        ("stale", |_| (), false, "delete uid-a"),
+        ("held", |_| (), true, ""),
+        (
+            "hand-written",
+            |object| object["metadata"]["ownerReferences"] = json!([]),
+            false,
+            "",
+        ),
+        (
+            "in deletion",
+            |object| object["metadata"]["deletionTimestamp"] = json!("2024-05-06T07:08:09Z"),
+            false,
+            "",
+        ),
+    ];
+    for (case, edit, held, wanted) in cases {
+        assert_eq!(decided(Some(stored(edit)), false, held), wanted, "{case}");
+    }
+}

@@ -1,0 +1,223 @@
+#![allow(clippy::unwrap_used)]
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::Event;
+use serde_json::{Value, json};
+
+use super::{Shadow, Store, WatchId};
+use crate::api::{ApiDefinition, OperatorContext};
+use crate::cluster::watch::Arrival;
+use crate::snapshot::{NamespacedName, Snapshot};
+
+fn id(namespace: Option<&str>) -> WatchId {
+    WatchId {
+        kind: "ApiDefinition",
+        namespace: namespace.map(str::to_owned),
+    }
+}
+
+fn definition(namespace: &str, name: &str, rest: Value) -> ApiDefinition {
+    let mut object = json!({"metadata": {"namespace": namespace, "name": name}});
+    for (key, value) in rest.as_object().unwrap() {
+        object[key] = value.clone();
+    }
+    serde_json::from_value(object).unwrap()
+}
+
+fn good(name: &str) -> Arrival<ApiDefinition> {
+    Ok(definition("ns", name, json!({})))
+}
+
+fn malformed(name: &str) -> Arrival<ApiDefinition> {
+    let object = json!({"metadata": {"namespace": "ns", "name": name}, "spec": {"contextRef": "hunter2"}});
+    let guard: DeserializeGuard<ApiDefinition> = serde_json::from_value(object).unwrap();
+    guard.0.map_err(Box::new)
+}
+
+/// A store and the one watch that feeds it.
+struct Feed {
+    store: Store,
+    id: WatchId,
+    shadow: Shadow<ApiDefinition>,
+}
+
+impl Feed {
+    fn new() -> Self {
+        let store = Store::new();
+        store.expect(&id(None));
+        Self {
+            store,
+            id: id(None),
+            shadow: Shadow::default(),
+        }
+    }
+
+    fn event(&mut self, event: Event<Arrival<ApiDefinition>>) -> &mut Self {
+        self.store.handle(&self.id, &mut self.shadow, event);
+        self
+    }
+
+    fn list(&mut self, objects: Vec<Arrival<ApiDefinition>>) -> &mut Self {
+        self.event(Event::Init);
+        for object in objects {
+            self.event(Event::InitApply(object));
+        }
+        self.event(Event::InitDone)
+    }
+
+    fn names(&self) -> Option<String> {
+        let (_, snapshot) = self.store.snapshot()?;
+        let names: Vec<_> = snapshot.api_definitions.keys().map(|name| name.name.as_str()).collect();
+        Some(names.join(" "))
+    }
+
+    fn revision(&self) -> u64 {
+        *self.store.changes().borrow()
+    }
+}
+
+fn only(snapshot: &Snapshot) -> Arc<ApiDefinition> {
+    Arc::clone(snapshot.api_definitions.values().next().unwrap())
+}
+
+#[test]
+fn there_is_no_world_before_every_watch_is_in_sync() {
+    let mut feed = Feed::new();
+    let other = WatchId {
+        kind: "OperatorContext",
+        namespace: Some("ns".into()),
+    };
+    feed.store.expect(&other);
+    feed.list(vec![good("a")]);
+    assert_eq!(feed.names(), None);
+    assert_eq!(feed.store.waiting(), ["OperatorContext in ns"]);
+    feed.store.failed(&other, "refused");
+    assert_eq!(feed.store.waiting(), ["OperatorContext in ns: refused"]);
+    let before = feed.revision();
+    feed.store
+        .handle::<OperatorContext>(&other, &mut Shadow::default(), Event::InitDone);
+    assert_eq!(feed.names().as_deref(), Some("a"));
+    assert!(feed.revision() > before, "nobody is told of the first snapshot");
+    assert!(feed.store.waiting().is_empty());
+}
+
+#[test]
+fn a_second_list_replaces_the_first_only_when_it_is_whole() {
+    let mut feed = Feed::new();
+    feed.list(vec![good("a"), good("b")]);
+    feed.event(Event::Init).event(Event::InitApply(good("c")));
+    assert_eq!(feed.names().as_deref(), Some("a b"));
+    // Broken off, and begun anew.
+    feed.list(vec![good("b")]);
+    assert_eq!(feed.names().as_deref(), Some("b"));
+    let before = feed.revision();
+    feed.list(vec![good("b")]);
+    assert_eq!(feed.revision(), before, "the same list is no change");
+}
+
+#[test]
+fn a_watch_of_one_namespace_leaves_the_others() {
+    let store = Store::new();
+    let shadow = &mut Shadow::default();
+    for namespace in ["one", "two"] {
+        store.expect(&id(Some(namespace)));
+    }
+    for namespace in ["one", "two", "one"] {
+        let object = definition(namespace, "a", json!({}));
+        store.handle(&id(Some(namespace)), shadow, Event::Init);
+        store.handle(&id(Some(namespace)), shadow, Event::InitApply(Ok(object)));
+        store.handle::<ApiDefinition>(&id(Some(namespace)), shadow, Event::InitDone);
+    }
+    let (_, snapshot) = store.snapshot().unwrap();
+    assert_eq!(snapshot.api_definitions.len(), 2);
+}
+
+#[test]
+fn only_what_a_translation_looks_at_raises_the_revision() {
+    let meta = |more: Value| {
+        let mut meta = json!({"namespace": "ns", "name": "a", "generation": 1});
+        meta.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        meta
+    };
+    let annotation = "kubectl.kubernetes.io/last-applied-configuration";
+    let base = json!({"metadata": meta(json!({})), "spec": {"name": "a"}});
+    let cases = [
+        (
+            false,
+            json!({"metadata": meta(json!({"resourceVersion": "2"})), "spec": {"name": "a"}}),
+        ),
+        (
+            false,
+            json!({"metadata": meta(json!({"managedFields": [{"manager": "m"}]})), "spec": {"name": "a"}}),
+        ),
+        (
+            false,
+            json!({"metadata": meta(json!({"annotations": {annotation: "{}"}})), "spec": {"name": "a"}}),
+        ),
+        (
+            false,
+            json!({"metadata": meta(json!({})), "spec": {"name": "a"}, "status": {"api_id": "x"}}),
+        ),
+        (
+            true,
+            json!({"metadata": meta(json!({"annotations": {"a": "b"}})), "spec": {"name": "a"}}),
+        ),
+        (
+            true,
+            json!({"metadata": meta(json!({"finalizers": ["f"]})), "spec": {"name": "a"}}),
+        ),
+        (true, json!({"metadata": meta(json!({})), "spec": {"name": "b"}})),
+    ];
+    for (changes, object) in cases {
+        let mut feed = Feed::new();
+        feed.list(vec![Ok(serde_json::from_value(base.clone()).unwrap())]);
+        let before = feed.revision();
+        let arrived: ApiDefinition = serde_json::from_value(object.clone()).unwrap();
+        feed.event(Event::Apply(Ok(arrived.clone())));
+        assert_eq!(feed.revision() > before, changes, "{object}");
+        let stored = only(&feed.store.snapshot().unwrap().1);
+        assert_eq!(stored.status, arrived.status, "the newest object is the stored one");
+        assert_eq!(stored.resource_version(), arrived.resource_version());
+        assert!(stored.metadata.managed_fields.is_none() && !stored.annotations().contains_key(annotation));
+    }
+}
+
+#[test]
+fn a_malformed_object_keeps_its_last_good_form() {
+    let mut feed = Feed::new();
+    feed.list(vec![good("a"), malformed("b")]);
+    assert_eq!(feed.names().as_deref(), Some("a"));
+    let before = feed.revision();
+    feed.event(Event::Apply(malformed("a")));
+    feed.list(vec![malformed("a")]);
+    assert_eq!((feed.names().as_deref(), feed.revision()), (Some("a"), before));
+    feed.event(Event::Delete(malformed("a")));
+    assert_eq!(feed.names().as_deref(), Some(""));
+    assert!(feed.revision() > before);
+}
+
+#[test]
+fn a_snapshot_does_not_change_under_its_reader() {
+    let mut feed = Feed::new();
+    feed.list(vec![good("a")]);
+    let (revision, snapshot) = feed.store.snapshot().unwrap();
+    let (same_revision, same) = feed.store.snapshot().unwrap();
+    assert!(
+        Arc::ptr_eq(&snapshot, &same) && revision == same_revision,
+        "copied without need"
+    );
+    feed.event(Event::Delete(good("a")));
+    assert_eq!(snapshot.api_definitions.len(), 1);
+    assert!(!snapshot.api_definitions.contains_key(&NamespacedName::new("ns", "b")));
+    assert_eq!(feed.names().as_deref(), Some(""));
+}
+
+#[test]
+fn a_decoding_error_quotes_nothing_of_the_object() {
+    let error = malformed("a").unwrap_err().error;
+    assert!(error.contains("hunter2"), "{error}");
+    let told = super::without_values(&error);
+    assert!(told.contains("expected") && !told.contains("hunter2"), "{told}");
+}

@@ -1,0 +1,378 @@
+#![allow(clippy::unwrap_used)]
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::{Value, json};
+
+use super::{Report, ReportInput, report};
+use crate::api::{ApiDefinition, ApiDefinitionStatus, names};
+use crate::desired::{Api, Desired};
+use crate::diagnostic::{Code, Diagnostic, ObjectRef};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
+use crate::sync::{ApiOutcome, Outcome};
+
+const ID: &str = "id-a";
+
+/// A world with one hand-written definition, `ns/a`, as the round knew it.
+struct World {
+    snapshot: Snapshot,
+    desired: Desired,
+    diagnostics: Vec<Diagnostic>,
+    outcome: Outcome,
+}
+
+fn definition(name: &str, metadata: Value, spec: Value) -> ApiDefinition {
+    let mut object = json!({"metadata": {"namespace": "ns", "name": name, "generation": 1}, "spec": {"api_id": ID}});
+    for (section, more) in [("metadata", metadata), ("spec", spec)] {
+        object[section]
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+    }
+    serde_json::from_value(object).unwrap()
+}
+
+fn key(name: &str) -> NamespacedName {
+    NamespacedName::new("ns", name)
+}
+
+fn api(name: &str, generation: i64) -> Api {
+    let source = ObjectRef::new("ApiDefinition", "ns", name);
+    Api {
+        source,
+        generation,
+        payload: json!({"org_id": "own-org"}),
+    }
+}
+
+fn at(second: i64) -> Time {
+    Time(Timestamp::from_second(second).unwrap())
+}
+
+impl World {
+    fn of(definition: ApiDefinition) -> Self {
+        let mut snapshot = Snapshot::default();
+        let leaving = definition.is_inactive() || definition.metadata.deletion_timestamp.is_some();
+        let mut desired = Desired::default();
+        if leaving {
+            desired.removals.insert(ID.into());
+        } else if !definition.is_template() {
+            desired.apis.insert(ID.into(), api("a", 1));
+        }
+        snapshot.insert(definition);
+        Self {
+            snapshot,
+            desired,
+            diagnostics: Vec::new(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    fn plain() -> Self {
+        Self::of(definition("a", json!({}), json!({})))
+    }
+
+    fn answered(mut self, outcome: ApiOutcome) -> Self {
+        self.outcome.apis = BTreeMap::from([(ID.into(), outcome)]);
+        self
+    }
+
+    /// As the worker tells it: the endpoint's error stands for every API that was not settled.
+    fn unreachable(self, error: &str) -> Self {
+        let mut world = self.answered(ApiOutcome::Failed(error.into()));
+        world.outcome.endpoint_error = Some(error.into());
+        world
+    }
+
+    fn rejected(mut self) -> Self {
+        self.desired.apis.clear();
+        self.desired.held.insert(ID.into());
+        let object = ObjectRef::new("ApiDefinition", "ns", "a");
+        self.diagnostics = vec![
+            Diagnostic::new(Code::InvalidDefinition, object.clone(), "spec.domain", "has a space"),
+            Diagnostic::new(Code::InvalidDefinition, object, "spec.proxy.target_url", "is empty"),
+        ];
+        self
+    }
+
+    fn report(&self, now: i64) -> Report {
+        report(&ReportInput {
+            snapshot: &self.snapshot,
+            desired: &self.desired,
+            diagnostics: &self.diagnostics,
+            outcome: &self.outcome,
+            org: "org",
+            now: at(now),
+        })
+    }
+
+    /// Reports, keeps what is to be written, and proves that the same report again writes nothing.
+    fn write(&mut self, now: i64) -> Option<ApiDefinitionStatus> {
+        let report = self.report(now);
+        for (name, status) in &report.statuses {
+            let mut object = self.snapshot.api_definitions[name].as_ref().clone();
+            object.status = Some(status.clone());
+            self.snapshot.insert(object);
+        }
+        assert_eq!(self.report(now + 100).statuses, BTreeMap::new());
+        report.statuses.get(&key("a")).cloned()
+    }
+
+    fn edit(&mut self, edit: impl FnOnce(&mut ApiDefinition)) {
+        let mut object = self.snapshot.api_definitions[&key("a")].as_ref().clone();
+        edit(&mut object);
+        self.snapshot.insert(object);
+    }
+}
+
+/// `Accepted`, `Synced`, `Ready` as `status:reason`.
+fn conditions(status: &ApiDefinitionStatus) -> String {
+    let text = |type_: &str| {
+        let found = status.conditions.iter().find(|condition| condition.type_ == type_);
+        found.map_or("-".to_owned(), |found| format!("{}:{}", found.status, found.reason))
+    };
+    [text("Accepted"), text("Synced"), text("Ready")].join(" ")
+}
+
+#[test]
+fn conditions_follow_what_the_gateway_said() {
+    let inactive = || World::of(definition("a", json!({}), json!({"active": false})));
+    let template = || World::of(definition("a", json!({"labels": {"template": "true"}}), json!({})));
+    let failed = || ApiOutcome::Failed("500".into());
+    let cases = [
+        (World::plain(), "True:Valid Unknown:Pending Unknown:Pending", None, None),
+        (
+            World::plain().answered(ApiOutcome::Synced),
+            "True:Valid True:Synced True:Ready",
+            Some(ID),
+            Some("Successful"),
+        ),
+        (
+            World::plain().answered(failed()),
+            "True:Valid False:SyncFailed False:SyncFailed",
+            None,
+            Some("Failed"),
+        ),
+        (
+            World::plain().unreachable("refused"),
+            "True:Valid False:Unreachable False:Unreachable",
+            None,
+            Some("Failed"),
+        ),
+        (
+            World::plain().rejected(),
+            "False:InvalidDefinition False:NotAccepted False:NotAccepted",
+            None,
+            Some("Failed"),
+        ),
+        (
+            inactive().answered(ApiOutcome::Gone),
+            "True:Valid True:Inactive True:Ready",
+            None,
+            Some("Successful"),
+        ),
+        (
+            inactive().answered(failed()),
+            "True:Valid False:SyncFailed False:SyncFailed",
+            None,
+            Some("Failed"),
+        ),
+        (template(), "True:Template - -", None, None),
+    ];
+    for (mut world, wanted, api_id, transaction) in cases {
+        let status = world.write(10).unwrap();
+        assert_eq!(conditions(&status), wanted);
+        assert_eq!(status.api_id.as_deref(), api_id, "{wanted}");
+        assert_eq!(status.org_id.as_deref(), api_id.map(|_| "own-org"), "{wanted}");
+        assert_eq!(
+            status.latest_transaction.and_then(|one| one.status).as_deref(),
+            transaction,
+            "{wanted}"
+        );
+        assert_eq!(status.observed_generation, Some(1), "{wanted}");
+        assert_eq!(status.ingress_template, (wanted == "True:Template - -").then_some(true));
+    }
+}
+
+#[test]
+fn messages_are_for_the_user() {
+    let status = World::plain().rejected().write(1).unwrap();
+    assert_eq!(status.conditions[0].message, "spec.domain: has a space (and 1 more)");
+    let mut long = World::plain().answered(ApiOutcome::Failed("ü".repeat(5000)));
+    assert_eq!(long.write(1).unwrap().conditions[1].message.len(), 1000);
+}
+
+#[test]
+fn times_move_with_results_only() {
+    let mut world = World::plain().answered(ApiOutcome::Synced);
+    let time = |status: &ApiDefinitionStatus| status.latest_transaction.as_ref().unwrap().time.clone().unwrap();
+    assert_eq!(time(&world.write(10).unwrap()), at(10));
+    world.edit(|object| object.metadata.generation = Some(2));
+    world.desired.apis.insert(ID.into(), api("a", 2));
+    let status = world.write(20).unwrap();
+    assert_eq!((time(&status), status.observed_generation), (at(10), Some(2)));
+    assert!(
+        status
+            .conditions
+            .iter()
+            .all(|condition| condition.last_transition_time == at(10))
+    );
+    world = world.answered(ApiOutcome::Failed("one".into()));
+    assert_eq!(time(&world.write(30).unwrap()), at(30));
+    world = world.answered(ApiOutcome::Failed("two".into()));
+    let status = world.write(40).unwrap();
+    assert_eq!(time(&status), at(40));
+    assert_eq!(status.conditions[1].last_transition_time, at(30));
+    assert_eq!(status.api_id.as_deref(), Some(ID), "what was confirmed once is kept");
+}
+
+#[test]
+fn what_was_confirmed_outlives_a_gateway_that_cannot_be_asked() {
+    let mut world = World::plain().answered(ApiOutcome::Synced);
+    world.write(10).unwrap();
+    world = world.unreachable("refused");
+    assert_eq!(world.write(20), None);
+    world.edit(|object| object.metadata.generation = Some(2));
+    world.desired.apis.insert(ID.into(), api("a", 2));
+    let status = world.write(30).unwrap();
+    assert_eq!(conditions(&status), "True:Valid False:Unreachable False:Unreachable");
+    assert!(
+        world.report(40).diagnostics.is_empty(),
+        "one outage is not a finding for every object"
+    );
+    // An error of the API itself is told although the round ended early.
+    world.outcome.apis.insert(ID.into(), ApiOutcome::Failed("400".into()));
+    assert_eq!(
+        conditions(&world.write(50).unwrap()),
+        "True:Valid False:SyncFailed False:SyncFailed"
+    );
+}
+
+#[test]
+fn a_round_says_nothing_of_what_it_did_not_know() {
+    let mut newer = World::plain().answered(ApiOutcome::Synced);
+    newer.edit(|object| object.metadata.generation = Some(2));
+    let mut unknown = World::plain().answered(ApiOutcome::Synced);
+    unknown.desired = Desired::default();
+    let mut other = World::plain().answered(ApiOutcome::Synced);
+    other.desired.apis.insert(ID.into(), api("b", 1));
+    for world in [&mut newer, &mut unknown, &mut other] {
+        assert_eq!(world.write(10), None);
+    }
+}
+
+#[test]
+fn what_others_wrote_into_the_status_is_not_touched() {
+    let mut world = World::plain().answered(ApiOutcome::Synced);
+    let theirs = json!({"api_id": "old", "latestTykSpecHash": "1", "linked_by_apis": [{"name": "b"}],
+        "conditions": [{"type": "Theirs", "status": "True", "reason": "R", "message": "",
+            "lastTransitionTime": "2024-05-06T07:08:09Z"}]});
+    world.edit(|object| object.status = Some(serde_json::from_value(theirs).unwrap()));
+    let status = world.report(10).statuses.remove(&key("a")).unwrap();
+    assert_eq!(status.api_id.as_deref(), Some(ID));
+    assert!(status.linked_by_apis.is_empty() && status.latest_tyk_spec_hash.is_none());
+    assert!(status.conditions.iter().all(|condition| condition.type_ != "Theirs"));
+}
+
+fn child(metadata: Value) -> ApiDefinition {
+    let mut all = json!({"labels": {names::LABEL_INGRESS: "web"}, "ownerReferences": [
+        {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web", "uid": "u", "controller": true}]});
+    all.as_object_mut()
+        .unwrap()
+        .extend(metadata.as_object().unwrap().clone());
+    definition("a", all, json!({}))
+}
+
+#[test]
+fn a_failure_of_a_child_is_told_on_its_ingress() {
+    let mut world = World::of(child(json!({}))).answered(ApiOutcome::Failed("500".into()));
+    world.desired.apis.insert(ID.into(), api("a", 0));
+    let objects: Vec<_> = world
+        .report(1)
+        .diagnostics
+        .into_iter()
+        .map(|one| (one.code, one.object.to_string()))
+        .collect();
+    let wanted = ["ApiDefinition ns/a", "Ingress ns/web"].map(|object| (Code::SyncFailed, object.to_owned()));
+    assert_eq!(objects, wanted);
+    world.desired = Desired::default();
+    assert_eq!(
+        world.report(1),
+        Report::default(),
+        "a child that is about to be deleted"
+    );
+}
+
+fn deleting(name: &str, metadata: Value, spec: Value) -> ApiDefinition {
+    let mut all = json!({"deletionTimestamp": "2024-05-06T07:08:09Z", "finalizers": [names::FINALIZER_API_DEFINITION]});
+    all.as_object_mut()
+        .unwrap()
+        .extend(metadata.as_object().unwrap().clone());
+    definition(name, all, spec)
+}
+
+#[test]
+fn an_object_goes_when_the_gateway_was_seen_without_its_api() {
+    let plain = || World::of(deleting("a", json!({}), json!({})));
+    let theirs = json!({"finalizers": ["example.com/theirs"]});
+    let template = json!({"finalizers": [names::FINALIZER_TEMPLATE], "labels": {"template": "true"}});
+    let mut unknown = plain().answered(ApiOutcome::Gone);
+    unknown.desired = Desired::default();
+    let mut stale = plain().answered(ApiOutcome::Synced);
+    stale.desired = World::plain().desired;
+    let mut inherited = plain().answered(ApiOutcome::Synced);
+    inherited.snapshot.insert(definition("heir", json!({}), json!({})));
+    inherited.desired = World::plain().desired;
+    let cases = [
+        ("gone", plain().answered(ApiOutcome::Gone), true),
+        ("failed", plain().answered(ApiOutcome::Failed("500".into())), false),
+        ("unreachable", plain().unreachable("refused"), false),
+        ("no answer", plain(), false),
+        ("not in deletion", World::plain().answered(ApiOutcome::Gone), false),
+        (
+            "without our finalizer",
+            World::of(deleting("a", theirs, json!({}))).answered(ApiOutcome::Gone),
+            false,
+        ),
+        ("template", World::of(deleting("a", template, json!({}))), true),
+        ("deleted after the round began", stale, false),
+        ("not known to the round", unknown, false),
+        ("the API is another's now", inherited, true),
+    ];
+    for (case, world, due) in cases {
+        assert_eq!(world.report(1).release.contains(&key("a")), due, "{case}");
+    }
+}
+
+#[test]
+fn a_deleted_child_makes_room_only_for_a_new_one() {
+    let metadata =
+        json!({"deletionTimestamp": "2024-05-06T07:08:09Z", "finalizers": [names::FINALIZER_API_DEFINITION]});
+    let mut world = World::of(child(metadata)).answered(ApiOutcome::Synced);
+    world.desired = Desired {
+        apis: BTreeMap::from([(ID.into(), api("a", 0))]),
+        ..Desired::default()
+    };
+    assert!(
+        world.report(1).release.is_empty(),
+        "the Ingress is gone, and the API still there"
+    );
+    let ingress = json!({"metadata": {"namespace": "ns", "name": "web"}});
+    world
+        .snapshot
+        .insert(serde_json::from_value::<k8s_openapi::api::networking::v1::Ingress>(ingress).unwrap());
+    assert_eq!(world.report(1).release, [key("a")]);
+}
+
+#[test]
+fn an_object_in_deletion_tells_its_trouble() {
+    let mut world = World::of(deleting("a", json!({}), json!({}))).answered(ApiOutcome::Failed("500".into()));
+    let status = world.write(1).unwrap();
+    assert_eq!(conditions(&status), "- False:SyncFailed False:Deleting");
+    let object = world.snapshot.api_definitions[&key("a")].object_ref();
+    assert_eq!(
+        world.report(1).diagnostics,
+        [Diagnostic::new(Code::SyncFailed, object, "", "500")]
+    );
+}
