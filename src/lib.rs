@@ -11,6 +11,7 @@ pub mod http;
 pub mod ingress;
 pub mod metrics;
 pub mod report;
+pub mod secret;
 pub mod settings;
 pub mod sim;
 pub mod snapshot;

@@ -8,7 +8,8 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::api::names;
-use crate::tyk::{Endpoint, Secret};
+use crate::secret::Secret;
+use crate::tyk::Endpoint;
 use crate::{desired, ingress};
 
 /// What Tyk is: the open-source gateway alone, or a licensed Dashboard.

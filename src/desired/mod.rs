@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::api::ApiDefinition;
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::ingress::Translation;
+use crate::secret::Secret;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 
 /// All that one Tyk context should hold.
@@ -20,11 +21,24 @@ use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 pub struct Desired {
     /// Classic API definitions by API id.
     pub apis: BTreeMap<String, Api>,
+    /// OAS API definitions by API id: the documents of `/tyk/apis/oas`.
+    pub oas: BTreeMap<String, Api>,
+    /// Certificates by their id: the organisation, then the hex SHA-256 of the leaf's DER.
+    pub certificates: BTreeMap<String, Certificate>,
     /// Ids of APIs that are wanted, but whose definition cannot be used as it now stands: what the gateway holds of
     /// them stays as it is.
     pub held: BTreeSet<String>,
     /// Ids of APIs whose resource is inactive or being deleted: each is reported as gone once it is.
     pub removals: BTreeSet<String>,
+}
+
+/// A certificate with its private key, as Tyk stores it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Certificate {
+    /// The Secret that it comes from.
+    pub source: ObjectRef,
+    /// Private key and chain, PEM, the leaf first.
+    pub pem: Secret,
 }
 
 /// One classic API definition.

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 use thiserror::Error;
 
-use super::{Snapshot, SnapshotKind};
+use super::{Snapshot, SnapshotKind, TlsSecret};
 use crate::api::{ApiDefinition, OperatorContext};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 
@@ -157,7 +158,12 @@ impl Loader {
             (_, None) => Err(object_error(location, "document", "the field `kind` is missing")),
             ("networking.k8s.io" | "extensions", Some("Ingress")) => self.typed::<Ingress>(location, object, strict),
             ("networking.k8s.io", Some("IngressClass")) => self.typed::<IngressClass>(location, object, strict),
+            ("", Some("Namespace")) => self.typed::<Namespace>(location, object, strict),
             ("", Some("Service")) => self.typed::<Service>(location, object, strict),
+            ("", Some("Secret")) if object["type"] == "kubernetes.io/tls" => {
+                self.typed::<TlsSecret>(location, object, strict)
+            }
+            ("discovery.k8s.io", Some("EndpointSlice")) => self.typed::<EndpointSlice>(location, object, strict),
             ("tyk.tyk.io", Some("ApiDefinition")) => self.typed::<ApiDefinition>(location, object, strict),
             ("tyk.tyk.io", Some("OperatorContext")) => self.typed::<OperatorContext>(location, object, strict),
             _ => Ok(()),
@@ -194,7 +200,7 @@ impl Loader {
             return Ok(());
         }
         let decoded = decode(object).or_else(|message| decode(strict).map_err(|_| message));
-        let mut typed: K = decoded.map_err(|message| object_error(location, &label, &message))?;
+        let mut typed: K = decoded.map_err(|message| object_error(location, &label, &without_value::<K>(message)))?;
         typed.meta_mut().namespace = K::NAMESPACED.then_some(namespace);
         self.insert(location, object_ref, typed);
         Ok(())
@@ -239,6 +245,14 @@ fn decode<K: DeserializeOwned>(object: Value) -> Result<K, String> {
         let path = error.path().to_string();
         format!("{path}: {}", error.into_inner())
     })
+}
+
+/// Serde's messages quote the value they refuse; of a Secret only the field is named.
+fn without_value<K: SnapshotKind>(message: String) -> String {
+    match (K::KIND, message.split_once(": ")) {
+        ("Secret", Some((field, _))) => format!("{field}: the value has the wrong type"),
+        _ => message,
+    }
 }
 
 fn object_error(location: &Location, object: &str, message: &str) -> LoadError {

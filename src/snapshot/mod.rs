@@ -1,18 +1,22 @@
 //! An immutable view of the world: every object that a translation may look at, in ordered maps.
 
 mod load;
+mod tls_secret;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
 use crate::api::{ApiDefinition, OperatorContext};
 use crate::diagnostic::ObjectRef;
+
+pub use tls_secret::TlsSecret;
 
 pub use load::{LoadError, Loaded, Loader, Location, manifest_files};
 
@@ -62,8 +66,14 @@ pub struct Snapshot {
     pub ingresses: Objects<Ingress>,
     /// IngressClasses.
     pub ingress_classes: Objects<IngressClass>,
+    /// Namespaces; none when only some are watched.
+    pub namespaces: Objects<Namespace>,
     /// Services.
     pub services: Objects<Service>,
+    /// EndpointSlices.
+    pub endpoint_slices: Objects<EndpointSlice>,
+    /// Secrets of type `kubernetes.io/tls`.
+    pub tls_secrets: Objects<TlsSecret>,
     /// ApiDefinitions: hand-written ones, templates, and the children of Ingresses as they now stand in the cluster.
     pub api_definitions: Objects<ApiDefinition>,
     /// OperatorContexts.
@@ -88,10 +98,18 @@ pub trait SnapshotKind: ResourceExt + Clone {
     }
 }
 
+/// `kind` in manifests of a type of ours.
+const fn kind_name(type_name: &'static str) -> &'static str {
+    match type_name.as_bytes() {
+        b"TlsSecret" => "Secret",
+        _ => type_name,
+    }
+}
+
 macro_rules! snapshot_kinds {
     ($($kind:ident $api_version:literal $namespaced:literal $field:ident;)*) => {
         $(impl SnapshotKind for $kind {
-            const KIND: &'static str = stringify!($kind);
+            const KIND: &'static str = kind_name(stringify!($kind));
             const API_VERSION: &'static str = $api_version;
             const NAMESPACED: bool = $namespaced;
 
@@ -105,7 +123,10 @@ macro_rules! snapshot_kinds {
 snapshot_kinds! {
     Ingress "networking.k8s.io/v1" true ingresses;
     IngressClass "networking.k8s.io/v1" false ingress_classes;
+    Namespace "v1" false namespaces;
     Service "v1" true services;
+    EndpointSlice "discovery.k8s.io/v1" true endpoint_slices;
+    TlsSecret "v1" true tls_secrets;
     ApiDefinition "tyk.tyk.io/v1alpha1" true api_definitions;
     OperatorContext "tyk.tyk.io/v1alpha1" true operator_contexts;
 }

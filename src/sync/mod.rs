@@ -30,6 +30,8 @@ pub struct Outcome {
     /// Result per API id, for every desired API and every API that was to be removed. An id that is both wanted and to
     /// be removed counts as wanted.
     pub apis: BTreeMap<String, ApiOutcome>,
+    /// Result per certificate id, for every desired certificate: `Synced` or `Failed`.
+    pub certificates: BTreeMap<String, ApiOutcome>,
     /// Why the endpoint as a whole could not be brought in step; `None` when it answered.
     pub endpoint_error: Option<String>,
     /// Differences that nobody asked for (an API edited, renamed or removed on the gateway) and that were repaired.

@@ -3,10 +3,11 @@
 mod error;
 pub mod gateway;
 
-use std::fmt;
 use std::time::Duration;
 
 pub use error::{Error, Kind};
+
+use crate::secret::Secret;
 
 /// Where one Tyk answers, and how to be let in.
 #[derive(Clone, Debug)]
@@ -51,28 +52,6 @@ impl Default for Timeouts {
             request: Duration::from_secs(15),
             reload: Duration::from_secs(60),
         }
-    }
-}
-
-/// A text that no log, error or debug output shows.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
-    }
-
-    /// The secret itself, for the one place that sends it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
     }
 }
 

@@ -40,7 +40,10 @@ async fn children_come_and_come_back_whole_and_go() -> Result<()> {
     // Or else it would be sent again in every round.
     for (name, child) in ingress::render(&snapshot, &Options::default()).children {
         let stored = serde_json::to_value(&snapshot.api_definitions[&name].spec)?;
-        ensure!(child.definition.spec == snapshot.api_definitions[&name].spec, "it is stored as {stored}");
+        ensure!(
+            child.definition.spec == snapshot.api_definitions[&name].spec,
+            "it is stored as {stored}"
+        );
     }
     ensure!(
         versions(&world.render(&snapshot).await?) == versions(&first),
