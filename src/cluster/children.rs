@@ -178,7 +178,11 @@ async fn update(client: &Client, name: &NamespacedName, uid: String, mut child: 
     // With it the API server refuses to make an object anew that is gone.
     child.metadata.uid = Some(uid.clone());
     let params = PatchParams::apply(names::FIELD_MANAGER).force();
-    let applied = api.patch(&name.name, &params, &Patch::Apply(&child)).await?;
+    let applied = match api.patch(&name.name, &params, &Patch::Apply(&child)).await {
+        // Gone or replaced, of which the watch will tell.
+        Err(error) if status_code(&error) == Some(409) => return Ok(()),
+        result => result?,
+    };
     if applied.spec == child.spec {
         return Ok(());
     }

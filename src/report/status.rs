@@ -83,12 +83,8 @@ pub(super) fn changed(
 fn known(input: &ReportInput<'_>, errors: &Errors<'_>, definition: &ApiDefinition) -> bool {
     let id = definition.api_id();
     let rejected = errors.0.contains_key(&definition.object_ref());
-    let newer = input.desired.apis.get(&id).is_some_and(|api| {
-        let same_object = api.source == definition.object_ref();
-        same_object && api.generation != 0 && definition.metadata.generation != Some(api.generation)
-    });
     let part = super::concerns(input.desired, definition, &id) || input.desired.held.contains(&id);
-    !newer && (rejected || part)
+    rejected || part
 }
 
 fn accepted<'a>(errors: &Errors<'a>, definition: &ApiDefinition, good: &'a str) -> Verdict<'a> {

@@ -110,7 +110,9 @@ fn a_second_list_replaces_the_first_only_when_it_is_whole() {
     feed.event(Event::Init).event(Event::InitApply(good("c")));
     assert_eq!(feed.names().as_deref(), Some("a b"));
     // Broken off, and begun anew.
+    let before = feed.revision();
     feed.list(vec![good("b")]);
+    assert!(feed.revision() > before, "nobody is told of what is gone");
     assert_eq!(feed.names().as_deref(), Some("b"));
     let before = feed.revision();
     feed.list(vec![good("b")]);
