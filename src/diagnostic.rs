@@ -124,6 +124,8 @@ catalogue! {
         "Write the path without `//`, `/./` and `/../`.";
     PortNotFound Error "The Service does not have the port that the backend names, so the gateway answers its path with an error."
         "Correct `backend.service.port`, or add the port to the Service.";
+    RedirectorMissing Warning "A redirect to https is asked for, but there is no redirect responder."
+        "Start `tyk-ingress redirector` and give its address by --redirector-url, or remove the annotation.";
     ResourceBackendUnsupported Error "A backend names a resource; only Services can be served, so the gateway answers its path with an error."
         "Use `backend.service`.";
     RuleWithoutPaths Warning "A rule has no paths and the Ingress no default backend, so nothing is served for it."

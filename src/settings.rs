@@ -8,6 +8,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::api::names;
+use crate::ingress::HttpForTlsHosts;
 use crate::secret::Secret;
 use crate::tyk::Endpoint;
 use crate::{desired, ingress};
@@ -101,6 +102,18 @@ pub struct Ingress {
     /// Port for http routes; 0 is the gateway's main port [env: TYK_HTTP_INGRESS_PORT]
     #[arg(long, env = "TYK_HTTP_INGRESS_PORT", hide_env = true, default_value = "0", value_parser = http_port)]
     pub http_ingress_port: u16,
+    /// Port for https routes; 0 is the gateway's main port [env: TYK_HTTPS_INGRESS_PORT]
+    #[arg(long, env = "TYK_HTTPS_INGRESS_PORT", hide_env = true, default_value = "8443", value_parser = https_port)]
+    pub https_ingress_port: u16,
+    /// What http serves for a host that `spec.tls` covers
+    #[arg(long, value_enum, default_value = "serve")]
+    pub http_for_tls_hosts: HttpForTlsHosts,
+    /// Base URL at which the gateway reaches `tyk-ingress redirector`
+    #[arg(long, value_name = "URL", value_parser = redirector_url)]
+    pub redirector_url: Option<String>,
+    /// `Server` response header of Ingresses without a template; empty for none
+    #[arg(long, default_value = "Tyk")]
+    pub server_header: String,
 }
 
 impl Ingress {
@@ -111,12 +124,20 @@ impl Ingress {
             controller_name,
             cluster_domain,
             http_ingress_port,
+            https_ingress_port,
+            http_for_tls_hosts,
+            redirector_url,
+            server_header,
         } = self.clone();
         ingress::Options {
             class: ingress_class,
             controller: controller_name,
             cluster_domain,
             http_port: http_ingress_port,
+            https_port: https_ingress_port,
+            http_for_tls_hosts,
+            redirector_url,
+            server_header: Some(server_header).filter(|server| !server.is_empty()),
         }
     }
 }
@@ -164,11 +185,17 @@ fn secret(text: &str) -> Result<Secret, String> {
 }
 
 fn base_url(text: &str) -> Result<String, String> {
+    http_url(text).ok_or_else(|| "TYK_URL must be a URL such as http://gateway.tyk.svc:8080".into())
+}
+
+fn redirector_url(text: &str) -> Result<String, String> {
+    http_url(text).ok_or_else(|| "must be a URL such as http://redirector.tyk-ingress-system.svc:8080".into())
+}
+
+fn http_url(text: &str) -> Option<String> {
     let text = text.trim().trim_end_matches('/');
-    match text.parse::<reqwest::Url>() {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.to_owned()),
-        _ => Err("TYK_URL must be a URL such as http://gateway.tyk.svc:8080".into()),
-    }
+    let url: reqwest::Url = text.parse().ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host()).then(|| text.to_owned())
 }
 
 fn class(text: &str) -> Result<String, String> {
@@ -179,11 +206,20 @@ fn class(text: &str) -> Result<String, String> {
 }
 
 fn http_port(text: &str) -> Result<u16, String> {
+    port(text, 0, "TYK_HTTP_INGRESS_PORT")
+}
+
+fn https_port(text: &str) -> Result<u16, String> {
+    port(text, 8443, "TYK_HTTPS_INGRESS_PORT")
+}
+
+/// Reads a port; an empty text is the default.
+fn port(text: &str, default: u16, name: &str) -> Result<u16, String> {
     match text.trim() {
-        "" => Ok(0),
+        "" => Ok(default),
         text => text
             .parse()
-            .map_err(|_| "TYK_HTTP_INGRESS_PORT must be a number from 0 to 65535".into()),
+            .map_err(|_| format!("{name} must be a number from 0 to 65535")),
     }
 }
 

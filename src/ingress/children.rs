@@ -1,4 +1,4 @@
-//! Routes to `ApiDefinition` children.
+//! Routes to `ApiDefinition` children: one for each listener of a route.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,35 +8,116 @@ use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
 use super::host::Host;
+use super::listener::{self, HttpForTlsHosts, Listener};
 use super::route::Route;
-use super::{Child, Options, backend};
-use crate::api::{ApiDefinition, ApiDefinitionSpec, names};
+use super::{Child, Classes, Options, backend};
+use crate::api::{ApiDefinition, ApiDefinitionSpec, Target, names};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::snapshot::{NamespacedName, Snapshot};
 
-/// Renders the children of routes that do not compete any more, and names those that have no template.
-pub fn of_routes(
-    routes: &[Route<'_>],
-    snapshot: &Snapshot,
-    options: &Options,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> (BTreeMap<NamespacedName, Child>, BTreeSet<NamespacedName>) {
-    let exact = exact_labels(routes);
-    let (mut children, mut held) = (BTreeMap::new(), BTreeSet::new());
-    for route in routes {
-        let Some(base) = base_of(route, snapshot, diagnostics) else {
-            held.insert(NamespacedName::of(&metadata(route)));
-            continue;
-        };
-        let namespace = route.ingress.namespace().unwrap_or_default();
-        let target = backend::resolve(&namespace, route.backend, snapshot, options);
-        if let Some((code, message)) = target.problem {
-            diagnostics.push(Diagnostic::new(code, route.object(), route.backend_field(), message));
+/// Labels of the exact hosts, by the suffix of the wildcard that would match them as well.
+type ExactLabels<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+
+/// Renders routes that do not compete any more.
+pub struct Renderer<'a> {
+    exact: ExactLabels<'a>,
+    classes: &'a Classes,
+    snapshot: &'a Snapshot,
+    options: &'a Options,
+    children: BTreeMap<NamespacedName, Child>,
+    held: BTreeSet<NamespacedName>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Renderer<'a> {
+    /// A renderer for these routes.
+    pub fn new(routes: &'a [Route<'_>], classes: &'a Classes, snapshot: &'a Snapshot, options: &'a Options) -> Self {
+        Self {
+            exact: exact_labels(routes),
+            classes,
+            snapshot,
+            options,
+            children: BTreeMap::new(),
+            held: BTreeSet::new(),
+            diagnostics: Vec::new(),
         }
-        let domain = route.host.domain(labels_below(&route.host, &exact));
-        let definition = definition(route, base, &domain, &target.url, options);
+    }
+
+    /// The children, and the names of those that cannot be rendered because their template is missing.
+    pub fn finish(
+        self,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> (BTreeMap<NamespacedName, Child>, BTreeSet<NamespacedName>) {
+        diagnostics.extend(self.diagnostics);
+        (self.children, self.held)
+    }
+
+    /// Renders one route.
+    pub fn add(&mut self, route: &Route<'_>) {
+        let base = self.base(route);
+        let context = base
+            .as_ref()
+            .and_then(|base| base.context_ref.clone())
+            .or_else(|| self.class_context(route));
+        let namespace = route.ingress.namespace().unwrap_or_default();
+        let found = context
+            .as_ref()
+            .and_then(|target| listener::context(target, &namespace, self.snapshot));
+        let listeners = listener::listeners(
+            route,
+            listener::ports(found, self.options),
+            self.http_for_tls_hosts(route),
+        );
+        let Some(mut base) = base else {
+            let names = listeners
+                .iter()
+                .map(|listener| NamespacedName::of(&metadata(route, listener, &listeners)));
+            self.held.extend(names);
+            return;
+        };
+        base.context_ref = context;
+        let target = backend::resolve(&namespace, route.backend, self.snapshot, self.options);
+        if let Some((code, message)) = target.problem {
+            self.report(code, route, route.backend_field(), message);
+        }
+        for listener in &listeners {
+            let metadata = metadata(route, listener, &listeners);
+            self.add_child(route, listener, metadata, &base, &target.url);
+        }
+    }
+
+    fn add_child(
+        &mut self,
+        route: &Route<'_>,
+        listener: &Listener<'_>,
+        metadata: ObjectMeta,
+        base: &ApiDefinitionSpec,
+        target: &str,
+    ) {
+        let spec = match listener {
+            Listener::Redirect(_) => match self.options.redirector_url.as_deref() {
+                Some(url) => {
+                    let base = ApiDefinitionSpec {
+                        context_ref: base.context_ref.clone(),
+                        ..self.keyless()
+                    };
+                    self.spec(route, listener, &base, url, &metadata)
+                }
+                None => {
+                    let message = "http cannot be redirected to https without --redirector-url, so it is not served";
+                    self.report(Code::RedirectorMissing, route, "spec.tls".into(), message.into());
+                    return;
+                }
+            },
+            Listener::Http(_) | Listener::Https(..) => self.spec(route, listener, base, target, &metadata),
+        };
+        let name = NamespacedName::of(&metadata);
         let child = Child {
-            definition,
+            definition: ApiDefinition {
+                metadata,
+                spec,
+                status: None,
+            },
             ingress: NamespacedName::of(&route.ingress.metadata),
             field: route.field.clone(),
             host: route.host.to_string(),
@@ -49,13 +130,131 @@ pub fn of_routes(
                 .path_type
                 .map_or("default backend", |path_type| path_type.as_str()),
         };
-        children.insert(NamespacedName::of(&child.definition.metadata), child);
+        self.children.insert(name, child);
     }
-    (children, held)
-}
 
-/// Labels of the exact hosts, by the suffix of the wildcard that would match them as well.
-type ExactLabels<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+    /// What a child is made from: the template that the Ingress names, or a keyless API. `None` when the template is
+    /// missing, since to serve the route without it could leave out its authentication.
+    fn base(&mut self, route: &Route<'_>) -> Option<ApiDefinitionSpec> {
+        let annotations = route.ingress.annotations();
+        let name = annotations
+            .get(names::ANNOTATION_TEMPLATE)
+            .filter(|_| !listener::is_acme(route));
+        let Some(name) = name else { return Some(self.keyless()) };
+        let kind = annotations
+            .get(names::ANNOTATION_TEMPLATE_KIND)
+            .map_or("ApiDefinition", String::as_str);
+        let key = NamespacedName::new(route.ingress.namespace().unwrap_or_default(), name);
+        let template = self
+            .snapshot
+            .api_definitions
+            .get(&key)
+            .filter(|_| kind == "ApiDefinition");
+        if template.is_none() {
+            let field = format!("metadata.annotations[{}]", names::ANNOTATION_TEMPLATE);
+            let message =
+                format!("template {kind} {key} does not exist; what was served before it went is still served");
+            self.report(Code::TemplateNotFound, route, field, message);
+        }
+        template.map(|template| template.spec.clone())
+    }
+
+    /// The definition of an Ingress without a template.
+    fn keyless(&self) -> ApiDefinitionSpec {
+        let mut definition = Map::from_iter([("use_keyless".to_owned(), json!(true))]);
+        if let Some(server) = &self.options.server_header {
+            let mut version_data = unversioned();
+            version_data["versions"]["Default"]["global_response_headers"] = json!({"Server": server});
+            definition.insert("version_data".into(), version_data);
+            definition.insert(
+                "response_processors".into(),
+                json!([{"name": "header_injector", "options": {}}]),
+            );
+        }
+        ApiDefinitionSpec {
+            context_ref: None,
+            definition,
+        }
+    }
+
+    fn class_context(&self, route: &Route<'_>) -> Option<Target> {
+        let class = NamespacedName::new("", self.classes.name_of(route.ingress)?);
+        listener::context_of_class(self.snapshot.ingress_classes.get(&class)?)
+    }
+
+    fn http_for_tls_hosts(&self, route: &Route<'_>) -> HttpForTlsHosts {
+        match route
+            .ingress
+            .annotations()
+            .get("tyk.io/ssl-redirect")
+            .map(String::as_str)
+        {
+            Some("true") => HttpForTlsHosts::Redirect,
+            Some("false") => HttpForTlsHosts::Serve,
+            _ => self.options.http_for_tls_hosts,
+        }
+    }
+
+    fn spec(
+        &self,
+        route: &Route<'_>,
+        listener: &Listener<'_>,
+        base: &ApiDefinitionSpec,
+        target: &str,
+        metadata: &ObjectMeta,
+    ) -> ApiDefinitionSpec {
+        let mut spec = base.definition.clone();
+        // These belong to the template itself: its children would all have one identity.
+        for own in ["api_id", "id", "slug"] {
+            spec.remove(own);
+        }
+        spec.insert("name".into(), json!(metadata.name));
+        spec.insert("active".into(), json!(true));
+        spec.entry("protocol").or_insert_with(|| json!(""));
+        self.listen(route, listener, &mut spec);
+        spec.entry("version_data").or_insert_with(unversioned);
+        let listen_path = match listener {
+            Listener::Https(..) if route.host == Host::Any => route.path.listen_path_for_https(),
+            _ => route.path.listen_path(),
+        };
+        route_proxy(spec.entry("proxy").or_insert_with(|| json!({})), &listen_path, target);
+        ApiDefinitionSpec {
+            context_ref: base.context_ref.clone(),
+            definition: spec,
+        }
+    }
+
+    /// Domain, port, protocol and certificates.
+    fn listen(&self, route: &Route<'_>, listener: &Listener<'_>, spec: &mut Map<String, Value>) {
+        static NONE: BTreeSet<&str> = BTreeSet::new();
+        let exact = match &route.host {
+            Host::Wildcard(suffix) => self.exact.get(suffix.as_str()).unwrap_or(&NONE),
+            Host::Any | Host::Exact(_) => &NONE,
+        };
+        let mutual_tls = spec.get("use_mutual_tls_auth") == Some(&json!(true));
+        let (domain, port, protocol) = match listener {
+            Listener::Http(port) | Listener::Redirect(port) => (route.host.domain(exact), *port, "http"),
+            Listener::Https(port, secrets) => {
+                if !secrets.is_empty() {
+                    spec.insert("certificate_secret_names".into(), json!(secrets));
+                }
+                (route.host.domain_for_https(exact, mutual_tls), *port, "https")
+            }
+        };
+        if !domain.is_empty() {
+            spec.insert("domain".into(), json!(domain));
+        }
+        if port != 0 {
+            spec.insert("listen_port".into(), json!(port));
+            spec.insert("protocol".into(), json!(protocol));
+        }
+    }
+
+    fn report(&mut self, code: Code, route: &Route<'_>, field: String, message: String) {
+        self.diagnostics
+            .push(Diagnostic::new(code, route.object(), field, message));
+    }
+}
 
 fn exact_labels<'a>(routes: &'a [Route<'_>]) -> ExactLabels<'a> {
     let mut labels = ExactLabels::new();
@@ -67,78 +266,6 @@ fn exact_labels<'a>(routes: &'a [Route<'_>]) -> ExactLabels<'a> {
         }
     }
     labels
-}
-
-fn labels_below<'a>(host: &Host, exact: &'a ExactLabels<'a>) -> &'a BTreeSet<&'a str> {
-    static NONE: BTreeSet<&str> = BTreeSet::new();
-    match host {
-        Host::Wildcard(suffix) => exact.get(suffix.as_str()).unwrap_or(&NONE),
-        Host::Any | Host::Exact(_) => &NONE,
-    }
-}
-
-/// What a child is made from: the template that the Ingress names, or a keyless API. `None` when the template is
-/// missing, since to serve the route without it could leave out its authentication.
-fn base_of(route: &Route<'_>, snapshot: &Snapshot, diagnostics: &mut Vec<Diagnostic>) -> Option<ApiDefinitionSpec> {
-    let annotations = route.ingress.annotations();
-    let Some(name) = annotations.get(names::ANNOTATION_TEMPLATE) else {
-        let definition = Map::from_iter([("use_keyless".to_owned(), Value::Bool(true))]);
-        return Some(ApiDefinitionSpec {
-            context_ref: None,
-            definition,
-        });
-    };
-    let kind = annotations
-        .get(names::ANNOTATION_TEMPLATE_KIND)
-        .map_or("ApiDefinition", String::as_str);
-    let key = NamespacedName::new(route.ingress.namespace().unwrap_or_default(), name);
-    let template = snapshot.api_definitions.get(&key).filter(|_| kind == "ApiDefinition");
-    if template.is_none() {
-        let field = format!("metadata.annotations[{}]", names::ANNOTATION_TEMPLATE);
-        let message = format!("template {kind} {key} does not exist, so nothing of the Ingress is served");
-        diagnostics.push(Diagnostic::new(Code::TemplateNotFound, route.object(), field, message));
-    }
-    template.map(|template| template.spec.clone())
-}
-
-fn definition(
-    route: &Route<'_>,
-    base: ApiDefinitionSpec,
-    domain: &str,
-    target: &str,
-    options: &Options,
-) -> ApiDefinition {
-    let metadata = metadata(route);
-    let name = metadata.name.clone().unwrap_or_default();
-    let mut spec = base.definition;
-    // These belong to the template itself: its children would all have one identity.
-    for own in ["api_id", "id", "slug"] {
-        spec.remove(own);
-    }
-    spec.insert("name".into(), json!(name));
-    spec.insert("active".into(), json!(true));
-    spec.entry("protocol").or_insert_with(|| json!(""));
-    if !domain.is_empty() {
-        spec.insert("domain".into(), json!(domain));
-    }
-    if options.http_port != 0 {
-        spec.insert("listen_port".into(), json!(options.http_port));
-        spec.insert("protocol".into(), json!("http"));
-    }
-    spec.entry("version_data").or_insert_with(unversioned);
-    route_proxy(
-        spec.entry("proxy").or_insert_with(|| json!({})),
-        &route.path.listen_path(),
-        target,
-    );
-    ApiDefinition {
-        metadata,
-        spec: ApiDefinitionSpec {
-            context_ref: base.context_ref,
-            definition: spec,
-        },
-        status: None,
-    }
 }
 
 /// The proxy section: the route's own path and target; path and Host reach the backend unchanged unless the template
@@ -167,16 +294,21 @@ fn unversioned() -> Value {
     })
 }
 
-fn metadata(route: &Route<'_>) -> ObjectMeta {
+/// The twin of an https child hashes what sets it apart, so that the https child keeps the name of Tyk Operator's.
+fn metadata(route: &Route<'_>, listener: &Listener<'_>, all: &[Listener<'_>]) -> ObjectMeta {
     let ingress = route.ingress;
     let namespace = ingress.namespace().unwrap_or_default();
     let name = ingress.name_any();
+    let hash = match all.first() == Some(listener) {
+        true => route.hash.clone(),
+        false => names::child_hash(&route.hash, "", Some("http")),
+    };
     let labels = [
         (names::LABEL_INGRESS, names::label_value(&name)),
-        (names::LABEL_APIDEFINITION, route.hash.clone()),
+        (names::LABEL_APIDEFINITION, hash.clone()),
     ];
     ObjectMeta {
-        name: Some(names::child_name(&namespace, &name, &route.hash)),
+        name: Some(names::child_name(&namespace, &name, &hash)),
         namespace: Some(namespace),
         labels: Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
         owner_references: owner_reference(ingress).map(|owner| vec![owner]),

@@ -15,7 +15,8 @@ pub struct Classes {
     ours: BTreeSet<String>,
     foreign: BTreeSet<String>,
     class: String,
-    default_is_ours: bool,
+    /// The default class, if it is ours.
+    default: Option<String>,
 }
 
 impl Classes {
@@ -36,27 +37,40 @@ impl Classes {
             ours: names(true),
             foreign: names(false),
             class: options.class.clone(),
-            default_is_ours: defaults.first().is_some_and(|class| is_ours(class)),
+            default: defaults
+                .first()
+                .filter(|class| is_ours(class))
+                .map(|class| class.name_any()),
         }
     }
 
     /// Whether an Ingress is of one of our classes. The field goes before the annotation; an Ingress with neither
     /// belongs to the default class.
     pub fn own(&self, ingress: &Ingress) -> bool {
-        let field = ingress
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.ingress_class_name.as_deref());
-        let annotation = ingress
-            .annotations()
-            .get(names::ANNOTATION_INGRESS_CLASS)
-            .map(String::as_str);
-        match field.or(annotation) {
+        match class_name(ingress) {
             Some(name) if self.ours.contains(name) => true,
             Some(name) => name == self.class && !self.foreign.contains(name),
-            None => self.default_is_ours,
+            None => self.default.is_some(),
         }
     }
+
+    /// Name of the class of an Ingress that is ours; there need not be an IngressClass of that name.
+    pub fn name_of<'a>(&'a self, ingress: &'a Ingress) -> Option<&'a str> {
+        class_name(ingress).or(self.default.as_deref())
+    }
+}
+
+fn class_name(ingress: &Ingress) -> Option<&str> {
+    let field = ingress
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.ingress_class_name.as_deref());
+    field.or_else(|| {
+        ingress
+            .annotations()
+            .get(names::ANNOTATION_INGRESS_CLASS)
+            .map(String::as_str)
+    })
 }
 
 fn controller_of(class: &IngressClass) -> Option<&str> {

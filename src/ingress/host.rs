@@ -43,6 +43,16 @@ impl Host {
         })
     }
 
+    /// The Tyk domain of an https twin: the same hosts in another text, for the gateway renames two APIs of one domain
+    /// and listen path, whatever their ports. `literal` keeps the name of an exact host as it is, because the gateway
+    /// finds the client certificates of mutual TLS by it (read in its source).
+    pub fn domain_for_https(&self, exact: &BTreeSet<&str>, literal: bool) -> String {
+        match self {
+            Host::Exact(name) if literal => name.clone(),
+            host => host.domain(exact).replacen("{tykhost:", "{tykshost:", 1),
+        }
+    }
+
     /// The Tyk domain; empty for [`Host::Any`]. A wildcard leaves out the labels of `exact`, because the gateway does
     /// not prefer an exact host to a wildcard.
     pub fn domain(&self, exact: &BTreeSet<&str>) -> String {

@@ -6,11 +6,17 @@ mod children;
 mod class;
 mod conflict;
 mod host;
+mod listener;
 mod path;
 mod route;
+mod tls;
 mod validation;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::networking::v1::Ingress;
+use kube::ResourceExt;
 
 use crate::api::ApiDefinition;
 use crate::diagnostic::Diagnostic;
@@ -18,6 +24,7 @@ use crate::snapshot::{NamespacedName, Snapshot};
 
 pub use class::Classes;
 pub use host::Host;
+pub use listener::HttpForTlsHosts;
 pub use path::PathMatch;
 
 /// What the engine is told by the operator's settings.
@@ -32,6 +39,14 @@ pub struct Options {
     pub cluster_domain: String,
     /// Port that http routes listen on; 0 is the gateway's main port.
     pub http_port: u16,
+    /// Port that https routes listen on, default 8443; 0 is the gateway's main port.
+    pub https_port: u16,
+    /// What http serves for a host that `spec.tls` covers.
+    pub http_for_tls_hosts: HttpForTlsHosts,
+    /// Base URL of the redirect responder; without one nothing can be redirected.
+    pub redirector_url: Option<String>,
+    /// Value of the `Server` response header of Ingresses without a template; the gateway sends none by itself.
+    pub server_header: Option<String>,
 }
 
 impl Default for Options {
@@ -41,6 +56,10 @@ impl Default for Options {
             controller: crate::api::names::CONTROLLER_NAME.into(),
             cluster_domain: "cluster.local".into(),
             http_port: 0,
+            https_port: 8443,
+            http_for_tls_hosts: HttpForTlsHosts::default(),
+            redirector_url: None,
+            server_header: Some("Tyk".into()),
         }
     }
 }
@@ -78,18 +97,17 @@ pub struct Child {
 /// Renders every Ingress of our classes.
 pub fn render(snapshot: &Snapshot, options: &Options) -> Translation {
     let classes = Classes::new(&snapshot.ingress_classes, options);
-    let ours: Vec<_> = snapshot
-        .ingresses
-        .values()
-        .filter(|ingress| classes.own(ingress))
-        .collect();
+    let is_ours = |ingress: &&Arc<Ingress>| classes.own(ingress) && !is_ending(ingress, snapshot);
+    let ours: Vec<_> = snapshot.ingresses.values().filter(is_ours).collect();
     let mut diagnostics = Vec::new();
     let routes = ours
         .iter()
         .flat_map(|ingress| route::routes_of(ingress, &mut diagnostics))
         .collect();
     let routes = conflict::settle(routes, &mut diagnostics);
-    let (children, held) = children::of_routes(&routes, snapshot, options, &mut diagnostics);
+    let mut renderer = children::Renderer::new(&routes, &classes, snapshot, options);
+    routes.iter().for_each(|route| renderer.add(route));
+    let (children, held) = renderer.finish(&mut diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
     let ingresses = ours
@@ -102,4 +120,14 @@ pub fn render(snapshot: &Snapshot, options: &Options) -> Translation {
         ingresses,
         diagnostics,
     }
+}
+
+/// Whether an Ingress, or its whole namespace, is being deleted: it does not compete any more.
+fn is_ending(ingress: &Ingress, snapshot: &Snapshot) -> bool {
+    let namespace = NamespacedName::new("", ingress.namespace().unwrap_or_default());
+    let ending = snapshot
+        .namespaces
+        .get(&namespace)
+        .is_some_and(|ns| ns.metadata.deletion_timestamp.is_some());
+    ending || ingress.metadata.deletion_timestamp.is_some()
 }

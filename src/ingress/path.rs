@@ -70,6 +70,16 @@ impl PathMatch {
         Ok((matched, redirected))
     }
 
+    /// The Tyk listen path for https of every host. The gateway renames two APIs of one domain and listen path, whatever
+    /// their ports; a twin on http has the same empty domain, so the names of the variables differ here.
+    pub fn listen_path_for_https(&self) -> String {
+        match self.listen_path().as_str() {
+            // Matches nothing more; the segment is wholly in braces, so the gateway counts it as it counts `/`.
+            "/" => "/{tykroot:|^}".into(),
+            path => path.replace("{tykp:", "{tyks:").replace("{tykexact:", "{tyksexac:"),
+        }
+    }
+
     /// The Tyk listen path.
     pub fn listen_path(&self) -> String {
         match self {
@@ -164,6 +174,23 @@ mod tests {
         ] {
             assert_eq!(listen_path(path_type, path), expected, "{path_type:?} {path}");
         }
+    }
+
+    #[test]
+    fn a_twin_has_another_text_of_the_same_length() {
+        for (path_type, path) in [
+            (PathType::Prefix, "/foo"),
+            (PathType::Exact, "/foo"),
+            (PathType::Exact, "/"),
+        ] {
+            let (matched, _) = PathMatch::parse(path_type, path).unwrap();
+            assert_ne!(matched.listen_path(), matched.listen_path_for_https());
+            assert_eq!(matched.listen_path().len(), matched.listen_path_for_https().len());
+        }
+        assert_eq!(
+            PathMatch::Prefix(String::new()).listen_path_for_https(),
+            "/{tykroot:|^}"
+        );
     }
 
     #[test]

@@ -1,0 +1,112 @@
+//! The listeners of a route: one child each.
+
+use k8s_openapi::api::networking::v1::IngressClass;
+
+use super::Options;
+use super::route::Route;
+use super::tls;
+use crate::api::{OperatorContext, Target};
+use crate::snapshot::{NamespacedName, Snapshot};
+
+/// What is served over http for a host that `spec.tls` covers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum HttpForTlsHosts {
+    /// The same as over https.
+    #[default]
+    Serve,
+    /// A redirect to https.
+    Redirect,
+    /// Nothing.
+    None,
+}
+
+/// Ports of the gateway for Ingress traffic; 0 is its main port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// For http.
+    pub http: u16,
+    /// For https.
+    pub https: u16,
+}
+
+/// Scheme and port that a child listens on, and what it does there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listener<'a> {
+    /// http, with the backend of the route.
+    Http(u16),
+    /// https, with the backend of the route and the certificates of these Secrets.
+    Https(u16, Vec<&'a str>),
+    /// http, with a redirect to https.
+    Redirect(u16),
+}
+
+/// The listeners of a route, the one that keeps Tyk Operator's name first.
+///
+/// With no port for https of its own, the gateway's main port serves whatever the gateway was configured for, once.
+pub fn listeners<'a>(route: &Route<'a>, ports: Ports, http: HttpForTlsHosts) -> Vec<Listener<'a>> {
+    let secrets = if is_acme(route) {
+        None
+    } else {
+        tls::secrets_for(route.ingress, &route.host)
+    };
+    let Some(secrets) = secrets else {
+        return vec![Listener::Http(ports.http)];
+    };
+    let https = Listener::Https(ports.https, secrets);
+    match http {
+        _ if ports.http == ports.https => vec![https],
+        HttpForTlsHosts::Serve => vec![https, Listener::Http(ports.http)],
+        HttpForTlsHosts::Redirect => vec![https, Listener::Redirect(ports.http)],
+        HttpForTlsHosts::None => vec![https],
+    }
+}
+
+/// Whether a route is an HTTP-01 challenge: its client speaks http, has no credentials, and wants the path as it is
+/// (RFC 8555 section 8.3). cert-manager is known by its path and by the Services of its solver.
+pub fn is_acme(route: &Route<'_>) -> bool {
+    let solver = route
+        .backend
+        .service
+        .as_ref()
+        .is_some_and(|service| service.name.contains("cm-acme-http-solver"));
+    solver || route.path_text.contains(".well-known/acme-challenge")
+}
+
+/// The ports that apply: those of the context that the template names, else of the one that the IngressClass names,
+/// else the operator's own.
+pub fn ports(context: Option<&OperatorContext>, options: &Options) -> Ports {
+    let Some(context) = context else {
+        return Ports {
+            http: options.http_port,
+            https: options.https_port,
+        };
+    };
+    let ingress = context
+        .spec
+        .env
+        .as_ref()
+        .and_then(|env| env.ingress.clone())
+        .unwrap_or_default();
+    let port = |port: Option<i64>| port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
+    Ports {
+        http: port(ingress.http_port),
+        https: port(ingress.https_port),
+    }
+}
+
+/// The context that a class names as its parameters.
+pub fn context_of_class(class: &IngressClass) -> Option<Target> {
+    let parameters = class.spec.as_ref()?.parameters.as_ref()?;
+    let ours =
+        parameters.kind == "OperatorContext" && parameters.api_group.as_deref() == Some(crate::api::names::GROUP);
+    ours.then(|| Target {
+        name: parameters.name.clone(),
+        namespace: parameters.namespace.clone(),
+    })
+}
+
+/// The OperatorContext that a reference means for an object of `namespace`.
+pub fn context<'a>(target: &Target, namespace: &str, snapshot: &'a Snapshot) -> Option<&'a OperatorContext> {
+    let name = NamespacedName::new(target.namespace_or(namespace), &target.name);
+    snapshot.operator_contexts.get(&name).map(AsRef::as_ref)
+}
