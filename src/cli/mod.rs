@@ -7,6 +7,7 @@ mod dev;
 mod files;
 mod input;
 mod output;
+mod redirector;
 mod render;
 mod routes;
 mod run;
@@ -33,6 +34,8 @@ enum Command {
     Run(run::Run),
     /// Serve manifests from a simulated gateway, and follow their edits
     Dev(dev::Dev),
+    /// Redirect every request to https
+    Redirector(redirector::Redirector),
     /// Print what manifests become: children, Tyk definitions, or a table of routes
     Render(render::Render),
     /// Check manifests and print what is wrong with them
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(command) => command.run(),
         Command::Dev(command) => command.run(),
+        Command::Redirector(command) => command.run(),
         Command::Render(command) => command.run(),
         Command::Validate(command) => command.run(),
         Command::Crds(command) => command.run(),

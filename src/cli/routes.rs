@@ -20,15 +20,27 @@ pub struct Route {
     pub source: String,
     /// `listen_port`, 0 for the main port.
     pub port: u64,
+    /// Whether it is served over https.
+    pub secure: bool,
 }
 
 impl Route {
     /// Titles of the columns.
-    pub const HEADER: [&'static str; 5] = ["HOST", "PATH", "MATCHING", "TARGET", "SOURCE"];
+    pub const HEADER: [&'static str; 6] = ["HOST", "PATH", "MATCHING", "SCHEME", "TARGET", "SOURCE"];
 
     /// The row's cells, in the order of the titles.
     pub fn cells(self) -> Vec<String> {
-        vec![self.host, self.path, self.matching, self.target, self.source]
+        let scheme = self.scheme();
+        vec![self.host, self.path, self.matching, scheme, self.target, self.source]
+    }
+
+    /// Scheme, and port if it is not the gateway's main one.
+    pub fn scheme(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        match self.port {
+            0 => scheme.into(),
+            port => format!("{scheme} {port}"),
+        }
     }
 }
 
@@ -65,5 +77,6 @@ fn of_payload(api: &Api) -> Route {
         target: text(&api.payload["proxy"]["target_url"]),
         source: api.source.to_string(),
         port: api.payload["listen_port"].as_u64().unwrap_or_default(),
+        secure: api.payload["protocol"] == "https",
     }
 }

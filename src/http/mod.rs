@@ -1,5 +1,7 @@
 //! The one HTTP endpoint of the controller: metrics and health.
 
+pub mod redirector;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -3,7 +3,7 @@
 mod echo;
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use clap::Args;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::input::{Input, World};
@@ -19,7 +20,7 @@ use super::{End, files, output, routes, runtime};
 use crate::desired::Desired;
 use crate::sync::{ApiOutcome, Outcome, Worker};
 use crate::tyk::{Endpoint, gateway::Gateway};
-use crate::{settings, sim};
+use crate::{http, settings, sim};
 use echo::Echoes;
 
 /// Arguments of `dev`.
@@ -68,9 +69,10 @@ impl Dev {
         runtime("warn")?.block_on(self.serve())
     }
 
-    async fn serve(self) -> anyhow::Result<End> {
+    async fn serve(mut self) -> anyhow::Result<End> {
         let (endpoint, ingress_url, simulator) = self.gateway().await?;
         let cancel = CancellationToken::new();
+        let redirector = self.redirector(cancel.clone()).await?;
         let (desired, wanted) = watch::channel(None);
         let (outcomes, mut ended) = mpsc::channel(16);
         let gateway = Gateway::new(endpoint)?;
@@ -93,7 +95,29 @@ impl Dev {
         }
         cancel.cancel();
         running.await.context("the sync worker failed")?;
+        if let Some(redirector) = redirector {
+            redirector.await.context("the redirect responder failed")??;
+        }
         result.map(|()| End::Clean)
+    }
+
+    /// Starts the redirect responder, unless the user has one.
+    async fn redirector(
+        &mut self,
+        cancel: CancellationToken,
+    ) -> anyhow::Result<Option<JoinHandle<std::io::Result<()>>>> {
+        if self.ingress.redirector_url.is_some() {
+            return Ok(None);
+        }
+        let listener = http::bind((Ipv4Addr::LOCALHOST, 0).into())
+            .await
+            .context("cannot start the redirect responder")?;
+        self.ingress.redirector_url = Some(format!("http://{}", listener.local_addr()?));
+        Ok(Some(tokio::spawn(http::redirector::serve(
+            listener,
+            self.ingress.https_ingress_port,
+            cancel,
+        ))))
     }
 
     /// The gateway to use: the simulator, unless a URL is given.
@@ -184,7 +208,11 @@ impl Session<'_> {
         output::diagnostics(&mut out, &world.diagnostics, &world.loaded.locations)?;
         let routes = routes::of(&world);
         let rows: Vec<_> = routes.iter().map(|route| row(route, &self.ingress_url)).collect();
-        output::table(&mut out, &["HOST", "PATH", "MATCHING", "TARGET", "TRY"], &rows)?;
+        output::table(
+            &mut out,
+            &["HOST", "PATH", "MATCHING", "SCHEME", "TARGET", "TRY"],
+            &rows,
+        )?;
         if rows.is_empty() {
             writeln!(
                 out,
@@ -249,7 +277,7 @@ fn row(route: &Route, ingress_url: &str) -> Vec<String> {
         ..
     } = route.clone();
     let target = target.trim_start_matches("http://").to_owned();
-    vec![host, path, matching, target, curl(route, ingress_url)]
+    vec![host, path, matching, route.scheme(), target, curl(route, ingress_url)]
 }
 
 /// A command that reaches a route.
@@ -259,9 +287,16 @@ fn curl(route: &Route, ingress_url: &str) -> String {
         port => with_port(ingress_url, port),
     };
     let path = utf8_percent_encode(&route.path, UNSAFE_IN_PATH);
-    match route.host.as_str() {
-        "*" => format!("curl '{url}{path}'"),
-        host => format!("curl -H 'Host: {}' '{url}{path}'", host.replacen('*', "any", 1)),
+    let host = route.host.replacen('*', "any", 1);
+    match (route.secure, route.host.as_str()) {
+        (false, "*") => format!("curl '{url}{path}'"),
+        (false, _) => format!("curl -H 'Host: {host}' '{url}{path}'"),
+        (true, "*") => format!("curl -k '{}{path}'", url.replacen("http:", "https:", 1)),
+        (true, _) => {
+            let authority = url.split_once("://").map_or(url.as_str(), |(_, authority)| authority);
+            let (address, port) = authority.rsplit_once(':').unwrap_or((authority, "443"));
+            format!("curl -k --resolve '{host}:{port}:{address}' 'https://{host}:{port}{path}'")
+        }
     }
 }
 
