@@ -82,6 +82,7 @@ impl Tyk {
         desired::Context {
             org: self.org.clone(),
             owner: self.owner.clone(),
+            url: self.url.clone().unwrap_or_default(),
         }
     }
 }

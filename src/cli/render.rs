@@ -23,6 +23,9 @@ pub struct Render {
     /// Organisation of APIs that name none [env: TYK_ORG]
     #[arg(long = "tyk-org", env = "TYK_ORG", hide_env = true, default_value = "")]
     org: String,
+    /// Base URL of the gateway's control API, to know which OperatorContexts mean it [env: TYK_URL]
+    #[arg(long, env = "TYK_URL", hide_env = true)]
+    tyk_url: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -40,6 +43,7 @@ impl Render {
         let context = crate::desired::Context {
             org: self.org,
             owner: "tyk-ingress".into(),
+            url: self.tyk_url.unwrap_or_default(),
         };
         let world = World::read(&self.input, &self.ingress, &context)?;
         let mut out = std::io::stdout().lock();

@@ -2,6 +2,7 @@
 
 mod classic;
 mod collision;
+mod context;
 mod expression;
 pub mod owner;
 
@@ -59,12 +60,15 @@ pub struct Context {
     pub org: String,
     /// Value of the owner mark; two operators that share a gateway need different ones.
     pub owner: String,
+    /// Base URL of the control API, to tell whether an OperatorContext means this Tyk.
+    pub url: String,
 }
 
 /// What the operator's own Tyk context should hold: the hand-written resources of the snapshot and the children of the
 /// translation, which take the place of the children that the snapshot has.
 pub fn build(snapshot: &Snapshot, translation: &Translation, context: &Context) -> (Desired, Vec<Diagnostic>) {
     let mut builder = Builder {
+        snapshot,
         context,
         desired: Desired::default(),
         candidates: Vec::new(),
@@ -101,6 +105,7 @@ struct Candidate {
 }
 
 struct Builder<'a> {
+    snapshot: &'a Snapshot,
     context: &'a Context,
     desired: Desired,
     candidates: Vec<Candidate>,
@@ -115,9 +120,13 @@ impl Builder<'_> {
             return;
         }
         let mut problems = classic::check(&resource.spec.definition);
+        let mut context = self.context.clone();
         if let Some(target) = &resource.spec.context_ref {
-            let message = format!("OperatorContext {} is not configured for this operator", target.name);
-            problems.push((Code::ContextNotFound, "spec.contextRef".into(), message));
+            let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
+            match context::resolve(target, namespace, self.snapshot, self.context) {
+                Ok(found) => context = found,
+                Err(message) => problems.push((Code::ContextNotFound, "spec.contextRef".into(), message)),
+            }
         }
         let source = resource.object_ref();
         if !problems.is_empty() {
@@ -127,7 +136,7 @@ impl Builder<'_> {
                 .extend(found.map(|(code, field, message)| Diagnostic::new(code, source.clone(), field, message)));
             return;
         }
-        let payload = classic::payload(&resource.spec.definition, &id, &source, self.context);
+        let payload = classic::payload(&resource.spec.definition, &id, &source, &context);
         let generation = resource.metadata.generation.unwrap_or_default();
         let api = Api {
             source,

@@ -207,7 +207,14 @@ impl Session<'_> {
         writeln!(out, "\n{gateway} at {}\n", self.ingress_url)?;
         output::diagnostics(&mut out, &world.diagnostics, &world.loaded.locations)?;
         let routes = routes::of(&world);
-        let rows: Vec<_> = routes.iter().map(|route| row(route, &self.ingress_url)).collect();
+        if !world.diagnostics.is_empty() {
+            writeln!(out)?;
+        }
+        let redirector = self.dev.ingress.redirector_url.as_deref();
+        let rows: Vec<_> = routes
+            .iter()
+            .map(|route| row(route, &self.ingress_url, redirector))
+            .collect();
         output::table(
             &mut out,
             &["HOST", "PATH", "MATCHING", "SCHEME", "TARGET", "TRY"],
@@ -268,7 +275,7 @@ impl Session<'_> {
     }
 }
 
-fn row(route: &Route, ingress_url: &str) -> Vec<String> {
+fn row(route: &Route, ingress_url: &str, redirector: Option<&str>) -> Vec<String> {
     let Route {
         host,
         path,
@@ -276,7 +283,10 @@ fn row(route: &Route, ingress_url: &str) -> Vec<String> {
         target,
         ..
     } = route.clone();
-    let target = target.trim_start_matches("http://").to_owned();
+    let target = match redirector == Some(target.as_str()) {
+        true => "redirect to https".into(),
+        false => target.trim_start_matches("http://").to_owned(),
+    };
     vec![host, path, matching, route.scheme(), target, curl(route, ingress_url)]
 }
 
