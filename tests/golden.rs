@@ -31,13 +31,26 @@ impl Settings {
     }
 
     fn options(&self) -> Options {
-        let default = Options::default();
-        Options {
-            class: self.class.clone().unwrap_or(default.class),
-            controller: default.controller,
-            cluster_domain: self.cluster_domain.clone().unwrap_or(default.cluster_domain),
-            http_port: self.http_port.unwrap_or(default.http_port),
+        let mut options = Options::default();
+        if let Some(class) = &self.class {
+            class.clone_into(&mut options.class);
         }
+        if let Some(domain) = &self.cluster_domain {
+            domain.clone_into(&mut options.cluster_domain);
+        }
+        if let Some(port) = self.http_port {
+            options.http_port = port;
+        }
+        options
+    }
+
+    fn context(&self) -> Context {
+        let mut context = Context::default();
+        "tyk-ingress".clone_into(&mut context.owner);
+        if let Some(org) = &self.org {
+            org.clone_into(&mut context.org);
+        }
+        context
     }
 }
 
@@ -87,11 +100,7 @@ fn translate(folder: &Path) -> String {
         .unwrap();
     let loaded = loader.finish();
     let translation = render(&loaded.snapshot, &settings.options());
-    let context = Context {
-        org: settings.org.unwrap_or_default(),
-        owner: "tyk-ingress".into(),
-    };
-    let (desired, found) = desired::build(&loaded.snapshot, &translation, &context);
+    let (desired, found) = desired::build(&loaded.snapshot, &translation, &settings.context());
     let mut diagnostics = [loaded.diagnostics, translation.diagnostics, found].concat();
     diagnostics.sort();
     let diagnostics: Vec<_> = diagnostics
