@@ -65,7 +65,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "desired",
-        ours: &["api", "diagnostic", "ingress", "snapshot"],
+        ours: &["api", "diagnostic", "ingress", "secret", "snapshot"],
         not: PURE,
     },
     Room {
@@ -94,8 +94,13 @@ const ROOMS: &[Room] = &[
         not: PURE,
     },
     Room {
+        name: "secret",
+        ours: &[],
+        not: &[KUBERNETES, IMPURE, FILES],
+    },
+    Room {
         name: "settings",
-        ours: &["api", "desired", "ingress", "tyk"],
+        ours: &["api", "desired", "ingress", "secret", "tyk"],
         not: &[KUBERNETES, FILES],
     },
     Room {
@@ -115,7 +120,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "tyk",
-        ours: &[],
+        ours: &["secret"],
         not: &[KUBERNETES, FILES],
     },
 ];
