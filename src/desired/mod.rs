@@ -2,7 +2,6 @@
 
 mod classic;
 mod collision;
-mod expression;
 pub mod owner;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,9 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
+use super::annotations::TemplateKind;
 use super::host::Host;
 use super::route::Route;
-use super::{Child, Options, backend};
+use super::{Child, Options, backend::Backends, overrides};
 use crate::api::{ApiDefinition, ApiDefinitionSpec, names};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -22,6 +23,7 @@ pub fn of_routes(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (BTreeMap<NamespacedName, Child>, BTreeSet<NamespacedName>) {
     let exact = exact_labels(routes);
+    let backends = Backends::new(snapshot, options);
     let (mut children, mut held) = (BTreeMap::new(), BTreeSet::new());
     for route in routes {
         let Some(base) = base_of(route, snapshot, diagnostics) else {
@@ -29,12 +31,18 @@ pub fn of_routes(
             continue;
         };
         let namespace = route.ingress.namespace().unwrap_or_default();
-        let target = backend::resolve(&namespace, route.backend, snapshot, options);
-        if let Some((code, message)) = target.problem {
+        let target = backends.resolve(&namespace, route.backend, &route.annotations);
+        if let Some((code, message)) = &target.problem {
+            let (code, message) = (*code, message.clone());
             diagnostics.push(Diagnostic::new(code, route.object(), route.backend_field(), message));
         }
         let domain = route.host.domain(labels_below(&route.host, &exact));
-        let definition = definition(route, base, &domain, &target.url, options);
+        let mut definition = definition(route, base, &domain, &target.url, options);
+        let found = overrides::apply(&mut definition.spec.definition, &route.annotations, &target);
+        let found = found
+            .into_iter()
+            .map(|(code, field, message)| Diagnostic::new(code, route.object(), field, message));
+        diagnostics.extend(found);
         let child = Child {
             definition,
             ingress: NamespacedName::of(&route.ingress.metadata),
@@ -80,17 +88,17 @@ fn labels_below<'a>(host: &Host, exact: &'a ExactLabels<'a>) -> &'a BTreeSet<&'a
 /// What a child is made from: the template that the Ingress names, or a keyless API. `None` when the template is
 /// missing, since to serve the route without it could leave out its authentication.
 fn base_of(route: &Route<'_>, snapshot: &Snapshot, diagnostics: &mut Vec<Diagnostic>) -> Option<ApiDefinitionSpec> {
-    let annotations = route.ingress.annotations();
-    let Some(name) = annotations.get(names::ANNOTATION_TEMPLATE) else {
+    let Some(name) = &route.annotations.template else {
         let definition = Map::from_iter([("use_keyless".to_owned(), Value::Bool(true))]);
         return Some(ApiDefinitionSpec {
             context_ref: None,
             definition,
         });
     };
-    let kind = annotations
-        .get(names::ANNOTATION_TEMPLATE_KIND)
-        .map_or("ApiDefinition", String::as_str);
+    let kind = match route.annotations.template_kind {
+        Some(TemplateKind::TykOasApiDefinition) => "TykOasApiDefinition",
+        Some(TemplateKind::ApiDefinition) | None => "ApiDefinition",
+    };
     let key = NamespacedName::new(route.ingress.namespace().unwrap_or_default(), name);
     let template = snapshot.api_definitions.get(&key).filter(|_| kind == "ApiDefinition");
     if template.is_none() {
@@ -148,9 +156,6 @@ fn route_proxy(proxy: &mut Value, listen_path: &str, target: &str) {
         *proxy = json!({});
     }
     let Value::Object(proxy) = proxy else { return };
-    for other_target in ["target_internal", "target_list", "enable_load_balancing"] {
-        proxy.remove(other_target);
-    }
     proxy.insert("listen_path".into(), json!(listen_path));
     proxy.insert("target_url".into(), json!(target));
     proxy.entry("strip_listen_path").or_insert_with(|| json!(false));

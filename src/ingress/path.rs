@@ -14,6 +14,8 @@ pub enum PathMatch {
     Exact(String),
     /// This path and all below it, element by element; without its trailing slash, so `/` is the empty text.
     Prefix(String),
+    /// A Tyk listen path as it stands: a string prefix, unless it ends in an expression.
+    Verbatim(String),
 }
 
 /// `pathType` of a rule.
@@ -73,6 +75,7 @@ impl PathMatch {
     /// The Tyk listen path.
     pub fn listen_path(&self) -> String {
         match self {
+            PathMatch::Verbatim(path) => path.clone(),
             PathMatch::Prefix(path) if path.is_empty() => "/".into(),
             PathMatch::Prefix(path) => format!("{}{{tykp:/|$}}", template(path)),
             PathMatch::Exact(path) => match path.strip_suffix('/') {
