@@ -7,6 +7,7 @@ mod support;
 use std::fs;
 use std::path::PathBuf;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::{Gateway, Rule, answer, gateway, snapshot};
 use tyk_ingress::desired::{self, Context};
@@ -213,4 +214,66 @@ fn a_child_carries_what_the_annotations_set() {
         "the neighbour is as it was"
     );
     assert_eq!(specs[1].get("tags"), None);
+}
+
+/// Values that mean something for one annotation or another, and some that mean nothing.
+const VALUES: [&str; 16] = [
+    "true",
+    "false",
+    "",
+    "yes",
+    "https",
+    "grpc",
+    "wss",
+    "endpoints",
+    "legacy",
+    "exact-spec",
+    "5s",
+    "a,b",
+    "/",
+    "/a",
+    "/a{tykp:/|$}",
+    "/x{y:(z)}",
+];
+const PATHS: [&str; 7] = ["/", "/a", "/a/", "/a/b", "/{a}", "/{", "/a b"];
+
+fn annotation() -> impl Strategy<Value = (usize, usize, &'static str)> {
+    let value = prop::sample::select(&VALUES[..]);
+    // A template leads to nothing served, which would prove nothing here.
+    let name = (0..TABLE.len()).prop_filter("not a template", |index| !TABLE[*index].name.starts_with("template"));
+    (0..3_usize, name, value)
+}
+
+fn rules() -> impl Strategy<Value = Vec<Rule>> {
+    let path_type = prop::sample::select(&["Prefix", "Exact", "ImplementationSpecific"][..]);
+    let rule = (0..3_usize, path_type, prop::sample::select(&PATHS[..]));
+    prop::collection::vec(
+        rule.prop_map(|(ingress, path_type, path)| self::rule(ingress, path_type, path)),
+        1..8,
+    )
+}
+
+proptest! {
+    /// Whatever annotations say, the gateway can serve what comes out, and no two APIs collide.
+    #[test]
+    fn annotations_never_make_what_the_gateway_refuses(
+        rules in rules(), annotations in prop::collection::vec(annotation(), 0..6)
+    ) {
+        let there = |number: usize| rules.iter().any(|rule| rule.ingress == number);
+        let annotations: Vec<_> = annotations
+            .into_iter()
+            .filter(|(number, _, _)| there(*number))
+            .map(|(number, index, value)| (number, TABLE[index].name, value))
+            .collect();
+        let snapshot = annotated(&rules, &annotations);
+        let translation = render(&snapshot, &Options::default());
+        let (desired, found) = desired::build(&snapshot, &translation, &Context::default());
+        prop_assert_eq!(found, vec![]);
+        prop_assert_eq!(desired.apis.len(), translation.children.len());
+        let mut listen_paths: Vec<_> =
+            desired.apis.values().map(|api| api.payload["proxy"]["listen_path"].to_string()).collect();
+        listen_paths.sort();
+        listen_paths.dedup();
+        prop_assert_eq!(listen_paths.len(), desired.apis.len(), "two APIs have one listen path");
+    }
 }

@@ -32,17 +32,16 @@ pub fn of_routes(
         };
         let namespace = route.ingress.namespace().unwrap_or_default();
         let target = backends.resolve(&namespace, route.backend, &route.annotations);
-        if let Some((code, message)) = &target.problem {
-            let (code, message) = (*code, message.clone());
-            diagnostics.push(Diagnostic::new(code, route.object(), route.backend_field(), message));
-        }
         let domain = route.host.domain(labels_below(&route.host, &exact));
         let mut definition = definition(route, base, &domain, &target.url, options);
-        let found = overrides::apply(&mut definition.spec.definition, &route.annotations, &target);
-        let found = found
-            .into_iter()
-            .map(|(code, field, message)| Diagnostic::new(code, route.object(), field, message));
-        diagnostics.extend(found);
+        let mut found = overrides::apply(&mut definition.spec.definition, &route.annotations, &target);
+        found.extend(
+            target
+                .problem
+                .map(|(code, message)| (code, route.backend_field(), message)),
+        );
+        let found = found.into_iter();
+        diagnostics.extend(found.map(|(code, field, message)| Diagnostic::new(code, route.object(), field, message)));
         let child = Child {
             definition,
             ingress: NamespacedName::of(&route.ingress.metadata),
