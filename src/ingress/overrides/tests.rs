@@ -21,7 +21,8 @@ fn applied(definition: Value, annotations: &Annotations, target: &Target) -> Val
 fn without_annotations_nothing_of_a_template_changes() {
     let definition = json!({
         "name": "n", "tags": ["edge"], "version_data": {"versions": {"v1": {"name": "v1"}}},
-        "proxy": {"strip_listen_path": true, "preserve_host_header": false, "transport": {"ssl_insecure_skip_verify": true}},
+        "proxy": {"strip_listen_path": true, "preserve_host_header": false,
+            "transport": {"ssl_insecure_skip_verify": true}},
     });
     assert_eq!(
         applied(definition.clone(), &Annotations::default(), &target()),
