@@ -81,6 +81,7 @@ impl Tyk {
         desired::Context {
             org: self.org.clone(),
             owner: self.owner.clone(),
+            now: None,
         }
     }
 }

@@ -40,6 +40,7 @@ impl Render {
         let context = crate::desired::Context {
             org: self.org,
             owner: "tyk-ingress".into(),
+            now: None,
         };
         let world = World::read(&self.input, &self.ingress, &context)?;
         let mut out = std::io::stdout().lock();
