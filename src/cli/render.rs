@@ -73,9 +73,16 @@ fn children(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
 
 fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
     let apis: Vec<_> = world.desired.apis.values().map(|api| &api.payload).collect();
+    let certificates = world.desired.certificates.iter();
+    let certificates: Vec<_> = certificates
+        .map(|(id, certificate)| {
+            let source = &certificate.source;
+            json!({"id": id, "namespace": source.namespace, "secret": source.name})
+        })
+        .collect();
     let none: [(); 0] = [];
     let state = json!({
-        "apis": apis, "oas": none, "policies": none, "certificates": none, "diagnostics": world.diagnostics
+        "apis": apis, "oas": none, "policies": none, "certificates": certificates, "diagnostics": world.diagnostics
     });
     serde_json::to_writer_pretty(&mut *out, &state)?;
     writeln!(out)?;
