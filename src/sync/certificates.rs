@@ -9,16 +9,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::backoff::ObjectBackoff;
 use super::{ApiOutcome, Observed, Outcome, mark};
 use crate::desired::certificates::{organisation, references};
 use crate::desired::{Certificate, Desired, owner};
-use crate::tyk::certs::Added;
+use crate::tyk::certs::{Added, Stored};
 use crate::tyk::gateway::Gateway;
 use crate::tyk::{Error, Kind};
+
+/// Ids in one call, so that its URL stays short.
+const IDS_PER_CALL: usize = 50;
 
 /// What is known of a gateway's certificates. Hints, except for what is ours: that is read from the marks.
 pub(super) struct Certificates {
@@ -34,6 +41,8 @@ pub(super) struct Certificates {
     /// When all that is wanted was looked for, and how often that is done.
     looked: Option<Instant>,
     every: Duration,
+    /// Hash of the content that was sent or compared, by id.
+    known: BTreeMap<String, String>,
     backoff: ObjectBackoff,
 }
 
@@ -44,6 +53,8 @@ pub(super) struct Ensured {
     pub(super) failed: BTreeMap<String, String>,
     /// How many were missing although a loaded API uses them.
     pub(super) restored: u64,
+    /// Whether the gateway may serve with another chain than it now holds.
+    pub(super) replaced: bool,
 }
 
 impl Ensured {
@@ -78,6 +89,7 @@ impl Certificates {
             frozen: BTreeMap::new(),
             looked: None,
             every,
+            known: BTreeMap::new(),
             backoff: ObjectBackoff::default(),
         }
     }
@@ -92,7 +104,8 @@ impl Certificates {
         self.looked = None;
     }
 
-    /// Uploads what is wanted and missing.
+    /// Uploads what is wanted and missing, or there with another chain. When it is cancelled it still ends the upload
+    /// that it is at, since an outdated certificate is deleted first.
     ///
     /// # Errors
     /// The gateway does not answer; a certificate that it does not want is none.
@@ -101,7 +114,7 @@ impl Certificates {
         gateway: &Gateway,
         desired: &Desired,
         observed: &Observed,
-        outcome: &mut Outcome,
+        (cancel, outcome): (&CancellationToken, &mut Outcome),
     ) -> Result<Ensured, Error> {
         self.learn(desired, observed);
         let mut ensured = Ensured::default();
@@ -117,10 +130,16 @@ impl Certificates {
         let held = &self.held;
         self.backoff
             .keep(|id| desired.certificates.contains_key(id) && !held.contains(id));
+        let outdated = self.outdated(gateway, desired).await?;
         let mut used = None;
         for (id, certificate) in &desired.certificates {
-            if !self.held.contains(id) {
-                match self.upload(gateway, id, certificate).await? {
+            if cancel.is_cancelled() {
+                return Ok(ensured);
+            }
+            let replace = outdated.contains(id);
+            if replace || !self.held.contains(id) {
+                match self.upload(gateway, id, certificate, replace).await? {
+                    Ok(()) if replace => ensured.replaced = true,
                     Ok(()) => {
                         let used = used.get_or_insert_with(|| used_by(observed));
                         ensured.restored += u64::from(used.contains(id.as_str()));
@@ -169,6 +188,37 @@ impl Certificates {
         Ok(())
     }
 
+    /// What is ours and stands there with another chain, without its key, or so that the gateway cannot read it. The id
+    /// is that of the leaf alone, and the gateway takes no second one with it.
+    async fn outdated(&mut self, gateway: &Gateway, desired: &Desired) -> Result<BTreeSet<String>, Error> {
+        let mut outdated = BTreeSet::new();
+        self.known.retain(|id, _| self.held.contains(id));
+        let held = |id: &str| self.held.contains(id) && !id.contains(',');
+        let hashes = desired.certificates.iter().filter(|(id, _)| held(id));
+        let hashes = hashes.map(|(id, certificate)| (id.as_str(), content_hash(certificate)));
+        let unknown: Vec<_> = hashes.filter(|(id, hash)| self.known.get(*id) != Some(hash)).collect();
+        for chunk in unknown.chunks(IDS_PER_CALL) {
+            let ids: Vec<_> = chunk.iter().map(|(id, _)| *id).collect();
+            let Ok(stored) = endpoint(gateway.certificates(&ids).await)? else {
+                break;
+            };
+            for (id, hash) in chunk {
+                let same = stored
+                    .get(*id)
+                    .is_some_and(|stored| is_same(stored, &desired.certificates[*id]));
+                if !same && self.ours.contains(*id) {
+                    outdated.insert((*id).to_owned());
+                    continue;
+                }
+                if !same {
+                    tracing::warn!(certificate = %id, "somebody else uploaded it with another chain; it is left so");
+                }
+                self.known.insert((*id).to_owned(), hash.clone());
+            }
+        }
+        Ok(outdated)
+    }
+
     /// Sends one certificate; the inner error is its own fault. No look before it: a gateway remembers what it has read,
     /// and would say of one that was lost that it is there.
     async fn upload(
@@ -176,13 +226,23 @@ impl Certificates {
         gateway: &Gateway,
         id: &str,
         certificate: &Certificate,
+        replace: bool,
     ) -> Result<Result<(), String>, Error> {
         let now = Instant::now();
-        let hash = mark::hash(&certificate.pem.expose().into());
+        let hash = content_hash(certificate);
         if let Some(message) = self.backoff.waits(id, &hash, now) {
             return Ok(Err(message.to_owned()));
         }
-        let answer = endpoint(gateway.add_certificate(organisation(id), &certificate.pem).await)?;
+        let org = organisation(id);
+        let removed = match replace {
+            true => endpoint(gateway.delete_certificate(org, id).await)?,
+            false => Ok(()),
+        };
+        self.held.remove(id);
+        let answer = match removed {
+            Ok(()) => endpoint(gateway.add_certificate(org, &certificate.pem).await)?,
+            Err(error) => Err(error),
+        };
         let message = match answer {
             Ok(Added::Stored(stored)) if stored == id => {
                 tracing::info!(certificate = %id, source = %certificate.source, "certificate uploaded");
@@ -197,6 +257,9 @@ impl Certificates {
             let message = format!("{}: {message}", certificate.source);
             self.backoff.failed(id, &hash, &message, now, rand::random());
             return Ok(Err(message));
+        }
+        if self.ours.contains(id) {
+            self.known.insert(id.to_owned(), hash);
         }
         self.gone.remove(id);
         self.held.insert(id.to_owned());
@@ -242,6 +305,19 @@ impl Certificates {
             self.gone.insert(id);
         }
     }
+}
+
+fn content_hash(certificate: &Certificate) -> String {
+    mark::hash(&certificate.pem.expose().into())
+}
+
+fn is_same(stored: &Stored, certificate: &Certificate) -> bool {
+    let pem = certificate.pem.expose();
+    let last = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .filter_map(Result::ok)
+        .last();
+    let last = last.map(|der| Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect());
+    stored.last == last.unwrap_or_else(String::new) && (stored.has_key || !pem.contains("PRIVATE KEY"))
 }
 
 fn used_by(observed: &Observed) -> BTreeSet<&str> {

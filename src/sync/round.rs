@@ -117,11 +117,16 @@ impl Session {
         let cancel = self.cancel.clone();
         let read = cancel.run_until_cancelled(self.read(&mut outcome.calls)).await;
         let observed = read.ok_or(Ended::Cancelled)??;
-        let ensured = self.certificates.ensure(&self.gateway, desired, &observed, outcome);
-        let ensured = cancel.run_until_cancelled(ensured).await.ok_or(Ended::Cancelled)??;
-        let restored = ensured.restored;
+        let ensured = self
+            .certificates
+            .ensure(&self.gateway, desired, &observed, (&cancel, outcome));
+        let ensured = ensured.await?;
+        if cancel.is_cancelled() {
+            return Err(Ended::Cancelled);
+        }
+        let (restored, changed) = (ensured.restored, ensured.restored > 0 || ensured.replaced);
         let mut round = self.plan(desired, &observed, ensured);
-        if round.plan.is_empty() && restored == 0 {
+        if round.plan.is_empty() && !changed {
             self.settle(&round, &observed, outcome);
             self.certificates.collect(&self.gateway, desired, &observed).await;
             return Ok(());
@@ -133,7 +138,7 @@ impl Session {
         let certificates = &self.certificates;
         round.batch = batch::send(&self.gateway, &self.owner, work, &self.suspects, certificates, calls).await;
         // What a gateway could not find when it loaded an API it does not look for again.
-        round.batch.touched |= restored > 0;
+        round.batch.touched |= changed;
         outcome.drift_repaired += restored;
         self.reload_owed = round.batch.touched;
         let reread = self.read_back(&round, outcome).await;

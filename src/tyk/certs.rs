@@ -1,6 +1,6 @@
 //! The certificate store of a gateway.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
@@ -11,6 +11,15 @@ use super::{Error, Kind, Secret};
 
 /// What the gateway says to a call with a wrong secret; it refuses certificates with the same status.
 const WRONG_SECRET: &str = "administrative access";
+
+/// What a gateway tells of a certificate that it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Hex SHA-256 of the last certificate of its chain, empty for a public key.
+    pub last: String,
+    /// Whether its private key is there.
+    pub has_key: bool,
+}
 
 /// What became of an upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,11 +50,30 @@ impl Gateway {
     /// # Errors
     /// As for every call.
     pub async fn certificate_exists(&self, id: &str) -> Result<bool, Error> {
-        match self.call(Method::GET, &["tyk", "certs", id])?.json(ANSWER_LIMIT).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == Kind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(self.certificates(&[id]).await?.contains_key(id))
+    }
+
+    /// `GET /tyk/certs/{id},{id}`: those of these certificates that the gateway can read. It remembers one that it has
+    /// read for up to five minutes.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn certificates(&self, ids: &[&str]) -> Result<BTreeMap<String, Stored>, Error> {
+        let call = self.call(Method::GET, &["tyk", "certs", &ids.join(",")])?;
+        let answer = match call.json(ANSWER_LIMIT).await {
+            Err(error) if error.kind() == Kind::NotFound => return Ok(BTreeMap::new()),
+            answer => answer?,
+        };
+        let found = match &answer {
+            Value::Array(found) => found.as_slice(),
+            found => std::slice::from_ref(found),
+        };
+        let stored = |found: &Value| {
+            let last = found["fingerprint"].as_str().unwrap_or_default().to_owned();
+            let has_key = found["has_private"].as_bool().unwrap_or_default();
+            Some((found["id"].as_str()?.to_owned(), Stored { last, has_key }))
+        };
+        Ok(found.iter().filter_map(stored).collect())
     }
 
     /// `POST /tyk/certs?org_id=ORG`: stores a key and a chain, or a public key, under an id made of the organisation

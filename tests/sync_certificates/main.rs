@@ -189,3 +189,27 @@ async fn an_organisation_is_part_of_the_id() {
         rig.stop().await;
     }
 }
+
+#[tokio::test]
+async fn a_chain_is_replaced_under_the_same_id() {
+    for place in places().await {
+        let (cert, authority, theirs) = (Cert::new(), Cert::new(), Cert::new());
+        let mut rig = Rig::at(&place, NEVER);
+        rig.add(&theirs).await;
+        let apis = [api("1", &[&cert]), api("2", &[&theirs])];
+        rig.sync(&apis, &[&cert, &theirs]).await;
+        rig.stop().await;
+        let mut rig = Rig::at(&place, NEVER);
+        let longer = [&cert.with_chain(&authority), &theirs.with_chain(&authority)];
+        let outcome = rig.sync(&apis, &longer).await;
+        assert_eq!((outcome.drift_repaired, outcome.calls.writes), (0, 0), "{}", place.name);
+        let stored = rig.stranger.certificates(&[&cert.id, &theirs.id]).await.unwrap();
+        assert_eq!(stored[&cert.id].last, authority.leaf, "{}", place.name);
+        assert!(stored[&cert.id].has_key);
+        assert_eq!(stored[&theirs.id].last, theirs.leaf, "not ours: {}", place.name);
+        let before = rig.calls().len();
+        rig.round().await;
+        assert!(rig.calls()[before..].iter().all(|call| !call.contains("certs")));
+        rig.stop().await;
+    }
+}

@@ -251,6 +251,14 @@ impl Cert {
         }
     }
 
+    /// The same leaf with a further certificate in its chain.
+    pub fn with_chain(&self, other: &Cert) -> Self {
+        let (_, certificate) = other.pem.expose().split_once("-----BEGIN CERTIFICATE").unwrap();
+        let mut longer = self.of(&self.org);
+        longer.pem = Secret::new(format!("{}-----BEGIN CERTIFICATE{certificate}", self.pem.expose()));
+        longer
+    }
+
     /// The same leaf in another organisation.
     pub fn of(&self, org: &str) -> Self {
         Self {
