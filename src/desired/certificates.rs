@@ -81,18 +81,7 @@ impl<'a> Certificates<'a> {
         };
         let source = ObjectRef::new("Secret", &name.namespace, &name.name);
         let material = self.read.entry(name.clone()).or_insert_with(|| Material::read(secret));
-        let usable = material.as_ref().map_err(Clone::clone).and_then(|material| {
-            if purpose != Purpose::Pin
-                && let Some(now) = self.now
-            {
-                material.check_time(now)?;
-            }
-            match purpose {
-                Purpose::Identity if !material.has_key => Err("it has no tls.key".to_owned()),
-                _ => Ok(material),
-            }
-        });
-        let material = match usable {
+        let material = match usable(material, purpose, self.now) {
             Ok(material) => material,
             Err(message) => {
                 let finding = Diagnostic::new(Code::CertificateInvalid, source, "data", message.clone());
@@ -284,10 +273,22 @@ impl Resolved {
     }
 }
 
+/// Checks what depends on the purpose; the dates of a certificate count nothing for its bare key.
+fn usable(material: &Result<Material, String>, purpose: Purpose, now: Option<Timestamp>) -> Result<&Material, String> {
+    let material = material.as_ref().map_err(Clone::clone)?;
+    if purpose == Purpose::Identity && !material.has_key {
+        return Err("it has no tls.key".into());
+    }
+    match now {
+        Some(now) if purpose != Purpose::Pin => material.check_time(now).map(|()| material),
+        _ => Ok(material),
+    }
+}
+
 /// The gateway takes the id of a pinned key for a file name unless all of it is hexadecimal (read in its source), so
 /// any other organisation has to be left out.
 fn pin_organisation(org: &str) -> &str {
-    let hex = org.len() % 2 == 0 && org.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let hex = org.len().is_multiple_of(2) && org.bytes().all(|byte| byte.is_ascii_hexdigit());
     if hex { org } else { "" }
 }
 

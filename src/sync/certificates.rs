@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::ObjectBackoff;
-use super::{ApiOutcome, Observed, Outcome, mark};
+use super::{ApiOutcome, Observed, Outcome, Plan, mark};
 use crate::desired::certificates::{organisation, references};
 use crate::desired::{Certificate, Desired, owner};
 use crate::tyk::certs::{Added, Stored};
@@ -67,14 +67,28 @@ impl Ensured {
         missing.find_map(|id| Some(format!("certificate {id}: {}", self.failed.get(id)?)))
     }
 
-    /// Why a write has to wait: it would make the gateway use a missing certificate that it does not use yet.
-    pub(super) fn holds_back(&self, payload: &Value, held: Option<&Value>) -> Option<String> {
+    /// Takes the writes out of `plan` that would make the gateway use a missing certificate that it does not use yet, and
+    /// says which and why.
+    pub(super) fn hold_back(
+        &self,
+        plan: &mut Plan,
+        desired: &Desired,
+        observed: &Observed,
+    ) -> BTreeMap<String, String> {
+        let mut waiting = BTreeMap::new();
         if self.failed.is_empty() {
-            return None;
+            return waiting;
         }
-        let before = held.map(references).unwrap_or_default();
-        let mut needed = references(payload).into_iter().filter(|id| !before.contains(id));
-        needed.find_map(|id| Some(format!("certificate {id}: {}", self.failed.get(id)?)))
+        plan.writes.retain(|id, _| {
+            let before = observed.get(id).map(references).unwrap_or_default();
+            let needed = references(&desired.apis[id].payload);
+            let mut newly = needed.difference(&before);
+            let missing = newly.find_map(|id| Some(format!("certificate {id}: {}", self.failed.get(*id)?)));
+            let kept = missing.is_none();
+            waiting.extend(missing.map(|message| (id.clone(), message)));
+            kept
+        });
+        waiting
     }
 }
 
@@ -118,18 +132,7 @@ impl Certificates {
     ) -> Result<Ensured, Error> {
         self.learn(desired, observed);
         let mut ensured = Ensured::default();
-        self.held.retain(|id| desired.certificates.contains_key(id));
-        if desired.certificates.is_empty() {
-            self.backoff.keep(|_| false);
-            return Ok(ensured);
-        }
-        if self.looked.is_none_or(|looked| looked.elapsed() >= self.every) {
-            self.look(gateway, desired).await?;
-            self.looked = Some(Instant::now());
-        }
-        let held = &self.held;
-        self.backoff
-            .keep(|id| desired.certificates.contains_key(id) && !held.contains(id));
+        self.refresh(gateway, desired).await?;
         let outdated = self.outdated(gateway, desired).await?;
         let mut used = None;
         for (id, certificate) in &desired.certificates {
@@ -154,6 +157,19 @@ impl Certificates {
             outcome.certificates.insert(id.clone(), result);
         }
         Ok(ensured)
+    }
+
+    /// Brings what is known of the wanted ones up to date.
+    async fn refresh(&mut self, gateway: &Gateway, desired: &Desired) -> Result<(), Error> {
+        let wanted = &desired.certificates;
+        self.held.retain(|id| wanted.contains_key(id));
+        if !wanted.is_empty() && self.looked.is_none_or(|looked| looked.elapsed() >= self.every) {
+            self.look(gateway, desired).await?;
+            self.looked = Some(Instant::now());
+        }
+        let held = &self.held;
+        self.backoff.keep(|id| wanted.contains_key(id) && !held.contains(id));
+        Ok(())
     }
 
     /// Reads from the marks which ones are ours, while nobody has deleted them.
@@ -233,16 +249,8 @@ impl Certificates {
         if let Some(message) = self.backoff.waits(id, &hash, now) {
             return Ok(Err(message.to_owned()));
         }
-        let org = organisation(id);
-        let removed = match replace {
-            true => endpoint(gateway.delete_certificate(org, id).await)?,
-            false => Ok(()),
-        };
+        let answer = endpoint(send(gateway, id, certificate, replace).await)?;
         self.held.remove(id);
-        let answer = match removed {
-            Ok(()) => endpoint(gateway.add_certificate(org, &certificate.pem).await)?,
-            Err(error) => Err(error),
-        };
         let message = match answer {
             Ok(Added::Stored(stored)) if stored == id => {
                 tracing::info!(certificate = %id, source = %certificate.source, "certificate uploaded");
@@ -318,6 +326,14 @@ fn is_same(stored: &Stored, certificate: &Certificate) -> bool {
         .last();
     let last = last.map(|der| Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect());
     stored.last == last.unwrap_or_else(String::new) && (stored.has_key || !pem.contains("PRIVATE KEY"))
+}
+
+async fn send(gateway: &Gateway, id: &str, certificate: &Certificate, replace: bool) -> Result<Added, Error> {
+    let org = organisation(id);
+    if replace {
+        gateway.delete_certificate(org, id).await?;
+    }
+    gateway.add_certificate(org, &certificate.pem).await
 }
 
 fn used_by(observed: &Observed) -> BTreeSet<&str> {

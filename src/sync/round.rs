@@ -208,13 +208,7 @@ impl Session {
                 Some(message) => waiting.insert(id.clone(), message).is_some(),
                 None => true,
             });
-        let mut without_certificate = BTreeMap::new();
-        plan.writes.retain(|id, _| {
-            let uncertified = ensured.holds_back(&desired.apis[id].payload, observed.get(id));
-            let kept = uncertified.is_none();
-            without_certificate.extend(uncertified.map(|message| (id.clone(), message)));
-            kept
-        });
+        let without_certificate = ensured.hold_back(&mut plan, desired, observed);
         plan.stop_collisions(desired, observed);
         Round {
             ensured,
