@@ -213,3 +213,28 @@ async fn a_chain_is_replaced_under_the_same_id() {
         rig.stop().await;
     }
 }
+
+#[tokio::test]
+async fn a_public_key_is_kept_as_one() {
+    for place in places().await {
+        let mut rig = Rig::at(&place, Duration::from_millis(200));
+        let pin = Cert::pin();
+        let mut pinned = api("1", &[]);
+        pinned["pinned_public_keys"] = json!({"*": pin.id});
+        rig.sync(&[pinned], &[&pin]).await;
+        let stored = rig.stranger.certificates(&[&pin.id]).await.unwrap();
+        assert_eq!(
+            (stored[&pin.id].last.as_str(), stored[&pin.id].has_key),
+            ("", false),
+            "{}",
+            place.name
+        );
+        rig.outcome().await;
+        assert_eq!(rig.outcome().await.drift_repaired, 0, "{}", place.name);
+        rig.stop().await;
+        let mut rig = Rig::at(&place, NEVER);
+        rig.sync(&[], &[]).await;
+        assert!(!rig.holds(&pin).await, "{}", place.name);
+        rig.stop().await;
+    }
+}

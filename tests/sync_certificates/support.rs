@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
@@ -247,6 +247,18 @@ impl Cert {
             id: format!("{org}{leaf}"),
             org: org.to_owned(),
             pem: Secret::new(format!("{}{certificate}", key.serialize_pem())),
+            leaf,
+        }
+    }
+
+    /// A public key without a certificate.
+    pub fn pin() -> Self {
+        let pem = KeyPair::generate().unwrap().public_key_pem();
+        let leaf = hex(&SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes()).unwrap());
+        Self {
+            id: format!("{ORG}{leaf}"),
+            org: ORG.to_owned(),
+            pem: Secret::new(pem),
             leaf,
         }
     }
