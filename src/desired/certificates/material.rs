@@ -59,10 +59,10 @@ impl Material {
         let parsed: Vec<_> = chain.iter().map(|der| parse(der)).collect::<Result<_, _>>()?;
         let leaf = parsed.first().ok_or("tls.crt holds no PEM certificate")?;
         let public = leaf.public_key();
-        if ![RSA, ECDSA].contains(&public.algorithm.algorithm.to_id_string().as_str()) {
+        let key = private_key(secret.private_key())?;
+        if key.is_some() && ![RSA, ECDSA].contains(&public.algorithm.algorithm.to_id_string().as_str()) {
             return Err("the gateway can only read keys of the kinds RSA and ECDSA back".into());
         }
-        let key = private_key(secret.private_key())?;
         if let Some(key) = &key {
             check_pair(key, public)?;
         }

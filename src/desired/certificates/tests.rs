@@ -234,9 +234,10 @@ fn of_several_server_certificates_the_good_ones_are_used() {
 
 #[test]
 fn an_allow_list_never_shrinks() {
-    let (one, two) = (good(&["client"]), good(&["client"]));
+    let ed25519 = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+    let (one, two) = (signed(params(&["client"], (2020, 2040)), &ed25519), good(&["client"]));
     let mut snapshot = Snapshot::default();
-    // What others prove themselves with needs no key here.
+    // What others prove themselves with needs no key here, so every kind will do.
     secret(&mut snapshot, "one", &one.certificate, "");
     secret(&mut snapshot, "two", &two.certificate, &two.key);
     let refs = json!({
