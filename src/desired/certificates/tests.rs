@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod warnings;
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
     date_time_ymd,
@@ -11,8 +13,7 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::api::ApiDefinition;
 use crate::desired::{Context, Desired, build};
-use crate::diagnostic::Severity;
-use crate::ingress::{Child, Translation};
+use crate::ingress::Translation;
 use crate::snapshot::Snapshot;
 
 const ORG: &str = "5e9d9544a1dcd60001d0ed20";
@@ -335,90 +336,6 @@ fn the_organisation_is_the_apis_own() {
     let (desired, _) = built(&snapshot);
     let id = desired.certificates.keys().next().unwrap();
     assert_eq!((organisation(id), desired.certificates.len()), ("acme", 1));
-}
-
-#[test]
-fn hosts_and_dates_are_watched() {
-    let wildcard = good(&["*.example"]);
-    let soon = {
-        let mut params = params(&["a.example", "127.0.0.1"], (2020, 2040));
-        params.not_after = date_time_ymd(2026, 6, 10);
-        signed(params, &KeyPair::generate().unwrap())
-    };
-    for (pair, domain, expected) in [
-        (&wildcard, "a.example", &[] as &[&str]),
-        (&wildcard, "A.Example:8443", &[]),
-        (&wildcard, "", &[]),
-        (&wildcard, "{h:[^.]+}.other", &[]),
-        (&wildcard, "a.b.example", &["CertificateHostMismatch"]),
-        (&wildcard, "example", &["CertificateHostMismatch"]),
-        (&soon, "a.example", &["CertificateExpiring"]),
-        (&soon, "127.0.0.1", &["CertificateExpiring"]),
-        (&soon, "127.0.0.2", &["CertificateExpiring", "CertificateHostMismatch"]),
-    ] {
-        let mut snapshot = Snapshot::default();
-        secret(&mut snapshot, "s", &pair.certificate, &pair.key);
-        snapshot.insert(definition(json!({"certificate_secret_names": ["s"], "domain": domain})));
-        let (desired, diagnostics) = built(&snapshot);
-        assert_eq!(codes(&diagnostics, "ApiDefinition"), expected, "{domain}");
-        assert_eq!(desired.apis.len(), 1);
-        assert!(
-            diagnostics
-                .iter()
-                .all(|diagnostic| diagnostic.severity() == Severity::Warning)
-        );
-        assert_eq!(
-            codes(&diagnostics, "Secret").len(),
-            usize::from(std::ptr::eq(pair, &soon))
-        );
-    }
-}
-
-#[test]
-fn an_ingress_is_told_of_its_children() {
-    let pair = good(&["*.b.example"]);
-    let child = |host: &str, name: &str| {
-        let mut definition =
-            definition(json!({"certificate_secret_names": ["s"], "domain": "{h:[^.]+}.x", "api_id": name}));
-        definition.metadata.name = Some(name.into());
-        let child = Child {
-            definition,
-            ingress: NamespacedName::new("default", "shop"),
-            field: "spec.rules[0].http.paths[0]".into(),
-            host: host.into(),
-            path: "/".into(),
-            path_type: "Prefix",
-        };
-        (NamespacedName::new("default", name), child)
-    };
-    let translation = Translation {
-        children: [
-            child("*.b.example", "1"),
-            child("c.example", "2"),
-            child("c.example", "3"),
-        ]
-        .into(),
-        ..Translation::default()
-    };
-    let mut snapshot = Snapshot::default();
-    let (_, diagnostics) = build(&snapshot, &translation, &context());
-    assert_eq!(codes(&diagnostics, "Ingress"), ["CertificateNotFound"]);
-    let of_ingress = diagnostics
-        .iter()
-        .find(|diagnostic| diagnostic.object.kind == "Ingress")
-        .unwrap();
-    assert_eq!(
-        (of_ingress.field.as_str(), of_ingress.object.name.as_str()),
-        ("spec.tls", "shop")
-    );
-    secret(&mut snapshot, "s", &pair.certificate, &pair.key);
-    let (_, diagnostics) = build(&snapshot, &translation, &context());
-    assert_eq!(codes(&diagnostics, "Ingress"), ["CertificateHostMismatch"]);
-    assert!(
-        diagnostics
-            .iter()
-            .all(|diagnostic| !diagnostic.message.contains("*.b.example"))
-    );
 }
 
 #[test]
