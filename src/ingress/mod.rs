@@ -12,7 +12,7 @@ mod validation;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::ApiDefinition;
+use crate::api::{ApiDefinition, TykOasApiDefinition};
 use crate::diagnostic::Diagnostic;
 use crate::snapshot::{NamespacedName, Snapshot};
 
@@ -50,6 +50,8 @@ impl Default for Options {
 pub struct Translation {
     /// The children, by their name in the cluster.
     pub children: BTreeMap<NamespacedName, Child>,
+    /// The children that are OAS APIs, by their name in the cluster. No name is in both.
+    pub oas_children: BTreeMap<NamespacedName, Child<TykOasApiDefinition>>,
     /// Children that cannot be rendered now because their template is missing: what there is of them stays as it is.
     pub held: BTreeSet<NamespacedName>,
     /// Ingresses of our classes, whether or not anything of them is served.
@@ -58,11 +60,11 @@ pub struct Translation {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// A generated `ApiDefinition` and what it came from.
+/// A generated resource and what it came from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Child {
+pub struct Child<K = ApiDefinition> {
     /// The resource to apply: name, labels, owner reference and spec.
-    pub definition: ApiDefinition,
+    pub definition: K,
     /// The Ingress that owns it.
     pub ingress: NamespacedName,
     /// The field of the Ingress that it serves, for example `spec.rules[0].http.paths[1]`.
@@ -98,6 +100,7 @@ pub fn render(snapshot: &Snapshot, options: &Options) -> Translation {
         .collect();
     Translation {
         children,
+        oas_children: BTreeMap::new(),
         held,
         ingresses,
         diagnostics,

@@ -5,6 +5,7 @@ mod backoff;
 mod batch;
 mod compare;
 mod diff;
+mod form;
 mod guard;
 mod mark;
 mod round;
