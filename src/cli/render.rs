@@ -67,14 +67,19 @@ fn children(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
         writeln!(out, "---")?;
         write!(out, "{}", serde_saphyr::to_string(&child.definition)?)?;
     }
+    for child in world.translation.oas_children.values() {
+        writeln!(out, "---")?;
+        write!(out, "{}", serde_saphyr::to_string(&child.definition)?)?;
+    }
     Ok(())
 }
 
 fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
     let apis: Vec<_> = world.desired.apis.values().map(|api| &api.payload).collect();
+    let oas: Vec<_> = world.desired.oas.values().map(|api| &api.payload).collect();
     let none: [(); 0] = [];
     let state = json!({
-        "apis": apis, "oas": none, "policies": none, "certificates": none, "diagnostics": world.diagnostics
+        "apis": apis, "oas": oas, "policies": none, "certificates": none, "diagnostics": world.diagnostics
     });
     serde_json::to_writer_pretty(&mut *out, &state)?;
     writeln!(out)?;

@@ -3,7 +3,6 @@
 //! The document stays opaque JSON, so that no field of it is ever lost; only what the resource says itself is put in.
 
 mod check;
-mod document;
 mod merge;
 #[cfg(test)]
 mod tests;
@@ -16,17 +15,10 @@ use super::{Api, Builder, Candidate, Context, owner};
 use crate::api::{TykOasApiDefinition, names};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::ingress::Translation;
+use crate::snapshot::document::{EXTENSION, Problem, read};
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 
-pub use check::{loses_operations, works_by_operation};
-pub use document::read;
 pub use merge::{Reference, Resolve};
-
-/// Tyk's part of a document.
-pub const EXTENSION: &str = "x-tyk-api-gateway";
-
-/// A finding: its code, the field, the message.
-pub type Problem = (Code, String, String);
 
 /// Whether a definition to send is a document rather than a classic definition.
 pub fn is_document(definition: &Value) -> bool {

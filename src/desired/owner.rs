@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::oas;
+use crate::snapshot::document::EXTENSION;
 
 /// Key below `config_data`, the one free-form object of a definition that every gateway keeps as it is.
 const KEY: &str = "tyk-ingress";
@@ -27,11 +27,11 @@ pub fn mark_document(document: &mut Map<String, Value>, owner: &str, source: &st
 
 /// Where the mark of a definition is, classic or OAS, made if there is none.
 pub fn slot(definition: &mut Map<String, Value>) -> Option<&mut Map<String, Value>> {
-    if !definition.contains_key("openapi") || !definition.get(oas::EXTENSION).is_some_and(Value::is_object) {
+    if !definition.contains_key("openapi") || !definition.get(EXTENSION).is_some_and(Value::is_object) {
         return child(child(definition, "config_data")?, KEY);
     }
     let mut fields = definition;
-    for key in [oas::EXTENSION, "middleware", "global", "pluginConfig", "data"] {
+    for key in [EXTENSION, "middleware", "global", "pluginConfig", "data"] {
         fields = child(fields, key)?;
     }
     fields.entry("enabled").or_insert(json!(false));

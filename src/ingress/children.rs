@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::host::Host;
 use super::route::Route;
-use super::{Child, Options, backend};
+use super::oas::OasChildren;
+use super::{Child, Options, backend, oas};
 use crate::api::{ApiDefinition, ApiDefinitionSpec, names};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -20,38 +21,60 @@ pub fn of_routes(
     snapshot: &Snapshot,
     options: &Options,
     diagnostics: &mut Vec<Diagnostic>,
-) -> (BTreeMap<NamespacedName, Child>, BTreeSet<NamespacedName>) {
+) -> (BTreeMap<NamespacedName, Child>, OasChildren, BTreeSet<NamespacedName>) {
     let exact = exact_labels(routes);
-    let (mut children, mut held) = (BTreeMap::new(), BTreeSet::new());
+    let (mut children, mut oas_children, mut held) = (BTreeMap::new(), OasChildren::new(), BTreeSet::new());
     for route in routes {
+        if oas::is_asked_for(route) {
+            let target = target(route, snapshot, options, diagnostics);
+            let domain = route.host.domain(labels_below(&route.host, &exact));
+            let served = oas::Served {
+                domain: &domain,
+                target: &target,
+            };
+            let rendered = oas::render(route, &served, snapshot, options, diagnostics);
+            oas::add(route, rendered, (&mut children, &mut oas_children), &mut held);
+            continue;
+        }
         let Some(base) = base_of(route, snapshot, diagnostics) else {
             held.insert(NamespacedName::of(&metadata(route)));
             continue;
         };
-        let namespace = route.ingress.namespace().unwrap_or_default();
-        let target = backend::resolve(&namespace, route.backend, snapshot, options);
-        if let Some((code, message)) = target.problem {
-            diagnostics.push(Diagnostic::new(code, route.object(), route.backend_field(), message));
-        }
+        let target = target(route, snapshot, options, diagnostics);
         let domain = route.host.domain(labels_below(&route.host, &exact));
-        let definition = definition(route, base, &domain, &target.url, options);
-        let child = Child {
-            definition,
-            ingress: NamespacedName::of(&route.ingress.metadata),
-            field: route.field.clone(),
-            host: route.host.to_string(),
-            path: if route.path_text.is_empty() {
-                "/".into()
-            } else {
-                route.path_text.to_owned()
-            },
-            path_type: route
-                .path_type
-                .map_or("default backend", |path_type| path_type.as_str()),
-        };
+        let definition = definition(route, base, &domain, &target, options);
+        let child = child(route, definition);
         children.insert(NamespacedName::of(&child.definition.metadata), child);
     }
-    (children, held)
+    (children, oas_children, held)
+}
+
+/// A resource with what it was made from.
+pub(super) fn child<K>(route: &Route<'_>, definition: K) -> Child<K> {
+    Child {
+        definition,
+        ingress: NamespacedName::of(&route.ingress.metadata),
+        field: route.field.clone(),
+        host: route.host.to_string(),
+        path: if route.path_text.is_empty() {
+            "/".into()
+        } else {
+            route.path_text.to_owned()
+        },
+        path_type: route
+            .path_type
+            .map_or("default backend", |path_type| path_type.as_str()),
+    }
+}
+
+/// URL of the backend.
+fn target(route: &Route<'_>, snapshot: &Snapshot, options: &Options, diagnostics: &mut Vec<Diagnostic>) -> String {
+    let namespace = route.ingress.namespace().unwrap_or_default();
+    let target = backend::resolve(&namespace, route.backend, snapshot, options);
+    if let Some((code, message)) = target.problem {
+        diagnostics.push(Diagnostic::new(code, route.object(), route.backend_field(), message));
+    }
+    target.url
 }
 
 /// Labels of the exact hosts, by the suffix of the wildcard that would match them as well.
@@ -101,7 +124,8 @@ fn base_of(route: &Route<'_>, snapshot: &Snapshot, diagnostics: &mut Vec<Diagnos
     template.map(|template| template.spec.clone())
 }
 
-fn definition(
+/// The classic child of a route.
+pub(super) fn definition(
     route: &Route<'_>,
     base: ApiDefinitionSpec,
     domain: &str,
@@ -167,7 +191,8 @@ fn unversioned() -> Value {
     })
 }
 
-fn metadata(route: &Route<'_>) -> ObjectMeta {
+/// Name, labels and owner of a child.
+pub(super) fn metadata(route: &Route<'_>) -> ObjectMeta {
     let ingress = route.ingress;
     let namespace = ingress.namespace().unwrap_or_default();
     let name = ingress.name_any();

@@ -6,6 +6,7 @@ mod children;
 mod class;
 mod conflict;
 mod host;
+mod oas;
 mod path;
 mod route;
 mod validation;
@@ -91,7 +92,7 @@ pub fn render(snapshot: &Snapshot, options: &Options) -> Translation {
         .flat_map(|ingress| route::routes_of(ingress, &mut diagnostics))
         .collect();
     let routes = conflict::settle(routes, &mut diagnostics);
-    let (children, held) = children::of_routes(&routes, snapshot, options, &mut diagnostics);
+    let (children, oas_children, held) = children::of_routes(&routes, snapshot, options, &mut diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
     let ingresses = ours
@@ -100,7 +101,7 @@ pub fn render(snapshot: &Snapshot, options: &Options) -> Translation {
         .collect();
     Translation {
         children,
-        oas_children: BTreeMap::new(),
+        oas_children,
         held,
         ingresses,
         diagnostics,

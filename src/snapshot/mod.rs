@@ -1,5 +1,6 @@
 //! An immutable view of the world: every object that a translation may look at, in ordered maps.
 
+pub mod document;
 mod load;
 mod tls_secret;
 

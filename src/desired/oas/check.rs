@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{EXTENSION, Problem, route};
+use super::route;
 use crate::desired::expression;
 use crate::diagnostic::Code;
+use crate::snapshot::document::{EXTENSION, Problem, works_by_operation};
 
 /// The parts without which nothing else can be said.
 pub(super) fn shape(document: &Map<String, Value>) -> Vec<Problem> {
@@ -81,20 +82,10 @@ fn server_variables(domain: &str, path: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether an operation validates requests or answers by itself. The gateway finds those by the literal listen path.
-pub fn works_by_operation(document: &Value) -> bool {
-    let operations = document[EXTENSION]["middleware"]["operations"].as_object();
-    let works = |operation: &Value, part: &str| operation[part]["enabled"] == true;
-    operations
-        .into_iter()
-        .flat_map(Map::values)
-        .any(|operation| works(operation, "validateRequest") || works(operation, "mockResponse"))
-}
-
 /// Whether the gateway silently skips such operations, because it cannot find them below this listen path.
-pub fn loses_operations(document: &Value) -> bool {
+fn loses_operations(document: &Value) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._*+-/".contains(c);
     let (_, path) = route(document);
     let expressions = expression::variables_of(path).any(|(_, expression)| !expression.chars().all(plain));
-    expressions && works_by_operation(document)
+    expressions && works_by_operation(document.get(EXTENSION))
 }

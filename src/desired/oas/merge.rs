@@ -3,9 +3,10 @@
 use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
-use super::{EXTENSION, Problem, identity};
+use super::identity;
 use crate::api::{JwtAuth, KeyRef, Target, TykOasApiDefinition, Versioning, names};
 use crate::diagnostic::Code;
+use crate::snapshot::document::{EXTENSION, Problem};
 use crate::snapshot::{NamespacedName, Snapshot};
 
 /// What a resource names and only a Secret holds.

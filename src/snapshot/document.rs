@@ -1,12 +1,28 @@
-//! Where a document is, and reading it.
+//! The document of a `TykOasApiDefinition`: where it is, and reading it.
 
 use kube::ResourceExt;
 use serde_json::{Map, Value};
 
-use super::Problem;
+use super::{NamespacedName, Snapshot};
 use crate::api::{KeyRef, TykOasApiDefinition};
 use crate::diagnostic::Code;
-use crate::snapshot::{NamespacedName, Snapshot};
+
+/// Tyk's part of a document.
+pub const EXTENSION: &str = "x-tyk-api-gateway";
+
+/// A finding: its code, the field, the message.
+pub type Problem = (Code, String, String);
+
+/// Whether an operation of Tyk's part of a document validates requests or answers by itself. The gateway finds those by
+/// the literal listen path.
+pub fn works_by_operation(extension: Option<&Value>) -> bool {
+    let operations = extension.and_then(|extension| extension.pointer("/middleware/operations")?.as_object());
+    let works = |operation: &Value, part: &str| operation[part]["enabled"] == true;
+    operations
+        .into_iter()
+        .flat_map(Map::values)
+        .any(|operation| works(operation, "validateRequest") || works(operation, "mockResponse"))
+}
 
 /// The document of a resource, as the user wrote it.
 ///
