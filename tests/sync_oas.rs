@@ -16,7 +16,10 @@ async fn documents(rig: &Rig) -> std::collections::BTreeMap<String, Value> {
 async fn both_kinds_go_in_one_batch_and_a_quiet_round_only_reads() {
     let mut rig = Rig::start().await;
     let before = rig.gateway.calls().len();
-    rig.want_both(&[api("1", "/a/")], &[document("2", "/b/"), document("3", "/c{tykp:/|$}")]);
+    rig.want_both(
+        &[api("1", "/a/")],
+        &[document("2", "/b/"), document("3", "/c{tykp:/|$}")],
+    );
     let outcome = rig.outcome().await;
     assert!(sync_support::all_synced(&outcome), "{outcome:#?}");
     assert_eq!(

@@ -61,7 +61,13 @@ impl fmt::Debug for TykOas {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TykOas")
             .field("configmap_ref", &self.configmap_ref)
-            .field("document", &self.document.as_ref().map(|document| document.keys().collect::<Vec<_>>()))
+            .field(
+                "document",
+                &self
+                    .document
+                    .as_ref()
+                    .map(|document| document.keys().collect::<Vec<_>>()),
+            )
             .finish()
     }
 }

@@ -103,7 +103,9 @@ fn action_for<K: Published>(existing: Option<&K>, child: &K) -> Result<Option<Ac
 }
 
 fn taken(kind: &str) -> String {
-    format!("an object {kind} of this name exists that was not made from the Ingress; it is left alone, so rename or delete it")
+    format!(
+        "an object {kind} of this name exists that was not made from the Ingress; it is left alone, so rename or delete it"
+    )
 }
 
 fn owner_uid(meta: &ObjectMeta) -> Option<&str> {
@@ -129,10 +131,7 @@ fn is_as<K: Published>(existing: &K, child: &K) -> bool {
             .owner_references()
             .iter()
             .all(|owner| existing.owner_references().contains(owner))
-        && existing
-            .finalizers()
-            .iter()
-            .any(|finalizer| finalizer == K::FINALIZER)
+        && existing.finalizers().iter().any(|finalizer| finalizer == K::FINALIZER)
 }
 
 impl<K: Published> Action<K> {
@@ -172,12 +171,7 @@ async fn create<K: Published>(client: &Client, name: &NamespacedName, child: K) 
     }
 }
 
-async fn update<K: Published>(
-    client: &Client,
-    name: &NamespacedName,
-    uid: String,
-    mut child: K,
-) -> Result<(), Error> {
+async fn update<K: Published>(client: &Client, name: &NamespacedName, uid: String, mut child: K) -> Result<(), Error> {
     let api = api::<K>(client, name);
     // With it the API server refuses to make an object anew that is gone.
     child.meta_mut().uid = Some(uid.clone());

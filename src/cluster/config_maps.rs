@@ -31,7 +31,10 @@ pub(super) fn referenced(snapshot: &Snapshot, scope: &Scope) -> Referenced {
         let namespace = reference.namespace_or(&name.namespace);
         let visible = |names: &Vec<String>| names.iter().any(|name| name == namespace);
         if scope.namespaces.as_ref().is_none_or(visible) {
-            found.entry(namespace.to_owned()).or_default().insert(reference.name.clone());
+            found
+                .entry(namespace.to_owned())
+                .or_default()
+                .insert(reference.name.clone());
         }
     }
     found
@@ -73,7 +76,12 @@ fn start(store: &Arc<Store>, client: &Client, namespace: &str, names: &BTreeSet<
     let events = watch(api, watcher::Config::default()).default_backoff();
     let named = events.filter(move |event| future::ready(is_about(event, &names)));
     let named = named.take_until(end.cancelled_owned());
-    tokio::spawn(pump::<ConfigMap, ConfigMap>(Arc::clone(store), watch_id(namespace), named, Ok));
+    tokio::spawn(pump::<ConfigMap, ConfigMap>(
+        Arc::clone(store),
+        watch_id(namespace),
+        named,
+        Ok,
+    ));
 }
 
 fn is_about(event: &watcher::Result<Event<ConfigMap>>, names: &BTreeSet<String>) -> bool {

@@ -112,9 +112,7 @@ pub async fn release_all<K: Published>(
     snapshot: &Snapshot,
     names: &[NamespacedName],
 ) -> Vec<(NamespacedName, String)> {
-    let found = names
-        .iter()
-        .filter_map(|name| K::all(snapshot).get_key_value(name));
+    let found = names.iter().filter_map(|name| K::all(snapshot).get_key_value(name));
     let calls = found.map(|(name, definition)| {
         let (client, name, definition) = (client.clone(), name.clone(), definition.clone());
         async move { (name, release(&client, definition.as_ref()).await) }

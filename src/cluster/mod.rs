@@ -2,11 +2,11 @@
 //! status, events.
 
 pub mod children;
+mod config_maps;
 pub mod events;
 pub mod finalizer;
-pub mod status;
-mod config_maps;
 mod published;
+pub mod status;
 mod store;
 mod watch;
 

@@ -133,7 +133,10 @@ impl Store {
     /// world would be taken for the whole and the rest for deleted.
     pub fn snapshot(&self) -> Option<(u64, Arc<Snapshot>)> {
         let state = self.state();
-        let synced = state.watches.iter().all(|(id, watch)| watch.synced || id.is_optional() && watch.error.is_some());
+        let synced = state
+            .watches
+            .iter()
+            .all(|(id, watch)| watch.synced || id.is_optional() && watch.error.is_some());
         synced.then(|| (*self.revision.borrow(), Arc::clone(&state.snapshot)))
     }
 
@@ -233,17 +236,27 @@ impl State {
     fn refer(&mut self) {
         let wanted = config_maps::referenced(&self.snapshot, &self.scope);
         let before = mem::replace(&mut self.config_maps, wanted);
-        for namespace in before.keys().filter(|namespace| !self.config_maps.contains_key(*namespace)) {
+        for namespace in before
+            .keys()
+            .filter(|namespace| !self.config_maps.contains_key(*namespace))
+        {
             self.watches.remove(&config_maps::watch_id(namespace));
         }
         for (namespace, names) in &self.config_maps {
             if before.get(namespace).is_none_or(|before| !names.is_subset(before)) {
-                self.watches.insert(config_maps::watch_id(namespace), WatchState::default());
+                self.watches
+                    .insert(config_maps::watch_id(namespace), WatchState::default());
             }
         }
         let wanted = &self.config_maps;
-        let named = |name: &NamespacedName| wanted.get(&name.namespace).is_some_and(|names| names.contains(&name.name));
-        Arc::make_mut(&mut self.snapshot).config_maps.retain(|name, _| named(name));
+        let named = |name: &NamespacedName| {
+            wanted
+                .get(&name.namespace)
+                .is_some_and(|names| names.contains(&name.name))
+        };
+        Arc::make_mut(&mut self.snapshot)
+            .config_maps
+            .retain(|name, _| named(name));
     }
 
     fn put<K: Watched>(&mut self, object: K) -> bool {

@@ -118,7 +118,9 @@ impl Adder<'_, '_> {
         }
         let source = resource.object_ref();
         let (payload, problems) = self.payload(document, resource, &id);
-        let fatal = problems.iter().any(|(code, ..)| code.severity() == crate::diagnostic::Severity::Error);
+        let fatal = problems
+            .iter()
+            .any(|(code, ..)| code.severity() == crate::diagnostic::Severity::Error);
         self.report(&source, problems);
         if fatal {
             self.builder.desired.held.insert(id);
@@ -139,7 +141,9 @@ impl Adder<'_, '_> {
 
     /// Without its document a resource may have had an id of its own: what the gateway confirmed last stays too.
     fn unreadable(&mut self, resource: &TykOasApiDefinition, problem: Problem) {
-        let ids = [confirmed_id(resource), Some(default_id(resource))].into_iter().flatten();
+        let ids = [confirmed_id(resource), Some(default_id(resource))]
+            .into_iter()
+            .flatten();
         let desired = &mut self.builder.desired;
         if resource.metadata.deletion_timestamp.is_some() {
             desired.removals.extend(ids.take(1));
@@ -166,7 +170,11 @@ impl Adder<'_, '_> {
         complete(&mut document, resource, id, self.builder.context);
         problems.extend(merge::resource(&mut document, resource, self.snapshot, self.resolve));
         problems.extend(check::routing(&document));
-        owner::mark_document(&mut document, &self.builder.context.owner, &resource.object_ref().to_string());
+        owner::mark_document(
+            &mut document,
+            &self.builder.context.owner,
+            &resource.object_ref().to_string(),
+        );
         (Value::Object(document), problems)
     }
 

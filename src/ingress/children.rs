@@ -8,8 +8,8 @@ use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
 use super::host::Host;
-use super::route::Route;
 use super::oas::OasChildren;
+use super::route::Route;
 use super::{Child, Options, backend, oas};
 use crate::api::{ApiDefinition, ApiDefinitionSpec, names};
 use crate::diagnostic::{Code, Diagnostic};

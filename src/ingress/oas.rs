@@ -71,7 +71,10 @@ pub(super) fn render(
     }
     upstream(object(extension, "upstream")?, served.target);
     let server = object(extension, "server")?;
-    let strip = server.get("listenPath").and_then(|path| path.get("strip")?.as_bool()).unwrap_or(false);
+    let strip = server
+        .get("listenPath")
+        .and_then(|path| path.get("strip")?.as_bool())
+        .unwrap_or(false);
     let front = in_front.then(|| front(route, served, &id, strip, &spec, options));
     let inner_path = json!({"value": format!("/{id}"), "strip": false});
     if in_front {
@@ -197,8 +200,7 @@ fn front(
         definition,
     };
     let route = front_route(route);
-    let definition: ApiDefinition =
-        children::definition(&route, base, served.domain, &format!("tyk://{id}"), options);
+    let definition: ApiDefinition = children::definition(&route, base, served.domain, &format!("tyk://{id}"), options);
     children::child(&route, definition)
 }
 
@@ -228,3 +230,6 @@ pub(super) fn add(
     children.extend(front.map(|front| (NamespacedName::of(&front.definition.metadata), front)));
     oas_children.insert(NamespacedName::of(&oas.definition.metadata), oas);
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,11 @@ pub(super) fn add(input: &ReportInput<'_>, report: &mut Report) {
     });
     report.oas_release = found.release;
     for (name, definition) in &input.snapshot.tyk_oas_api_definitions {
-        let before = definition.status.clone().map(|status| ours(&status)).unwrap_or_default();
+        let before = definition
+            .status
+            .clone()
+            .map(|status| ours(&status))
+            .unwrap_or_default();
         let status = match found.statuses.get(name) {
             Some(status) => own_form(input, definition, &before, status.clone()),
             // A document changes without its resource.
@@ -143,7 +147,11 @@ fn with_document(
     status: &TykOasApiDefinitionStatus,
 ) -> TykOasApiDefinitionStatus {
     let synced = |id: &&str| input.outcome.apis.get(*id) == Some(&ApiOutcome::Synced);
-    let api = status.id.as_deref().filter(synced).and_then(|id| input.desired.oas.get(id));
+    let api = status
+        .id
+        .as_deref()
+        .filter(synced)
+        .and_then(|id| input.desired.oas.get(id));
     match api.filter(|api| api.source == definition.object_ref()) {
         Some(api) => of_document(&api.payload, status),
         None => status.clone(),
@@ -163,10 +171,13 @@ fn of_document(document: &Value, before: &TykOasApiDefinitionStatus) -> TykOasAp
         target_url: text(&extension["upstream"]["url"]),
         domain: serde_json::from_value::<DomainStatus>(domain.clone()).ok(),
         certificate_pinning: serde_json::from_value::<Vec<PinnedStatus>>(pinned.clone()).unwrap_or_default(),
-        versioning_status: versioning["enabled"].as_bool().filter(|enabled| *enabled).map(|_| VersioningStatus {
-            is_versioned_api: Some(true),
-            ..VersioningStatus::default()
-        }),
+        versioning_status: versioning["enabled"]
+            .as_bool()
+            .filter(|enabled| *enabled)
+            .map(|_| VersioningStatus {
+                is_versioned_api: Some(true),
+                ..VersioningStatus::default()
+            }),
         ..before.clone()
     }
 }

@@ -48,8 +48,17 @@ fn in_config_map(snapshot: &Snapshot, own: &str, reference: &KeyRef) -> Result<M
         return Err((Code::DocumentNotFound, FIELD.into(), message));
     };
     let key = &reference.key_name;
-    let text = config_map.data.as_ref().and_then(|data| data.get(key).map(String::as_bytes));
-    let bytes = || config_map.binary_data.as_ref()?.get(key).map(|bytes| bytes.0.as_slice());
+    let text = config_map
+        .data
+        .as_ref()
+        .and_then(|data| data.get(key).map(String::as_bytes));
+    let bytes = || {
+        config_map
+            .binary_data
+            .as_ref()?
+            .get(key)
+            .map(|bytes| bytes.0.as_slice())
+    };
     let Some(text) = text.or_else(bytes) else {
         let message = format!("ConfigMap {name} has no key {key:?}");
         return Err((Code::DocumentNotFound, format!("{FIELD}.keyName"), message));

@@ -167,9 +167,7 @@ impl Loader {
             ("discovery.k8s.io", Some("EndpointSlice")) => self.typed::<EndpointSlice>(location, object, strict),
             ("tyk.tyk.io", Some("ApiDefinition")) => self.typed::<ApiDefinition>(location, object, strict),
             ("tyk.tyk.io", Some("OperatorContext")) => self.typed::<OperatorContext>(location, object, strict),
-            ("tyk.tyk.io", Some("TykOasApiDefinition")) => {
-                self.typed::<TykOasApiDefinition>(location, object, strict)
-            }
+            ("tyk.tyk.io", Some("TykOasApiDefinition")) => self.typed::<TykOasApiDefinition>(location, object, strict),
             _ => Ok(()),
         }
     }

@@ -37,7 +37,9 @@ pub(super) async fn send(
         if cancel.is_cancelled() {
             return batch;
         }
-        let Some(Api { payload, .. }) = desired.api(id) else { continue };
+        let Some(Api { payload, .. }) = desired.api(id) else {
+            continue;
+        };
         let stamp = Stamp::next(payload, observed.get(id));
         calls.writes += 1;
         let definition = stamp.put(payload, owner);

@@ -117,7 +117,9 @@ impl Plan {
             let held = Held::new(observed, stays);
             let rivals = &mut self.rivals;
             self.writes.retain(|id, reason| {
-                let Some(Api { payload, .. }) = desired.api(id) else { return false };
+                let Some(Api { payload, .. }) = desired.api(id) else {
+                    return false;
+                };
                 let rival = match reason {
                     WriteReason::Renamed { .. } => held.rival_of_renamed(payload),
                     _ => held.rival(payload),

@@ -95,10 +95,16 @@ mod tests {
     fn a_changed_or_lost_part_is_one() {
         let fields = |change: fn(&mut Value)| -> Vec<String> {
             let observed = observed(change);
-            differences(&document(), &observed["1"]).into_iter().map(|one| one.field).collect()
+            differences(&document(), &observed["1"])
+                .into_iter()
+                .map(|one| one.field)
+                .collect()
         };
         let path = |held: &mut Value| held["x-tyk-api-gateway"]["server"]["listenPath"]["value"] = json!("/b");
         assert_eq!(fields(path), ["x-tyk-api-gateway.server.listenPath.value"]);
-        assert_eq!(fields(|held| held["servers"] = json!([{"url": "http://gateway/a"}])), ["servers"]);
+        assert_eq!(
+            fields(|held| held["servers"] = json!([{"url": "http://gateway/a"}])),
+            ["servers"]
+        );
     }
 }

@@ -175,11 +175,15 @@ impl Session {
             Some(message) => waiting.insert(id.clone(), message).is_some(),
             None => true,
         });
-        plan.writes
-            .retain(|id, _| match wait(id, &desired.api(id).map(|api| mark::hash(&api.payload)).unwrap_or_default()) {
+        plan.writes.retain(|id, _| {
+            match wait(
+                id,
+                &desired.api(id).map(|api| mark::hash(&api.payload)).unwrap_or_default(),
+            ) {
                 Some(message) => waiting.insert(id.clone(), message).is_some(),
                 None => true,
-            });
+            }
+        });
         plan.stop_collisions(desired, observed);
         Round {
             desired,

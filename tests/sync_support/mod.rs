@@ -106,7 +106,9 @@ impl Rig {
             .iter()
             .map(|payload| (payload["api_id"].as_str().unwrap().to_owned(), wanted(payload)));
         let id = |document: &Value| document["x-tyk-api-gateway"]["info"]["id"].as_str().unwrap().to_owned();
-        let oas = documents.iter().map(|document| (id(document), wanted_document(document)));
+        let oas = documents
+            .iter()
+            .map(|document| (id(document), wanted_document(document)));
         self.revision += 1;
         let desired = Desired {
             apis: apis.collect(),

@@ -70,7 +70,9 @@ fn server_variables(domain: &str, path: &str) -> Result<(), String> {
         let identifier = characters.next().is_some_and(|first| first.is_ascii_alphabetic())
             && characters.all(|other| other.is_ascii_alphanumeric() || other == '_');
         if !identifier {
-            return Err(format!("variable {name:?} has to be a letter followed by letters, digits and `_`"));
+            return Err(format!(
+                "variable {name:?} has to be a letter followed by letters, digits and `_`"
+            ));
         }
         if !names.insert(name) {
             return Err(format!("variable {name:?} is named twice in domain and listen path"));

@@ -128,7 +128,10 @@ impl Merger<'_> {
                 let refs = pinned.public_key_refs.iter().map(|name| Reference::PublicKey(name));
                 let found = self.all(refs, FIELD);
                 let keys: Vec<_> = pinned.public_keys.iter().cloned().chain(found).collect();
-                mapping.push(json!({"domain": pinned.domain, "publicKeys": keys}));
+                // The gateway reads an empty list as one empty key.
+                if !keys.is_empty() {
+                    mapping.push(json!({"domain": pinned.domain, "publicKeys": keys}));
+                }
             }
             let fields = self.at(&["upstream", "certificatePinning"]);
             fields.insert("enabled".into(), json!(pinning.enabled));
@@ -156,17 +159,24 @@ impl Merger<'_> {
         let secret = signing.secret_ref.iter().map(Reference::Value);
         let secret = self.all(secret, "spec.upstreamRequestSigning.secretRef").pop();
         let certificate = signing.certificate_ref.iter().map(|name| Reference::Certificate(name));
-        let certificate = self.all(certificate, "spec.upstreamRequestSigning.certificateRef").pop();
+        let certificate = self
+            .all(certificate, "spec.upstreamRequestSigning.certificateRef")
+            .pop();
         let given = [
             ("algorithm", signing.algorithm.clone()),
             ("keyId", signing.key_id.clone()),
             ("secret", secret),
             ("certificateId", certificate),
         ];
-        self.at(&["upstream", "authentication"]).insert("enabled".into(), json!(true));
+        self.at(&["upstream", "authentication"])
+            .insert("enabled".into(), json!(true));
         let fields = self.at(&["upstream", "authentication", "requestSigning"]);
         fields.insert("enabled".into(), json!(true));
-        fields.extend(given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))));
+        fields.extend(
+            given
+                .into_iter()
+                .filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))),
+        );
     }
 
     fn versioning(&mut self, versioning: &Versioning) {
@@ -181,13 +191,30 @@ impl Merger<'_> {
             ("default", versioning.default.as_ref().map(|name| json!(name))),
             ("location", versioning.location.as_ref().map(|location| json!(location))),
             ("key", versioning.key.as_ref().map(|key| json!(key))),
-            ("fallbackToDefault", versioning.fallback_to_default.map(|flag| json!(flag))),
-            ("stripVersioningData", versioning.strip_versioning_data.map(|flag| json!(flag))),
-            ("urlVersioningPattern", versioning.url_versioning_pattern.as_ref().map(|pattern| json!(pattern))),
+            (
+                "fallbackToDefault",
+                versioning.fallback_to_default.map(|flag| json!(flag)),
+            ),
+            (
+                "stripVersioningData",
+                versioning.strip_versioning_data.map(|flag| json!(flag)),
+            ),
+            (
+                "urlVersioningPattern",
+                versioning.url_versioning_pattern.as_ref().map(|pattern| json!(pattern)),
+            ),
         ];
         let fields = self.at(&["info", "versioning"]);
-        fields.extend(given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
-        let before = fields.get("versions").and_then(Value::as_array).cloned().unwrap_or_default();
+        fields.extend(
+            given
+                .into_iter()
+                .filter_map(|(key, value)| Some((key.to_owned(), value?))),
+        );
+        let before = fields
+            .get("versions")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         let replaced = |old: &Value| versions.iter().any(|new| new["name"] == old["name"]);
         let mut all: Vec<_> = before.into_iter().filter(|old| !replaced(old)).collect();
         all.extend(versions);
@@ -216,7 +243,8 @@ impl Merger<'_> {
         let schemes = jwt_schemes(self.document);
         if schemes.is_empty() {
             let message = "the document has no security scheme of JSON Web Tokens".to_owned();
-            self.problems.push((Code::InvalidDocument, "spec.jwtAuth".into(), message));
+            self.problems
+                .push((Code::InvalidDocument, "spec.jwtAuth".into(), message));
         }
         for scheme in schemes {
             let fields = self.at(&["server", "authentication", "securitySchemes", &scheme]);
@@ -246,7 +274,9 @@ impl Merger<'_> {
 
 /// Security schemes that the document declares as JWT and that Tyk's part uses.
 fn jwt_schemes(document: &Map<String, Value>) -> Vec<String> {
-    let declared = document.get("components").and_then(|components| components.get("securitySchemes"));
+    let declared = document
+        .get("components")
+        .and_then(|components| components.get("securitySchemes"));
     let used = document
         .get(EXTENSION)
         .and_then(|extension| extension.pointer("/server/authentication/securitySchemes")?.as_object());
@@ -254,5 +284,9 @@ fn jwt_schemes(document: &Map<String, Value>) -> Vec<String> {
         let format = declared.and_then(|declared| declared.get(name)?.get("bearerFormat")?.as_str());
         format.is_some_and(|format| format.eq_ignore_ascii_case("jwt"))
     };
-    used.into_iter().flat_map(Map::keys).filter(|name| is_jwt(name)).cloned().collect()
+    used.into_iter()
+        .flat_map(Map::keys)
+        .filter(|name| is_jwt(name))
+        .cloned()
+        .collect()
 }

@@ -41,7 +41,9 @@ fn built(objects: &[Value]) -> (Desired, Vec<String>) {
         owner: "east".into(),
     };
     let (desired, found) = build(&loader.finish().snapshot, &Translation::default(), &context);
-    let codes = found.iter().map(|one| format!("{} {} {}: {}", one.code, one.object, one.field, one.message));
+    let codes = found
+        .iter()
+        .map(|one| format!("{} {} {}: {}", one.code, one.object, one.field, one.message));
     (desired, codes.collect())
 }
 
@@ -59,8 +61,7 @@ fn payload(object: Value) -> Value {
 fn a_document_keeps_every_field_and_gets_what_the_gateway_needs() {
     let sent = payload(inline("pets", document()));
     let mut wanted = document();
-    wanted[EXTENSION]["info"] =
-        json!({"id": id("pets"), "orgId": "org", "name": "pets", "state": {"active": true}});
+    wanted[EXTENSION]["info"] = json!({"id": id("pets"), "orgId": "org", "name": "pets", "state": {"active": true}});
     wanted[EXTENSION]["middleware"]["global"]["pluginConfig"]["data"] = json!({"enabled": false, "value": {
         "tyk-ingress": {"owner": "east", "source": "TykOasApiDefinition default/pets"}}});
     assert_eq!(sent, wanted);
@@ -118,7 +119,10 @@ fn a_document_that_cannot_be_used_is_told_and_holds_the_api() {
         (vec![referring("pets")], "DocumentNotFound"),
         (vec![wrong_key, referring("pets")], "DocumentNotFound"),
         (no_source, "DocumentNotFound"),
-        (vec![config_map("{\"openapi\": hunter2"), referring("pets")], "InvalidDocument"),
+        (
+            vec![config_map("{\"openapi\": hunter2"), referring("pets")],
+            "InvalidDocument",
+        ),
         (vec![config_map("a: [hunter2"), referring("pets")], "InvalidDocument"),
         (vec![config_map("hunter2"), referring("pets")], "is not an object"),
         (without("info"), "`info`"),
@@ -219,9 +223,15 @@ fn the_resource_wins_over_its_document() {
     assert_eq!(server["clientCertificates"], json!({"enabled": false}));
     let jwt = &server["authentication"]["securitySchemes"]["jwt"];
     assert_eq!(jwt["defaultPolicies"], json!([id("gold")]));
-    assert_eq!(jwt["scopes"], json!({"claimName": "scope", "scopeToPolicyMapping": [
-        {"scope": "read", "policyId": names::api_id("other", "ro")}]}));
-    assert_eq!(server["authentication"]["securitySchemes"]["key"], json!({"enabled": true}));
+    assert_eq!(
+        jwt["scopes"],
+        json!({"claimName": "scope", "scopeToPolicyMapping": [
+        {"scope": "read", "policyId": names::api_id("other", "ro")}]})
+    );
+    assert_eq!(
+        server["authentication"]["securitySchemes"]["key"],
+        json!({"enabled": true})
+    );
     let upstream = &sent["upstream"];
     let pinned = json!([{"domain": "*", "publicKeys": ["k"]}]);
     assert_eq!(upstream["certificatePinning"]["domainToPublicKeysMapping"], pinned);
@@ -256,10 +266,16 @@ fn classic_and_oas_apis_compete_for_ids_and_routes() {
         "spec": {"name": "old", "proxy": {"listen_path": "/pets/", "target_url": "http://a"}}});
     let (desired, found) = built(&[inline("pets", document()), classic.clone()]);
     assert!(desired.oas.is_empty() && desired.apis.len() == 1);
-    assert!(found[0].starts_with("ListenPathCollision TykOasApiDefinition default/pets spec.tykOAS"), "{found:?}");
+    assert!(
+        found[0].starts_with("ListenPathCollision TykOasApiDefinition default/pets spec.tykOAS"),
+        "{found:?}"
+    );
     let mut same_id = document();
     same_id[EXTENSION]["info"]["id"] = json!(id("old"));
     same_id[EXTENSION]["server"]["listenPath"]["value"] = json!("/other/");
     let (_, found) = built(&[inline("pets", same_id), classic]);
-    assert!(found[0].starts_with("ApiIdConflict TykOasApiDefinition default/pets spec.tykOAS"), "{found:?}");
+    assert!(
+        found[0].starts_with("ApiIdConflict TykOasApiDefinition default/pets spec.tykOAS"),
+        "{found:?}"
+    );
 }
