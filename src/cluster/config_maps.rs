@@ -3,6 +3,7 @@
 //! A cluster has many other ConfigMaps, so none is watched before it is named, and only the named ones are kept: one
 //! watch for each namespace with a named one, which starts anew when a further one is named there.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future;
 use std::sync::Arc;
@@ -57,10 +58,10 @@ pub(super) async fn follow(store: Arc<Store>, client: Client, cancel: Cancellati
         let wanted = store.referenced();
         running.retain(|namespace, (names, _)| wanted.get(namespace) == Some(names));
         for (namespace, names) in wanted {
-            if !running.contains_key(&namespace) {
+            if let Entry::Vacant(place) = running.entry(namespace) {
                 let end = cancel.child_token();
-                start(&store, &client, &namespace, &names, end.clone());
-                running.insert(namespace, (names, end.drop_guard()));
+                start(&store, &client, place.key(), &names, end.clone());
+                place.insert((names, end.drop_guard()));
             }
         }
         match cancel.run_until_cancelled(changes.changed()).await {
@@ -90,5 +91,46 @@ fn is_about(event: &watcher::Result<Event<ConfigMap>>, names: &BTreeSet<String>)
             names.contains(&object.name_any())
         }
         Ok(Event::Init | Event::InitDone) | Err(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::TykOasApiDefinition;
+
+    fn naming(name: &str, namespace: Option<&str>) -> TykOasApiDefinition {
+        let reference = json!({"name": "c", "keyName": "k", "namespace": namespace});
+        let object =
+            json!({"metadata": {"namespace": "a", "name": name}, "spec": {"tykOAS": {"configmapRef": reference}}});
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn only_named_config_maps_of_the_scope_are_watched() {
+        let mut snapshot = Snapshot::default();
+        snapshot.insert(naming("one", None));
+        snapshot.insert(naming("two", Some("b")));
+        let names = |scope: &[&str]| {
+            let namespaces = (!scope.is_empty()).then(|| scope.iter().map(|name| (*name).to_owned()).collect());
+            referenced(&snapshot, &Scope { namespaces })
+                .into_keys()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[]), ["a", "b"]);
+        assert_eq!(names(&["a"]), ["a"]);
+        assert_eq!(referenced(&Snapshot::default(), &Scope::default()), Referenced::new());
+    }
+
+    #[test]
+    fn events_of_others_are_left_out() {
+        let object = |name: &str| serde_json::from_value::<ConfigMap>(json!({"metadata": {"name": name}})).unwrap();
+        let names = BTreeSet::from(["c".to_owned()]);
+        assert!(is_about(&Ok(Event::Apply(object("c"))), &names));
+        assert!(!is_about(&Ok(Event::InitApply(object("d"))), &names));
+        assert!(is_about(&Ok(Event::InitDone), &names));
     }
 }

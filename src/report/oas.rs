@@ -192,3 +192,6 @@ fn ours(status: &TykOasApiDefinitionStatus) -> TykOasApiDefinitionStatus {
         ..status.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,36 +9,38 @@ use crate::diagnostic::Code;
 use crate::snapshot::document::{EXTENSION, Problem};
 use crate::snapshot::{NamespacedName, Snapshot};
 
-/// What a resource names and only a Secret holds.
+/// What a resource names and only a Secret holds. The answer to all but the last is an id on Tyk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reference<'a> {
-    /// The certificate of a TLS Secret; the answer is its id on Tyk.
-    Certificate(&'a str),
-    /// The public key that stands as `tls.crt` in a TLS Secret; the answer is its id on Tyk.
-    PublicKey(&'a str),
+    /// TLS Secret with a certificate that the gateway shows, so that its private key is needed.
+    Identity(&'a str),
+    /// TLS Secret with a certificate that others show.
+    Trust(&'a str),
+    /// TLS Secret with a public key that upstreams show.
+    Pin(&'a str),
     /// One value of a Secret; the answer is the value.
     Value(&'a KeyRef),
 }
 
-/// Finds what references of a resource of one namespace stand for.
+/// Finds what references stand for.
 pub trait Resolve {
-    /// The id or value that `reference` stands for in an object of namespace `own`.
+    /// The id or value that `reference` stands for in an object of namespace `own` and organisation `org`.
     ///
     /// # Errors
     /// Why there is none, for the user and without a secret.
-    fn resolve(&mut self, own: &str, reference: Reference<'_>) -> Result<String, String>;
+    fn resolve(&mut self, own: &str, org: &str, reference: Reference<'_>) -> Result<String, (Code, String)>;
 }
 
 /// Knows no Secret.
 pub(super) struct NoSecrets;
 
 impl Resolve for NoSecrets {
-    fn resolve(&mut self, own: &str, reference: Reference<'_>) -> Result<String, String> {
+    fn resolve(&mut self, own: &str, _: &str, reference: Reference<'_>) -> Result<String, (Code, String)> {
         let name = match reference {
-            Reference::Certificate(name) | Reference::PublicKey(name) => NamespacedName::new(own, name),
+            Reference::Identity(name) | Reference::Trust(name) | Reference::Pin(name) => NamespacedName::new(own, name),
             Reference::Value(key) => NamespacedName::new(key.namespace_or(own), &key.name),
         };
-        Err(format!("Secret {name} is not available"))
+        Err((Code::SecretNotFound, format!("Secret {name} is not available")))
     }
 }
 
@@ -98,7 +100,7 @@ impl Merger<'_> {
 
     fn server(&mut self, resource: &TykOasApiDefinition) {
         if let Some(domain) = &resource.spec.custom_domain {
-            let refs = domain.certificates_ref.iter().map(|name| Reference::Certificate(name));
+            let refs = domain.certificates_ref.iter().map(|name| Reference::Identity(name));
             let found = self.all(refs, "spec.customDomain.certificatesRef");
             let certificates: Vec<_> = domain.certificates.iter().cloned().chain(found).collect();
             let fields = self.at(&["server", "customDomain"]);
@@ -109,7 +111,7 @@ impl Merger<'_> {
             }
         }
         if let Some(client) = &resource.spec.client_certificate {
-            let refs = client.allowlist.iter().map(|name| Reference::Certificate(name));
+            let refs = client.allowlist.iter().map(|name| Reference::Trust(name));
             let allowlist = self.all(refs, "spec.clientCertificate.allowlist");
             let fields = self.at(&["server", "clientCertificates"]);
             fields.extend(client.enabled.map(|enabled| ("enabled".to_owned(), json!(enabled))));
@@ -125,7 +127,7 @@ impl Merger<'_> {
             const FIELD: &str = "spec.certificatePinning.domainToPublicKeysMapping";
             let mut mapping = Vec::new();
             for pinned in &pinning.domain_to_public_keys_mapping {
-                let refs = pinned.public_key_refs.iter().map(|name| Reference::PublicKey(name));
+                let refs = pinned.public_key_refs.iter().map(|name| Reference::Pin(name));
                 let found = self.all(refs, FIELD);
                 let keys: Vec<_> = pinned.public_keys.iter().cloned().chain(found).collect();
                 // The gateway reads an empty list as one empty key.
@@ -140,7 +142,7 @@ impl Merger<'_> {
         if let Some(mutual) = &resource.spec.mutual_tls {
             let mut mapping = Vec::new();
             for pair in &mutual.domain_to_certificate_mapping {
-                let refs = pair.certificate_ref.iter().map(|name| Reference::Certificate(name));
+                let refs = pair.certificate_ref.iter().map(|name| Reference::Identity(name));
                 let found = self.all(refs, "spec.mutualTLS.domainToCertificateMapping").pop();
                 let certificate = found.or_else(|| pair.certificate_id.clone()).unwrap_or_default();
                 mapping.push(json!({"domain": pair.domain, "certificate": certificate}));
@@ -158,7 +160,7 @@ impl Merger<'_> {
         };
         let secret = signing.secret_ref.iter().map(Reference::Value);
         let secret = self.all(secret, "spec.upstreamRequestSigning.secretRef").pop();
-        let certificate = signing.certificate_ref.iter().map(|name| Reference::Certificate(name));
+        let certificate = signing.certificate_ref.iter().map(|name| Reference::Identity(name));
         let certificate = self
             .all(certificate, "spec.upstreamRequestSigning.certificateRef")
             .pop();
@@ -261,11 +263,17 @@ impl Merger<'_> {
 
     /// What each reference stands for; what cannot be found is reported and left out.
     fn all<'r>(&mut self, references: impl Iterator<Item = Reference<'r>>, field: &str) -> Vec<String> {
+        let org = self
+            .at(&["info"])
+            .get("orgId")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
         let mut found = Vec::new();
         for reference in references {
-            match self.resolve.resolve(&self.namespace, reference) {
+            match self.resolve.resolve(&self.namespace, &org, reference) {
                 Ok(value) => found.push(value),
-                Err(message) => self.problems.push((Code::SecretNotFound, field.to_owned(), message)),
+                Err((code, message)) => self.problems.push((code, field.to_owned(), message)),
             }
         }
         found
