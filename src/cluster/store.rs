@@ -92,6 +92,13 @@ struct WatchState {
     logged: Option<Instant>,
 }
 
+impl WatchState {
+    /// Whether the first snapshot waits for it.
+    fn is_awaited(&self, id: &WatchId) -> bool {
+        !self.synced && !(id.is_optional() && self.error.is_some())
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// Shared with the readers; the first change after a read copies the maps (not the objects).
@@ -133,10 +140,7 @@ impl Store {
     /// world would be taken for the whole and the rest for deleted.
     pub fn snapshot(&self) -> Option<(u64, Arc<Snapshot>)> {
         let state = self.state();
-        let synced = state
-            .watches
-            .iter()
-            .all(|(id, watch)| watch.synced || id.is_optional() && watch.error.is_some());
+        let synced = !state.watches.iter().any(|(id, watch)| watch.is_awaited(id));
         synced.then(|| (*self.revision.borrow(), Arc::clone(&state.snapshot)))
     }
 
@@ -148,7 +152,7 @@ impl Store {
     /// The watches that have not delivered their first list, each with its last error.
     pub fn waiting(&self) -> Vec<String> {
         let state = self.state();
-        let waiting = state.watches.iter().filter(|(_, watch)| !watch.synced);
+        let waiting = state.watches.iter().filter(|(id, watch)| watch.is_awaited(id));
         waiting
             .map(|(id, watch)| match &watch.error {
                 None => id.to_string(),
