@@ -105,7 +105,7 @@ catalogue! {
     ContextNotFound Error "The OperatorContext that the resource names cannot be used."
         "Create the OperatorContext, complete its `spec.env`, or correct `spec.contextRef`.";
     DocumentNotFound Error "The OpenAPI document of the resource does not exist, so it is not sent."
-        "Create the ConfigMap and key that `spec.tykOAS.configmapRef` names, or write the document into `spec.tykOAS.document`.";
+        "Create the ConfigMap and key that `spec.tykOAS.configmapRef` names, or set `spec.tykOAS.document`.";
     DuplicateObject Warning "The same object is defined more than once; the last definition is used."
         "Keep one definition.";
     InvalidBackend Error "A backend does not name exactly one Service and one port."

@@ -33,7 +33,8 @@ impl TykOasApiDefinition {
     }
 }
 
-/// What is known of an API on its Tyk. Field names are Tyk Operator's; `observedGeneration` and `conditions` are additions.
+/// What is known of an API on its Tyk. Field names are Tyk Operator's; `observedGeneration` and `conditions` are
+/// additions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TykOasApiDefinitionStatus {

@@ -104,7 +104,7 @@ fn action_for<K: Published>(existing: Option<&K>, child: &K) -> Result<Option<Ac
 
 fn taken(kind: &str) -> String {
     format!(
-        "an object {kind} of this name exists that was not made from the Ingress; it is left alone, so rename or delete it"
+        "another {kind} of this name exists that was not made from the Ingress; it is left alone, so rename or delete it"
     )
 }
 

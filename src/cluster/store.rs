@@ -95,7 +95,8 @@ struct WatchState {
 impl WatchState {
     /// Whether the first snapshot waits for it.
     fn is_awaited(&self, id: &WatchId) -> bool {
-        !self.synced && !(id.is_optional() && self.error.is_some())
+        let given_up = id.is_optional() && self.error.is_some();
+        !self.synced && !given_up
     }
 }
 

@@ -16,9 +16,9 @@ pub fn mark(definition: &mut Map<String, Value>, owner: &str, source: &str) {
     config_data[KEY] = json!({"owner": owner, "source": source});
 }
 
-/// Puts the mark of `owner` into an OAS document: into the place that the gateway turns into `config_data` of the classic
-/// form, so that it is read from the list of all APIs. It survives there and has no effect, switched on or off (seen on
-/// a gateway 5.11); what the user says of it stays.
+/// Puts the mark of `owner` into an OAS document: into the place that the gateway turns into `config_data` of the
+/// classic form, so that it is read from the list of all APIs. It survives there and has no effect, switched on or off
+/// (seen on a gateway 5.11); what the user says of it stays.
 pub fn mark_document(document: &mut Map<String, Value>, owner: &str, source: &str) {
     if let Some(mark) = slot(document) {
         *mark = Map::from_iter([("owner".to_owned(), json!(owner)), ("source".to_owned(), json!(source))]);

@@ -4,7 +4,7 @@ use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
 use super::identity;
-use crate::api::{JwtAuth, KeyRef, Target, TykOasApiDefinition, Versioning, names};
+use crate::api::{JwtAuth, KeyRef, ScopePolicy, Target, TykOasApiDefinition, Versioning, names};
 use crate::diagnostic::Code;
 use crate::snapshot::document::{EXTENSION, Problem};
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -239,7 +239,10 @@ impl Merger<'_> {
         let defaults: Vec<_> = jwt.default_policies_ref.iter().map(policy).collect();
         let scopes = jwt.scopes.as_ref().map(|scopes| {
             let pairs = scopes.scope_to_policy_mapping.iter();
-            let pair = |pair: &crate::api::ScopePolicy| json!({"scope": pair.scope, "policyId": pair.policy_ref.as_ref().map(policy)});
+            let pair = |pair: &ScopePolicy| {
+                let id = pair.policy_ref.as_ref().map(policy);
+                json!({"scope": pair.scope, "policyId": id})
+            };
             (scopes.claim_name.clone(), pairs.map(pair).collect::<Vec<_>>())
         });
         let schemes = jwt_schemes(self.document);
