@@ -116,6 +116,8 @@ catalogue! {
         "Remove the path from one of the two, or change its host or path.";
     ContextNotFound Error "The OperatorContext that the resource names cannot be used."
         "Create the OperatorContext, complete its `spec.env`, or correct `spec.contextRef`.";
+    DocumentNotFound Error "The OpenAPI document of the resource does not exist, so it is not sent."
+        "Create the ConfigMap and key that `spec.tykOAS.configmapRef` names, or set `spec.tykOAS.document`.";
     DuplicateObject Warning "The same object is defined more than once; the last definition is used."
         "Keep one definition.";
     EndpointsNotReady Warning "No endpoint of the Service is ready, so the gateway answers its path with an error."
@@ -126,6 +128,8 @@ catalogue! {
         "Set `backend.service.name` and either `port.number` or `port.name`.";
     InvalidDefinition Error "The gateway cannot serve this definition, so it is not sent."
         "Correct the field that the message names.";
+    InvalidDocument Error "The OpenAPI document cannot be read or lacks a part, so it is not sent."
+        "Correct the document as the message says.";
     InvalidHost Error "The host is not a DNS name, nor a wildcard of the form `*.example.com`."
         "Use lower-case letters, digits, `-` and `.`; a wildcard only as the whole first label.";
     InvalidPath Error "The path is not one that Kubernetes accepts for its pathType."
@@ -134,6 +138,8 @@ catalogue! {
         "Set `pathType` to Exact, Prefix or ImplementationSpecific.";
     ListenPathCollision Error "Another API has the same domain and listen path; the gateway would rename both."
         "Change the listen path or the domain of one of the two.";
+    OperationsSkipped Warning "The gateway does not find the operations of the document, so validateRequest and mockResponse do nothing."
+        "Use a listen path without an expression.";
     PathShadowed Warning "Another path of the same Ingress answers every request that this one matches."
         "Remove one of the two.";
     PathUnreachable Warning "The gateway redirects such a path to its cleaned form, so the cleaned form is served."
@@ -146,6 +152,8 @@ catalogue! {
         "Use `backend.service`.";
     RuleWithoutPaths Warning "A rule has no paths and the Ingress no default backend, so nothing is served for it."
         "Add `http.paths` to the rule, or `spec.defaultBackend` to the Ingress.";
+    SecretNotFound Error "A Secret that the resource names cannot be used."
+        "Create the Secret in the namespace of the resource, or correct its name.";
     SyncFailed Error "Tyk did not take the definition; what it served before is still served."
         "Read the message; the operator tries again by itself.";
     TemplateNotFound Error "The template that the annotation `tyk.io/template` names does not exist."
@@ -154,6 +162,8 @@ catalogue! {
         "Correct its name, or remove it.";
     UnsupportedVersion Warning "This apiVersion of the object is not read."
         "Write the object with the apiVersion that the message names.";
+    VersionNotFound Warning "A version of the API names a TykOasApiDefinition that does not exist."
+        "Create it, or correct `spec.versioning.versions`.";
 }
 
 impl fmt::Display for Code {

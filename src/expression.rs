@@ -42,6 +42,12 @@ pub fn check_domain(domain: &str) -> Result<(), String> {
     check_template(domain)
 }
 
+/// Names and expressions (empty for none) of the variables of a template that passed its check.
+pub(super) fn variables_of(template: &str) -> impl Iterator<Item = (&str, &str)> {
+    let variables = variables(template).unwrap_or_default().into_iter();
+    variables.map(|variable| variable.split_once(':').unwrap_or((variable, "")))
+}
+
 fn check_template(template: &str) -> Result<(), String> {
     let mut names = BTreeSet::new();
     for variable in variables(template)? {

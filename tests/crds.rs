@@ -67,6 +67,10 @@ fn names_and_columns_are_those_of_tyk_operator() {
     let context = crd("OperatorContext");
     assert_eq!(context.metadata.name.as_deref(), Some("operatorcontexts.tyk.tyk.io"));
     assert_eq!(columns(&context), ["Mode", "URL", "Age"]);
+    let oas = crd("TykOasApiDefinition");
+    assert_eq!(oas.spec.names.short_names, Some(vec!["tykoas".to_owned()]));
+    let theirs = [&columns(&api)[..6], &["Categories".into(), "Age".into()]].concat();
+    assert_eq!(columns(&oas), theirs);
     for crd in all_crds() {
         assert_eq!(crd.spec.names.categories, Some(vec!["tyk".to_owned()]));
         assert_eq!(
@@ -89,6 +93,7 @@ fn every_field_of_tyk_operator_exists_and_takes_the_same_values() {
     for (kind, list) in [
         ("ApiDefinition", "tests/data/apidefinition-fields.txt"),
         ("OperatorContext", "tests/data/operatorcontext-fields.txt"),
+        ("TykOasApiDefinition", "tests/data/tykoasapidefinition-fields.txt"),
     ] {
         let schema = schema(kind);
         let text = fs::read_to_string(file(list)).unwrap();
@@ -175,7 +180,7 @@ fn every_object_of_a_definition_keeps_unknown_fields() {
 
 #[test]
 fn every_field_is_described() {
-    for kind in ["ApiDefinition", "OperatorContext"] {
+    for kind in ["ApiDefinition", "OperatorContext", "TykOasApiDefinition"] {
         each(&schema(kind), &mut |schema| {
             for (name, field) in schema.properties.iter().flatten() {
                 assert!(name == "metadata" || field.description.is_some(), "{kind}: {name}");

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    ApiDefinition, OperatorContext,
+    ApiDefinition, OperatorContext, TykOasApiDefinition,
     names::{CATEGORY, GROUP, VERSION},
 };
 
@@ -36,6 +36,7 @@ pub fn all_crds() -> Vec<CustomResourceDefinition> {
     vec![
         crd::<ApiDefinition>(include_str!("schema/apidefinition.yaml")),
         crd::<OperatorContext>(include_str!("schema/operatorcontext.yaml")),
+        crd::<TykOasApiDefinition>(include_str!("schema/tykoasapidefinition.yaml")),
     ]
 }
 

@@ -4,6 +4,8 @@ mod api_definition;
 mod conditions;
 mod crd;
 pub mod names;
+mod oas_definition;
+mod oas_spec;
 mod operator_context;
 mod resource;
 mod target;
@@ -11,6 +13,13 @@ mod target;
 pub use api_definition::{ApiDefinition, ApiDefinitionSpec, ApiDefinitionStatus, Transaction};
 pub use conditions::{ConditionStatus, ConditionType, set_condition};
 pub use crd::{all_crds, crds_yaml, to_yaml};
+pub use oas_definition::{
+    DomainStatus, PinnedStatus, TykOasApiDefinition, TykOasApiDefinitionStatus, VersioningStatus,
+};
+pub use oas_spec::{
+    CertificatePinning, ClientCertificate, CustomDomain, DomainCertificate, JwtAuth, KeyRef, MutualTls, PinnedKeys,
+    ScopePolicy, Scopes, TykOas, TykOasApiDefinitionSpec, UpstreamRequestSigning, Version, Versioning,
+};
 pub use operator_context::{
     IngressPorts, Mode, OperatorContext, OperatorContextEnv, OperatorContextSpec, OperatorContextStatus,
 };

@@ -41,6 +41,8 @@ pub const ANNOTATION_TEMPLATE_KIND: &str = "tyk.io/template-kind";
 
 /// Finalizer of an ApiDefinition that Tyk may hold.
 pub const FINALIZER_API_DEFINITION: &str = "finalizers.tyk.io/apidefinition";
+/// Finalizer of a TykOasApiDefinition that Tyk may hold. Tyk Operator's own is not known: its source is closed.
+pub const FINALIZER_OAS_API_DEFINITION: &str = "finalizers.tyk.io/tykoasapidefinition";
 /// Finalizer of a template that Ingresses may use.
 pub const FINALIZER_TEMPLATE: &str = "finalizers.tyk.io/template";
 /// Finalizer that Tyk Operator leaves on Ingresses. It protects nothing and is only ever removed.

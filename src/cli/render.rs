@@ -72,11 +72,16 @@ fn children(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
         writeln!(out, "---")?;
         write!(out, "{}", serde_saphyr::to_string(&child.definition)?)?;
     }
+    for child in world.translation.oas_children.values() {
+        writeln!(out, "---")?;
+        write!(out, "{}", serde_saphyr::to_string(&child.definition)?)?;
+    }
     Ok(())
 }
 
 fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
     let apis: Vec<_> = world.desired.apis.values().map(|api| &api.payload).collect();
+    let oas: Vec<_> = world.desired.oas.values().map(|api| &api.payload).collect();
     let certificates = world.desired.certificates.iter();
     let certificates: Vec<_> = certificates
         .map(|(id, certificate)| {
@@ -86,7 +91,7 @@ fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
         .collect();
     let none: [(); 0] = [];
     let state = json!({
-        "apis": apis, "oas": none, "policies": none, "certificates": certificates, "diagnostics": world.diagnostics
+        "apis": apis, "oas": oas, "policies": none, "certificates": certificates, "diagnostics": world.diagnostics
     });
     writeln!(out, "{}", serde_json::to_string_pretty(&state)?)?;
     Ok(())

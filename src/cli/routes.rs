@@ -3,8 +3,10 @@
 use serde_json::Value;
 
 use super::input::World;
-use crate::desired::Api;
+use crate::desired::{Api, oas};
+use crate::ingress::Child;
 use crate::snapshot::NamespacedName;
+use crate::snapshot::document::EXTENSION;
 
 /// One row of the table of routes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,20 +49,49 @@ impl Route {
 
 /// Every route that is sent to the gateway, sorted by host and path.
 pub fn of(world: &World) -> Vec<Route> {
-    let children = &world.translation.children;
-    let route = |api: &Api| match children.get(&NamespacedName::new(&api.source.namespace, &api.source.name)) {
-        Some(child) => Route {
-            host: child.host.clone(),
-            path: child.path.clone(),
-            matching: child.path_type.into(),
-            source: format!("Ingress {}", child.ingress),
-            ..of_payload(api)
-        },
+    let (children, oas_children) = (&world.translation.children, &world.translation.oas_children);
+    let name = |api: &Api| NamespacedName::new(&api.source.namespace, &api.source.name);
+    let classic = world.desired.apis.values().map(|api| match children.get(&name(api)) {
+        Some(child) => of_child(of_payload(api), child),
         None => of_payload(api),
-    };
-    let mut routes: Vec<_> = world.desired.apis.values().map(route).collect();
+    });
+    // An internal API has no route of its own.
+    let public = world.desired.oas.values().filter(|api| !is_internal(&api.payload));
+    let oas = public.map(|api| match oas_children.get(&name(api)) {
+        Some(child) => of_child(of_document(api), child),
+        None => of_document(api),
+    });
+    let mut routes: Vec<_> = classic.chain(oas).collect();
     routes.sort();
     routes
+}
+
+fn of_child<K>(route: Route, child: &Child<K>) -> Route {
+    Route {
+        host: child.host.clone(),
+        path: child.path.clone(),
+        matching: child.path_type.into(),
+        source: format!("Ingress {}", child.ingress),
+        ..route
+    }
+}
+
+fn is_internal(document: &Value) -> bool {
+    document[EXTENSION]["info"]["state"]["internal"] == true
+}
+
+fn of_document(api: &Api) -> Route {
+    let (domain, path) = oas::route(&api.payload);
+    let extension = &api.payload[EXTENSION];
+    Route {
+        host: if domain.is_empty() { "*".into() } else { domain.into() },
+        path: path.into(),
+        matching: "listen path".into(),
+        target: extension["upstream"]["url"].as_str().unwrap_or_default().into(),
+        source: api.source.to_string(),
+        port: extension["server"]["port"].as_u64().unwrap_or_default(),
+        secure: extension["server"]["protocol"] == "https",
+    }
 }
 
 fn of_payload(api: &Api) -> Route {

@@ -5,21 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::{Client, Error, ResourceExt};
+use kube::{Client, Error};
 use serde_json::json;
 
-use super::{CONCURRENCY, api, message, status_code};
-use crate::api::{ApiDefinition, names};
+use super::{CONCURRENCY, Published, api, message, status_code};
+use crate::api::names;
 use crate::snapshot::{NamespacedName, Snapshot};
 
 /// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones.
 ///
 /// Nothing is sent for a child that the snapshot holds as it is rendered. The errors come back by child; one child's
 /// error keeps no other from being written.
-pub async fn apply(
+pub async fn apply<'a, K: Published>(
     client: &Client,
     snapshot: &Snapshot,
-    rendered: impl Iterator<Item = &ApiDefinition>,
+    rendered: impl Iterator<Item = &'a K>,
     held: &BTreeSet<NamespacedName>,
 ) -> Vec<(NamespacedName, String)> {
     let (actions, mut errors) = plan(snapshot, rendered, held);
@@ -42,35 +42,35 @@ pub async fn apply(
 
 /// One write.
 #[derive(Debug, PartialEq)]
-enum Action {
+enum Action<K> {
     /// Of an object that is not there.
-    Create(Box<ApiDefinition>),
+    Create(Box<K>),
     /// Of the object with this uid.
-    Update { uid: String, child: Box<ApiDefinition> },
+    Update { uid: String, child: Box<K> },
     /// Of the object with this uid.
     Delete { uid: Option<String> },
 }
 
-type Plan = (Vec<(NamespacedName, Action)>, Vec<(NamespacedName, String)>);
+type Plan<K> = (Vec<(NamespacedName, Action<K>)>, Vec<(NamespacedName, String)>);
 
-fn plan<'a>(
+fn plan<'a, K: Published>(
     snapshot: &Snapshot,
-    rendered: impl Iterator<Item = &'a ApiDefinition>,
+    rendered: impl Iterator<Item = &'a K>,
     held: &BTreeSet<NamespacedName>,
-) -> Plan {
+) -> Plan<K> {
     let rendered: BTreeMap<_, _> = rendered
-        .map(|child| (NamespacedName::of(&child.metadata), child))
+        .map(|child| (NamespacedName::of(child.meta()), child))
         .collect();
     let (mut actions, mut errors) = (Vec::new(), Vec::new());
     for (name, child) in &rendered {
-        match action_for(snapshot.api_definitions.get(name).map(AsRef::as_ref), child) {
+        match action_for(K::all(snapshot).get(name).map(AsRef::as_ref), child) {
             Ok(action) => actions.extend(action.map(|action| (name.clone(), action))),
             Err(error) => errors.push((name.clone(), error)),
         }
     }
-    let stale = snapshot.api_definitions.iter().filter(|(name, existing)| {
+    let stale = K::all(snapshot).iter().filter(|(name, existing)| {
         existing.is_child()
-            && existing.metadata.deletion_timestamp.is_none()
+            && existing.meta().deletion_timestamp.is_none()
             && !rendered.contains_key(name)
             && !held.contains(name)
     });
@@ -78,33 +78,34 @@ fn plan<'a>(
     (actions, errors)
 }
 
-fn action_for(existing: Option<&ApiDefinition>, child: &ApiDefinition) -> Result<Option<Action>, String> {
+fn action_for<K: Published>(existing: Option<&K>, child: &K) -> Result<Option<Action<K>>, String> {
     let complete = || {
         let mut child = child.clone();
-        child.metadata.finalizers = Some(vec![names::FINALIZER_API_DEFINITION.to_owned()]);
-        child.status = None;
+        child.meta_mut().finalizers = Some(vec![K::FINALIZER.to_owned()]);
+        child.clear_status();
         Box::new(child)
     };
     let Some(existing) = existing else {
         return Ok(Some(Action::Create(complete())));
     };
     if !existing.is_child() && !same_owner(existing, child) {
-        return Err(taken());
+        return Err(taken(K::KIND));
     }
-    if existing.metadata.deletion_timestamp.is_some() || is_as(existing, child) {
+    if existing.meta().deletion_timestamp.is_some() || is_as(existing, child) {
         return Ok(None);
     }
     let uid = existing.uid().unwrap_or_default();
-    match owner_uid(&child.metadata).is_some() && !same_owner(existing, child) {
+    match owner_uid(child.meta()).is_some() && !same_owner(existing, child) {
         // Of an earlier Ingress of the same name. An object has one controller, so it makes room for a new one.
         true => Ok(Some(Action::Delete { uid: Some(uid) })),
         false => Ok(Some(Action::Update { uid, child: complete() })),
     }
 }
 
-fn taken() -> String {
-    "an ApiDefinition of this name exists that was not made from the Ingress; it is left alone, so rename or delete it"
-        .to_owned()
+fn taken(kind: &str) -> String {
+    format!(
+        "another {kind} of this name exists that was not made from the Ingress; it is left alone, so rename or delete it"
+    )
 }
 
 fn owner_uid(meta: &ObjectMeta) -> Option<&str> {
@@ -114,14 +115,14 @@ fn owner_uid(meta: &ObjectMeta) -> Option<&str> {
         .map(|owner| owner.uid.as_str())
 }
 
-fn same_owner(one: &ApiDefinition, other: &ApiDefinition) -> bool {
-    let uid = owner_uid(&one.metadata);
-    uid.is_some() && uid == owner_uid(&other.metadata)
+fn same_owner<K: Published>(one: &K, other: &K) -> bool {
+    let uid = owner_uid(one.meta());
+    uid.is_some() && uid == owner_uid(other.meta())
 }
 
 /// Whether nothing needs to be written. What others added to the metadata is theirs.
-fn is_as(existing: &ApiDefinition, child: &ApiDefinition) -> bool {
-    existing.spec == child.spec
+fn is_as<K: Published>(existing: &K, child: &K) -> bool {
+    existing.spec() == child.spec()
         && child
             .labels()
             .iter()
@@ -130,18 +131,15 @@ fn is_as(existing: &ApiDefinition, child: &ApiDefinition) -> bool {
             .owner_references()
             .iter()
             .all(|owner| existing.owner_references().contains(owner))
-        && existing
-            .finalizers()
-            .iter()
-            .any(|finalizer| finalizer == names::FINALIZER_API_DEFINITION)
+        && existing.finalizers().iter().any(|finalizer| finalizer == K::FINALIZER)
 }
 
-impl Action {
+impl<K: Published> Action<K> {
     async fn run(self, client: &Client, name: &NamespacedName) -> Result<(), String> {
         let result = match self {
             Self::Create(child) => create(client, name, *child).await?,
             Self::Update { uid, child } => update(client, name, uid, *child).await,
-            Self::Delete { uid } => delete(client, name, uid).await,
+            Self::Delete { uid } => delete::<K>(client, name, uid).await,
         };
         match result {
             Err(error) if !is_ending(&error) => Err(message(&error)),
@@ -151,12 +149,12 @@ impl Action {
 }
 
 /// Not by server-side apply, which would take over an object that somebody made a moment ago.
-async fn create(client: &Client, name: &NamespacedName, child: ApiDefinition) -> Result<Result<(), Error>, String> {
+async fn create<K: Published>(client: &Client, name: &NamespacedName, child: K) -> Result<Result<(), Error>, String> {
     let params = PostParams {
         field_manager: Some(names::FIELD_MANAGER.to_owned()),
         ..PostParams::default()
     };
-    let api = api(client, name);
+    let api = api::<K>(client, name);
     match api.create(&params, &child).await {
         Err(error) if status_code(&error) == Some(409) => {}
         result => return Ok(result.map(drop)),
@@ -173,23 +171,23 @@ async fn create(client: &Client, name: &NamespacedName, child: ApiDefinition) ->
     }
 }
 
-async fn update(client: &Client, name: &NamespacedName, uid: String, mut child: ApiDefinition) -> Result<(), Error> {
-    let api = api(client, name);
+async fn update<K: Published>(client: &Client, name: &NamespacedName, uid: String, mut child: K) -> Result<(), Error> {
+    let api = api::<K>(client, name);
     // With it the API server refuses to make an object anew that is gone.
-    child.metadata.uid = Some(uid.clone());
+    child.meta_mut().uid = Some(uid.clone());
     let params = PatchParams::apply(names::FIELD_MANAGER).force();
     let applied = match api.patch(&name.name, &params, &Patch::Apply(&child)).await {
         // Gone or replaced, of which the watch will tell.
         Err(error) if status_code(&error) == Some(409) => return Ok(()),
         result => result?,
     };
-    if applied.spec == child.spec {
+    if applied.spec() == child.spec() {
         return Ok(());
     }
     // An apply leaves fields that another manager added; in a child nothing but the rendered fields may stand.
     let patch = json!([
         {"op": "test", "path": "/metadata/uid", "value": uid},
-        {"op": "replace", "path": "/spec", "value": child.spec},
+        {"op": "replace", "path": "/spec", "value": child.spec()},
     ]);
     let patch = Patch::Json::<()>(serde_json::from_value(patch).map_err(Error::SerdeError)?);
     let params = PatchParams {
@@ -199,7 +197,7 @@ async fn update(client: &Client, name: &NamespacedName, uid: String, mut child: 
     api.patch(&name.name, &params, &patch).await.map(drop)
 }
 
-async fn delete(client: &Client, name: &NamespacedName, uid: Option<String>) -> Result<(), Error> {
+async fn delete<K: Published>(client: &Client, name: &NamespacedName, uid: Option<String>) -> Result<(), Error> {
     let params = DeleteParams {
         preconditions: uid.map(|uid| Preconditions {
             uid: Some(uid),
@@ -207,7 +205,7 @@ async fn delete(client: &Client, name: &NamespacedName, uid: Option<String>) -> 
         }),
         ..DeleteParams::default()
     };
-    match api(client, name).delete(&name.name, &params).await {
+    match api::<K>(client, name).delete(&name.name, &params).await {
         Err(error) if matches!(status_code(&error), Some(404 | 409)) => Ok(()),
         result => result.map(drop),
     }

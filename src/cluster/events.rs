@@ -128,6 +128,7 @@ fn reference(snapshot: &Snapshot, object: &ObjectRef) -> Option<ObjectReference>
         "IngressClass" => find(&snapshot.ingress_classes, object),
         "Service" => find(&snapshot.services, object),
         "ApiDefinition" => find(&snapshot.api_definitions, object),
+        "TykOasApiDefinition" => find(&snapshot.tyk_oas_api_definitions, object),
         "OperatorContext" => find(&snapshot.operator_contexts, object),
         _ => None,
     }

@@ -4,11 +4,11 @@ use std::future::Future;
 
 use futures::{StreamExt, stream};
 use kube::api::{Patch, PatchParams};
-use kube::{Client, Error, ResourceExt};
+use kube::{Client, Error};
 use serde_json::json;
 
-use super::{CONCURRENCY, api, message, status_code};
-use crate::api::{ApiDefinition, names};
+use super::{CONCURRENCY, Published, api, message, status_code};
+use crate::api::names;
 use crate::snapshot::{NamespacedName, Snapshot};
 
 /// Looks at an object whose finalizers somebody else changes at the same time.
@@ -20,19 +20,19 @@ const ATTEMPTS: usize = 3;
 /// # Errors
 /// When the API server refuses it or does not answer. The API must not be sent to the gateway then, since nothing
 /// would keep the object until it is removed from there.
-pub async fn ensure(client: &Client, definition: &ApiDefinition) -> Result<(), Error> {
+pub async fn ensure<K: Published>(client: &Client, definition: &K) -> Result<(), Error> {
     if !needs_finalizer(definition) {
         return Ok(());
     }
-    let name = NamespacedName::of(&definition.metadata);
+    let name = NamespacedName::of(definition.meta());
     // Finalizers are a set, to which an apply adds. The uid keeps an object that is gone from being made anew.
     let patch = json!({
         "apiVersion": names::API_VERSION,
-        "kind": "ApiDefinition",
-        "metadata": {"uid": definition.metadata.uid, "finalizers": [names::FINALIZER_API_DEFINITION]},
+        "kind": K::KIND,
+        "metadata": {"uid": definition.meta().uid, "finalizers": [K::FINALIZER]},
     });
     let params = PatchParams::apply(names::FIELD_MANAGER);
-    match api(client, &name)
+    match api::<K>(client, &name)
         .patch(&name.name, &params, &Patch::Apply(patch))
         .await
     {
@@ -42,22 +42,22 @@ pub async fn ensure(client: &Client, definition: &ApiDefinition) -> Result<(), E
 }
 
 /// [`ensure`] for every hand-written definition of the snapshot; the errors by object.
-pub async fn ensure_all(client: &Client, snapshot: &Snapshot) -> Vec<(NamespacedName, String)> {
-    let candidates = snapshot.api_definitions.iter();
-    let waiting = candidates.filter(|(_, definition)| !definition.is_child() && needs_finalizer(definition));
+pub async fn ensure_all<K: Published>(client: &Client, snapshot: &Snapshot) -> Vec<(NamespacedName, String)> {
+    let candidates = K::all(snapshot).iter();
+    let waiting = candidates.filter(|(_, definition)| !definition.is_child() && needs_finalizer(definition.as_ref()));
     let calls = waiting.map(|(name, definition)| {
         let (client, name, definition) = (client.clone(), name.clone(), definition.clone());
-        async move { (name, ensure(&client, &definition).await) }
+        async move { (name, ensure(&client, definition.as_ref()).await) }
     });
     errors(calls.collect()).await
 }
 
-fn needs_finalizer(definition: &ApiDefinition) -> bool {
+fn needs_finalizer<K: Published>(definition: &K) -> bool {
     let has = definition
         .finalizers()
         .iter()
-        .any(|finalizer| finalizer == names::FINALIZER_API_DEFINITION);
-    !has && !definition.is_template() && definition.metadata.deletion_timestamp.is_none()
+        .any(|finalizer| finalizer == K::FINALIZER);
+    !has && !definition.is_template() && definition.meta().deletion_timestamp.is_none()
 }
 
 /// Takes our finalizer, and the one that Tyk Operator leaves on templates, off an object that is being deleted. Those of
@@ -65,23 +65,23 @@ fn needs_finalizer(definition: &ApiDefinition) -> bool {
 ///
 /// # Errors
 /// When the API server refuses it or does not answer.
-pub async fn release(client: &Client, definition: &ApiDefinition) -> Result<(), Error> {
-    let name = NamespacedName::of(&definition.metadata);
-    let api = api(client, &name);
+pub async fn release<K: Published>(client: &Client, definition: &K) -> Result<(), Error> {
+    let name = NamespacedName::of(definition.meta());
+    let api = api::<K>(client, &name);
     let mut newest = None;
     for attempt in 1.. {
-        let object: &ApiDefinition = newest.as_ref().unwrap_or(definition);
+        let object: &K = newest.as_ref().unwrap_or(definition);
         let others: Vec<_> = object
             .finalizers()
             .iter()
-            .filter(|finalizer| !is_ours(finalizer))
+            .filter(|finalizer| !is_ours::<K>(finalizer))
             .collect();
-        let replaced = object.metadata.uid != definition.metadata.uid;
-        if replaced || others.len() == object.finalizers().len() || object.metadata.deletion_timestamp.is_none() {
+        let replaced = object.meta().uid != definition.meta().uid;
+        if replaced || others.len() == object.finalizers().len() || object.meta().deletion_timestamp.is_none() {
             break;
         }
         let patch = json!([
-            {"op": "test", "path": "/metadata/uid", "value": object.metadata.uid},
+            {"op": "test", "path": "/metadata/uid", "value": object.meta().uid},
             {"op": "test", "path": "/metadata/finalizers", "value": object.finalizers()},
             {"op": "replace", "path": "/metadata/finalizers", "value": others},
         ]);
@@ -102,22 +102,20 @@ pub async fn release(client: &Client, definition: &ApiDefinition) -> Result<(), 
     Ok(())
 }
 
-fn is_ours(finalizer: &str) -> bool {
-    [names::FINALIZER_API_DEFINITION, names::FINALIZER_TEMPLATE].contains(&finalizer)
+fn is_ours<K: Published>(finalizer: &str) -> bool {
+    [K::FINALIZER, names::FINALIZER_TEMPLATE].contains(&finalizer)
 }
 
 /// [`release`] for the named definitions of the snapshot; the errors by object.
-pub async fn release_all(
+pub async fn release_all<K: Published>(
     client: &Client,
     snapshot: &Snapshot,
     names: &[NamespacedName],
 ) -> Vec<(NamespacedName, String)> {
-    let found = names
-        .iter()
-        .filter_map(|name| snapshot.api_definitions.get_key_value(name));
+    let found = names.iter().filter_map(|name| K::all(snapshot).get_key_value(name));
     let calls = found.map(|(name, definition)| {
         let (client, name, definition) = (client.clone(), name.clone(), definition.clone());
-        async move { (name, release(&client, &definition).await) }
+        async move { (name, release(&client, definition.as_ref()).await) }
     });
     errors(calls.collect()).await
 }

@@ -2,19 +2,21 @@
 //! status, events.
 
 pub mod children;
+mod config_maps;
 pub mod events;
 pub mod finalizer;
+mod published;
 pub mod status;
 mod store;
 mod watch;
 
+pub use published::Published;
 pub use store::{Scope, Store};
 
 use std::time::Duration;
 
 use kube::{Client, Error};
 
-use crate::api::ApiDefinition;
 use crate::snapshot::NamespacedName;
 
 /// Calls of one kind that are under way at the same time.
@@ -31,7 +33,7 @@ pub async fn connect() -> anyhow::Result<Client> {
     Ok(Client::try_default().await?)
 }
 
-fn api(client: &Client, name: &NamespacedName) -> kube::Api<ApiDefinition> {
+fn api<K: Published>(client: &Client, name: &NamespacedName) -> kube::Api<K> {
     kube::Api::namespaced(client.clone(), &name.namespace)
 }
 

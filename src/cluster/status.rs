@@ -1,27 +1,28 @@
-//! Status of ApiDefinitions into the cluster.
+//! Status of the kinds that become APIs into the cluster.
 
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream};
 use kube::api::{Patch, PatchParams};
 use kube::{Client, Error};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::{CONCURRENCY, api, message, status_code};
-use crate::api::{ApiDefinitionStatus, names};
+use super::{CONCURRENCY, Published, api, message, status_code};
+use crate::api::names;
 use crate::snapshot::NamespacedName;
 
 /// Writes the statuses; the errors by object. An object that is gone is none.
-pub async fn write(
+pub async fn write<K: Published, S: Serialize>(
     client: &Client,
-    statuses: &BTreeMap<NamespacedName, ApiDefinitionStatus>,
+    statuses: &BTreeMap<NamespacedName, S>,
 ) -> Vec<(NamespacedName, String)> {
     let calls: Vec<_> = statuses
         .iter()
         .map(|(name, status)| {
-            let (client, name, status) = (client.clone(), name.clone(), status.clone());
+            let (client, name, status) = (client.clone(), name.clone(), json!(status));
             async move {
-                let result = write_one(&client, &name, &status).await;
+                let result = write_one::<K>(&client, &name, status).await;
                 (name, result)
             }
         })
@@ -35,10 +36,10 @@ pub async fn write(
     errors
 }
 
-async fn write_one(client: &Client, name: &NamespacedName, status: &ApiDefinitionStatus) -> Result<(), Error> {
-    let patch = json!({"apiVersion": names::API_VERSION, "kind": "ApiDefinition", "status": status});
+async fn write_one<K: Published>(client: &Client, name: &NamespacedName, status: Value) -> Result<(), Error> {
+    let patch = json!({"apiVersion": names::API_VERSION, "kind": K::KIND, "status": status});
     let params = PatchParams::apply(names::STATUS_FIELD_MANAGER).force();
-    match api(client, name)
+    match api::<K>(client, name)
         .patch_status(&name.name, &params, &Patch::Apply(patch))
         .await
     {

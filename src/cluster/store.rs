@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
@@ -15,8 +15,9 @@ use tokio::sync::watch::{Receiver, Sender};
 use tokio_util::sync::CancellationToken;
 
 use super::LOG_INTERVAL;
+use super::config_maps::{self, Referenced};
 use super::watch::{self, Arrival};
-use crate::api::{ApiDefinition, OperatorContext};
+use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
 use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind};
 
 /// What is watched.
@@ -42,7 +43,13 @@ macro_rules! watched {
     };
 }
 
-watched! { Ingress IngressClass Service ApiDefinition OperatorContext }
+watched! { Ingress IngressClass Service ApiDefinition OperatorContext TykOasApiDefinition }
+
+impl Watched for ConfigMap {
+    fn same(&self, other: &Self) -> bool {
+        self.data == other.data && self.binary_data == other.binary_data
+    }
+}
 
 fn same_metadata(one: &ObjectMeta, other: &ObjectMeta) -> bool {
     let compared = |meta: &ObjectMeta| ObjectMeta {
@@ -62,6 +69,13 @@ pub(super) struct WatchId {
     pub namespace: Option<String>,
 }
 
+impl WatchId {
+    /// Whether its failure costs only the objects that need it, and not the whole world.
+    fn is_optional(&self) -> bool {
+        self.kind == ConfigMap::KIND
+    }
+}
+
 impl std::fmt::Display for WatchId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.namespace {
@@ -78,11 +92,22 @@ struct WatchState {
     logged: Option<Instant>,
 }
 
+impl WatchState {
+    /// Whether the first snapshot waits for it.
+    fn is_awaited(&self, id: &WatchId) -> bool {
+        let given_up = id.is_optional() && self.error.is_some();
+        !self.synced && !given_up
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// Shared with the readers; the first change after a read copies the maps (not the objects).
     snapshot: Arc<Snapshot>,
     watches: BTreeMap<WatchId, WatchState>,
+    scope: Scope,
+    /// ConfigMaps that are watched, or are about to be.
+    config_maps: Referenced,
 }
 
 /// Every object that the watches have seen and that still exists.
@@ -99,7 +124,9 @@ impl Store {
     /// When called outside a tokio runtime.
     pub fn start(client: Client, scope: &Scope, cancel: CancellationToken) -> Arc<Self> {
         let store = Arc::new(Self::new());
+        store.state().scope = scope.clone();
         watch::start_all(&store, &client, scope, &cancel);
+        tokio::spawn(config_maps::follow(Arc::clone(&store), client, cancel));
         store
     }
 
@@ -114,7 +141,7 @@ impl Store {
     /// world would be taken for the whole and the rest for deleted.
     pub fn snapshot(&self) -> Option<(u64, Arc<Snapshot>)> {
         let state = self.state();
-        let synced = state.watches.values().all(|watch| watch.synced);
+        let synced = !state.watches.iter().any(|(id, watch)| watch.is_awaited(id));
         synced.then(|| (*self.revision.borrow(), Arc::clone(&state.snapshot)))
     }
 
@@ -126,7 +153,7 @@ impl Store {
     /// The watches that have not delivered their first list, each with its last error.
     pub fn waiting(&self) -> Vec<String> {
         let state = self.state();
-        let waiting = state.watches.iter().filter(|(_, watch)| !watch.synced);
+        let waiting = state.watches.iter().filter(|(id, watch)| watch.is_awaited(id));
         waiting
             .map(|(id, watch)| match &watch.error {
                 None => id.to_string(),
@@ -169,6 +196,9 @@ impl Store {
             Event::Delete(Ok(object)) => state.remove::<K>(&NamespacedName::of(object.meta())),
             Event::Delete(Err(invalid)) => state.remove::<K>(&NamespacedName::of(&invalid.metadata)),
         };
+        if changed && K::KIND == TykOasApiDefinition::KIND {
+            state.refer();
+        }
         if changed {
             // Under the lock, so that no reader sees the new world under the old number.
             self.revision.send_modify(|revision| *revision += 1);
@@ -188,7 +218,16 @@ impl Store {
             tracing::warn!(watch = %id, error, "cannot watch; retrying");
             watch.logged = Some(Instant::now());
         }
-        watch.error = Some(error.to_owned());
+        let first = watch.error.replace(error.to_owned()).is_none() && !watch.synced;
+        if first && id.is_optional() {
+            // The snapshot does not wait for it any longer.
+            self.revision.send_modify(|revision| *revision += 1);
+        }
+    }
+
+    /// The ConfigMaps that TykOasApiDefinitions name.
+    pub(super) fn referenced(&self) -> Referenced {
+        self.state().config_maps.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -197,6 +236,34 @@ impl Store {
 }
 
 impl State {
+    /// Takes in which ConfigMaps are named now. The snapshot waits for those that are new: without its document an API
+    /// would be reported as broken.
+    fn refer(&mut self) {
+        let wanted = config_maps::referenced(&self.snapshot, &self.scope);
+        let before = mem::replace(&mut self.config_maps, wanted);
+        for namespace in before
+            .keys()
+            .filter(|namespace| !self.config_maps.contains_key(*namespace))
+        {
+            self.watches.remove(&config_maps::watch_id(namespace));
+        }
+        for (namespace, names) in &self.config_maps {
+            if before.get(namespace).is_none_or(|before| !names.is_subset(before)) {
+                self.watches
+                    .insert(config_maps::watch_id(namespace), WatchState::default());
+            }
+        }
+        let wanted = &self.config_maps;
+        let named = |name: &NamespacedName| {
+            wanted
+                .get(&name.namespace)
+                .is_some_and(|names| names.contains(&name.name))
+        };
+        Arc::make_mut(&mut self.snapshot)
+            .config_maps
+            .retain(|name, _| named(name));
+    }
+
     fn put<K: Watched>(&mut self, object: K) -> bool {
         let name = NamespacedName::of(object.meta());
         let object = Arc::new(object);

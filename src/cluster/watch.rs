@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::store::{Scope, Shadow, Store, WatchId, Watched};
-use crate::api::{ApiDefinition, OperatorContext};
+use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
 use crate::snapshot::SnapshotKind;
 
 /// An object as it arrives, or why it cannot be decoded.
@@ -37,6 +37,7 @@ pub(super) fn start_all(store: &Arc<Store>, client: &Client, scope: &Scope, canc
         // The schemas of our own kinds are loose, so that an object that cannot be decoded may exist.
         starter.namespaced::<ApiDefinition, DeserializeGuard<_>>(namespace, |guard| guard.0.map_err(Box::new));
         starter.namespaced::<OperatorContext, DeserializeGuard<_>>(namespace, |guard| guard.0.map_err(Box::new));
+        starter.namespaced::<TykOasApiDefinition, DeserializeGuard<_>>(namespace, |guard| guard.0.map_err(Box::new));
     }
 }
 
@@ -77,7 +78,8 @@ impl Starter<'_> {
     }
 }
 
-async fn pump<K, W>(
+/// Delivers the events of a watch to the store until they end.
+pub(super) async fn pump<K, W>(
     store: Arc<Store>,
     id: WatchId,
     events: impl Stream<Item = watcher::Result<Event<W>>>,

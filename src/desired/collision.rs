@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Api, Candidate};
+use super::{Api, Candidate, oas};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 
 /// Keeps one definition for each id and for each domain and listen path: the oldest, then by namespace and name.
@@ -17,18 +17,15 @@ pub(super) fn settle(mut candidates: Vec<Candidate>, diagnostics: &mut Vec<Diagn
     for Candidate { id, api, .. } in candidates {
         if let Some(winner) = apis.get(&id) {
             let message = format!("API id {id:?} belongs to {}", winner.source);
-            diagnostics.push(Diagnostic::new(Code::ApiIdConflict, api.source, "spec.api_id", message));
+            let field = field(&api, "spec.api_id");
+            diagnostics.push(Diagnostic::new(Code::ApiIdConflict, api.source, field, message));
             continue;
         }
         if let Some((route, what)) = route(&api.payload) {
             if let Some(winner) = routes.get(&route) {
                 let message = format!("{what} belongs to {winner}");
-                diagnostics.push(Diagnostic::new(
-                    Code::ListenPathCollision,
-                    api.source,
-                    "spec.proxy.listen_path",
-                    message,
-                ));
+                let field = field(&api, "spec.proxy.listen_path");
+                diagnostics.push(Diagnostic::new(Code::ListenPathCollision, api.source, field, message));
                 continue;
             }
             routes.insert(route, api.source.clone());
@@ -38,8 +35,21 @@ pub(super) fn settle(mut candidates: Vec<Candidate>, diagnostics: &mut Vec<Diagn
     apis
 }
 
+/// The field to change: `classic`, or where the document is.
+fn field(api: &Api, classic: &'static str) -> &'static str {
+    if oas::is_document(&api.payload) {
+        "spec.tykOAS"
+    } else {
+        classic
+    }
+}
+
 /// The text by which the gateway tells routes apart (the port is not part of it), and how to name it.
 fn route(payload: &Value) -> Option<(String, String)> {
+    if oas::is_document(payload) {
+        let (domain, listen_path) = oas::route(payload);
+        return Some(named(domain, listen_path));
+    }
     if matches!(payload["protocol"].as_str(), Some("tcp" | "tls")) {
         return None;
     }
@@ -47,14 +57,17 @@ fn route(payload: &Value) -> Option<(String, String)> {
         Some(true) => "",
         _ => payload["domain"].as_str().unwrap_or_default(),
     };
-    let listen_path = payload["proxy"]["listen_path"].as_str()?;
+    Some(named(domain, payload["proxy"]["listen_path"].as_str()?))
+}
+
+fn named(domain: &str, listen_path: &str) -> (String, String) {
     let host = if domain.is_empty() {
         "all hosts".to_owned()
     } else {
         format!("domain {domain:?}")
     };
-    Some((
+    (
         format!("{domain}{listen_path}"),
         format!("listen path {listen_path:?} of {host}"),
-    ))
+    )
 }

@@ -4,6 +4,7 @@ pub mod certificates;
 mod classic;
 mod collision;
 mod context;
+pub mod oas;
 pub mod owner;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,18 @@ pub struct Desired {
     pub removals: BTreeSet<String>,
 }
 
+impl Desired {
+    /// The wanted API with this id, classic or OAS.
+    pub fn api(&self, id: &str) -> Option<&Api> {
+        self.apis.get(id).or_else(|| self.oas.get(id))
+    }
+
+    /// Every wanted API by id, classic and OAS. No id is in both.
+    pub fn wanted(&self) -> impl Iterator<Item = (&String, &Api)> {
+        self.apis.iter().chain(&self.oas)
+    }
+}
+
 /// A certificate with its private key, as Tyk stores it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Certificate {
@@ -44,14 +57,14 @@ pub struct Certificate {
     pub pem: Secret,
 }
 
-/// One classic API definition.
+/// One API definition, classic or OAS.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Api {
     /// The resource that it is made from.
     pub source: ObjectRef,
     /// `metadata.generation` of that resource, 0 when unknown.
     pub generation: i64,
-    /// The JSON to send, with `api_id`, `org_id` and the owner mark in it.
+    /// The JSON to send, with id, organisation and the owner mark in it.
     pub payload: Value,
 }
 
@@ -109,6 +122,7 @@ pub fn build(snapshot: &Snapshot, translation: &Translation, context: &Context) 
             );
         }
     }
+    oas::add_all(&mut builder, snapshot, translation);
     builder.finish()
 }
 
@@ -198,20 +212,22 @@ impl Builder<'_> {
     }
 
     fn finish(mut self) -> (Desired, Vec<Diagnostic>) {
-        self.desired.apis = collision::settle(self.candidates, &mut self.diagnostics);
+        let apis = collision::settle(self.candidates, &mut self.diagnostics);
         let (mut certificates, found) = self.certificates.finish();
         self.diagnostics.extend(found);
         if !certificates.is_empty() {
-            let payloads = self.desired.apis.values().map(|api| &api.payload);
-            let used: BTreeSet<_> = payloads.flat_map(certificates::references).collect();
+            let used: BTreeSet<_> = apis
+                .values()
+                .flat_map(|api| certificates::references(&api.payload))
+                .collect();
             certificates.retain(|id, _| used.contains(id.as_str()));
         }
         self.desired.certificates = certificates;
         let desired = &mut self.desired;
-        desired.held.retain(|id| !desired.apis.contains_key(id));
-        desired
-            .removals
-            .retain(|id| !desired.apis.contains_key(id) && !desired.held.contains(id));
+        (desired.oas, desired.apis) = apis.into_iter().partition(|(_, api)| oas::is_document(&api.payload));
+        let wanted = |id: &String| desired.apis.contains_key(id) || desired.oas.contains_key(id);
+        desired.held.retain(|id| !wanted(id));
+        desired.removals.retain(|id| !wanted(id) && !desired.held.contains(id));
         self.diagnostics.sort();
         self.diagnostics.dedup();
         (self.desired, self.diagnostics)

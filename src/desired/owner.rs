@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::snapshot::document::EXTENSION;
+
 /// Key below `config_data`, the one free-form object of a definition that every gateway keeps as it is.
 const KEY: &str = "tyk-ingress";
 
@@ -12,6 +14,36 @@ pub fn mark(definition: &mut Map<String, Value>, owner: &str, source: &str) {
         *config_data = json!({});
     }
     config_data[KEY] = json!({"owner": owner, "source": source});
+}
+
+/// Puts the mark of `owner` into an OAS document: into the place that the gateway turns into `config_data` of the
+/// classic form, so that it is read from the list of all APIs. It survives there and has no effect, switched on or off
+/// (seen on a gateway 5.11); what the user says of it stays.
+pub fn mark_document(document: &mut Map<String, Value>, owner: &str, source: &str) {
+    if let Some(mark) = slot(document) {
+        *mark = Map::from_iter([("owner".to_owned(), json!(owner)), ("source".to_owned(), json!(source))]);
+    }
+}
+
+/// Where the mark of a definition is, classic or OAS, made if there is none.
+pub fn slot(definition: &mut Map<String, Value>) -> Option<&mut Map<String, Value>> {
+    if !definition.contains_key("openapi") || !definition.get(EXTENSION).is_some_and(Value::is_object) {
+        return child(child(definition, "config_data")?, KEY);
+    }
+    let mut fields = definition;
+    for key in [EXTENSION, "middleware", "global", "pluginConfig", "data"] {
+        fields = child(fields, key)?;
+    }
+    fields.entry("enabled").or_insert(json!(false));
+    child(child(fields, "value")?, KEY)
+}
+
+fn child<'a>(fields: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Map<String, Value>> {
+    let value = fields.entry(key).or_insert_with(|| json!({}));
+    if !value.is_object() {
+        *value = json!({});
+    }
+    value.as_object_mut()
 }
 
 /// Who made a definition, `None` when no operator of this kind did.

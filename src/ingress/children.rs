@@ -1,4 +1,4 @@
-//! Routes to `ApiDefinition` children: one for each listener of a route.
+//! Routes to children: one for each listener of a route.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -10,16 +10,26 @@ use serde_json::{Map, Value, json};
 
 use super::annotations::{Annotations, TemplateKind};
 use super::backend::{Backends, Target as BackendTarget};
-use super::host::Host;
+use super::exposure::{ExactLabels, Exposure};
 use super::listener::{self, HttpForTlsHosts, Listener};
 use super::route::Route;
-use super::{Child, Classes, Options, overrides};
-use crate::api::{ApiDefinition, ApiDefinitionSpec, Target, names};
+use super::{Child, Classes, Options, oas, overrides};
+use crate::api::{ApiDefinition, ApiDefinitionSpec, Target, TykOasApiDefinition, names};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::snapshot::{NamespacedName, Snapshot};
 
-/// Labels of the exact hosts, by the suffix of the wildcard that would match them as well.
-type ExactLabels<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+/// What the routes become.
+#[derive(Debug, Default)]
+pub struct Rendered {
+    /// Classic children.
+    pub children: BTreeMap<NamespacedName, Child>,
+    /// OAS children.
+    pub oas_children: BTreeMap<NamespacedName, Child<TykOasApiDefinition>>,
+    /// Names of children that cannot be rendered, because their template is missing.
+    pub held: BTreeSet<NamespacedName>,
+    /// Findings.
+    pub diagnostics: Vec<Diagnostic>,
+}
 
 /// Renders routes that do not compete any more.
 pub struct Renderer<'a> {
@@ -28,146 +38,196 @@ pub struct Renderer<'a> {
     classes: &'a Classes,
     snapshot: &'a Snapshot,
     options: &'a Options,
-    children: BTreeMap<NamespacedName, Child>,
-    held: BTreeSet<NamespacedName>,
-    diagnostics: Vec<Diagnostic>,
+    rendered: Rendered,
+}
+
+/// What a child is made from.
+enum Base {
+    Classic(ApiDefinitionSpec),
+    Oas(Box<oas::Template>),
+}
+
+impl Base {
+    fn context(&self) -> Option<&Target> {
+        match self {
+            Base::Classic(spec) => spec.context_ref.as_ref(),
+            Base::Oas(template) => template.spec.context_ref.as_ref(),
+        }
+    }
+
+    /// Whether clients show certificates, which the gateway looks up by the literal domain.
+    fn mutual_tls(&self) -> bool {
+        match self {
+            Base::Classic(spec) => spec.definition.get("use_mutual_tls_auth") == Some(&json!(true)),
+            Base::Oas(template) => template.mutual_tls(),
+        }
+    }
 }
 
 impl<'a> Renderer<'a> {
     /// A renderer for these routes.
     pub fn new(routes: &'a [Route<'_>], classes: &'a Classes, snapshot: &'a Snapshot, options: &'a Options) -> Self {
         Self {
-            exact: exact_labels(routes),
+            exact: ExactLabels::of(routes),
             backends: Backends::new(snapshot, options),
             classes,
             snapshot,
             options,
-            children: BTreeMap::new(),
-            held: BTreeSet::new(),
-            diagnostics: Vec::new(),
+            rendered: Rendered::default(),
         }
     }
 
-    /// The children, and the names of those that cannot be rendered because their template is missing.
-    pub fn finish(
-        self,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> (BTreeMap<NamespacedName, Child>, BTreeSet<NamespacedName>) {
-        diagnostics.extend(self.diagnostics);
-        (self.children, self.held)
+    /// All that was rendered.
+    pub fn finish(self) -> Rendered {
+        self.rendered
     }
 
     /// Renders one route.
     pub fn add(&mut self, route: &Route<'_>) {
         let base = self.base(route);
-        let context = base
-            .as_ref()
-            .and_then(|base| base.context_ref.clone())
-            .or_else(|| self.class_context(route));
-        let namespace = route.ingress.namespace().unwrap_or_default();
-        let found = context
-            .as_ref()
-            .and_then(|target| listener::context(target, &namespace, self.snapshot));
-        let listeners = listener::listeners(
-            route,
-            listener::ports(found, self.options),
-            self.http_for_tls_hosts(route),
-        );
-        let Some(mut base) = base else {
-            let names = listeners
-                .iter()
-                .map(|listener| NamespacedName::of(&metadata(route, listener, &listeners)));
-            self.held.extend(names);
+        let context = base.as_ref().and_then(Base::context).cloned();
+        let context = context.or_else(|| self.class_context(route));
+        let listeners = self.listeners(route, context.as_ref());
+        let named = |listener: &Listener<'_>| {
+            let hash = hash_of(route, listener, &listeners);
+            let metadata = metadata(route, &hash);
+            (hash, metadata)
+        };
+        let Some(base) = base else {
+            let fronts = listeners.iter().map(|listener| oas::front_hash(&named(listener).0));
+            let fronts = fronts.map(|hash| metadata(route, &hash));
+            let all = listeners.iter().map(|listener| named(listener).1).chain(fronts);
+            self.rendered
+                .held
+                .extend(all.map(|metadata| NamespacedName::of(&metadata)));
             return;
         };
-        base.context_ref = context;
+        let literal = base.mutual_tls();
+        let exposure = |listener: &Listener<'_>| Exposure::of(route, listener, named(listener), &self.exact, literal);
+        let exposures: Vec<_> = listeners.iter().map(exposure).collect();
+        let (redirects, served): (Vec<_>, Vec<_>) = exposures
+            .into_iter()
+            .zip(&listeners)
+            .partition(|(_, listener)| matches!(listener, Listener::Redirect(_)));
+        for (exposure, _) in redirects {
+            self.add_redirect(route, exposure, context.clone());
+        }
+        let served = served.into_iter().map(|(exposure, _)| exposure).collect();
+        self.add_served(route, served, base, context);
+    }
+
+    fn listeners<'r>(&self, route: &Route<'r>, context: Option<&Target>) -> Vec<Listener<'r>> {
+        let namespace = route.ingress.namespace().unwrap_or_default();
+        let context = context.and_then(|target| listener::context(target, &namespace, self.snapshot));
+        let ports = listener::ports(context, self.options);
+        listener::listeners(route, ports, self.http_for_tls_hosts(route))
+    }
+
+    fn add_redirect(&mut self, route: &Route<'_>, exposure: Exposure, context: Option<Target>) {
+        let Some(url) = self.options.redirector_url.as_deref() else {
+            let message = "http cannot be redirected to https without --redirector-url, so it is not served";
+            self.report(Code::RedirectorMissing, route, "spec.tls".into(), message.into());
+            return;
+        };
+        let spec = classic_spec(&exposure, self.keyless().definition, url);
+        self.insert(
+            route,
+            exposure.metadata,
+            ApiDefinitionSpec {
+                context_ref: context,
+                definition: spec,
+            },
+        );
+    }
+
+    fn add_served(&mut self, route: &Route<'_>, exposures: Vec<Exposure>, base: Base, context: Option<Target>) {
+        let namespace = route.ingress.namespace().unwrap_or_default();
         let target = self.backends.resolve(&namespace, route.backend, annotations(route));
         if let Some((code, message)) = &target.problem {
             self.report(*code, route, route.backend_field(), message.clone());
         }
-        for listener in &listeners {
-            let metadata = metadata(route, listener, &listeners);
-            self.add_child(route, listener, metadata, &base, &target);
+        match base {
+            Base::Classic(base) => {
+                for exposure in exposures {
+                    self.add_classic(route, exposure, &base, &target, context.clone());
+                }
+            }
+            Base::Oas(mut template) => {
+                template.spec.context_ref = context;
+                self.add_oas(route, &exposures, &template, &target);
+            }
         }
     }
 
-    fn add_child(
+    fn add_classic(
         &mut self,
         route: &Route<'_>,
-        listener: &Listener<'_>,
-        metadata: ObjectMeta,
+        exposure: Exposure,
         base: &ApiDefinitionSpec,
         target: &BackendTarget,
+        context: Option<Target>,
     ) {
-        let spec = match listener {
-            Listener::Redirect(_) => match self.options.redirector_url.as_deref() {
-                Some(url) => {
-                    let base = ApiDefinitionSpec {
-                        context_ref: base.context_ref.clone(),
-                        ..self.keyless()
-                    };
-                    self.spec(route, listener, &base, url, &metadata)
-                }
-                None => {
-                    let message = "http cannot be redirected to https without --redirector-url, so it is not served";
-                    self.report(Code::RedirectorMissing, route, "spec.tls".into(), message.into());
-                    return;
-                }
+        let mut spec = classic_spec(&exposure, base.definition.clone(), &target.url);
+        for (code, field, message) in overrides::apply(&mut spec, annotations(route), target) {
+            self.report(code, route, field, message);
+        }
+        self.insert(
+            route,
+            exposure.metadata,
+            ApiDefinitionSpec {
+                context_ref: context,
+                definition: spec,
             },
-            Listener::Http(_) | Listener::Https(..) => {
-                let mut spec = self.spec(route, listener, base, &target.url, &metadata);
-                for (code, field, message) in overrides::apply(&mut spec.definition, annotations(route), target) {
-                    self.report(code, route, field, message);
-                }
-                spec
-            }
-        };
-        let name = NamespacedName::of(&metadata);
-        let child = Child {
-            definition: ApiDefinition {
-                metadata,
-                spec,
-                status: None,
-            },
-            ingress: NamespacedName::of(&route.ingress.metadata),
-            field: route.field.clone(),
-            host: route.host.to_string(),
-            path: if route.path_text.is_empty() {
-                "/".into()
-            } else {
-                route.path_text.to_owned()
-            },
-            path_type: route
-                .path_type
-                .map_or("default backend", |path_type| path_type.as_str()),
-        };
-        self.children.insert(name, child);
+        );
     }
 
-    /// What a child is made from: the template that the Ingress names, or a keyless API. `None` when the template is
-    /// missing, since to serve the route without it could leave out its authentication.
-    fn base(&mut self, route: &Route<'_>) -> Option<ApiDefinitionSpec> {
+    fn add_oas(&mut self, route: &Route<'_>, exposures: &[Exposure], template: &oas::Template, target: &BackendTarget) {
+        let (resources, fronts) = oas::render(route, exposures, template, annotations(route), target);
+        for (metadata, spec) in fronts {
+            self.insert(route, metadata, spec);
+        }
+        for resource in resources {
+            let name = NamespacedName::of(&resource.metadata);
+            self.rendered.oas_children.insert(name, child(route, resource));
+        }
+        for (code, field, message) in oas::without_effect(annotations(route)) {
+            self.report(code, route, field, message);
+        }
+    }
+
+    fn insert(&mut self, route: &Route<'_>, metadata: ObjectMeta, spec: ApiDefinitionSpec) {
+        let name = NamespacedName::of(&metadata);
+        let definition = ApiDefinition {
+            metadata,
+            spec,
+            status: None,
+        };
+        self.rendered.children.insert(name, child(route, definition));
+    }
+
+    /// What the children of a route are made from: the template that the Ingress names, or a keyless API. `None` when
+    /// the template is missing, since to serve the route without it could leave out its authentication.
+    fn base(&mut self, route: &Route<'_>) -> Option<Base> {
         let annotations = annotations(route);
         let Some(name) = &annotations.template else {
-            return Some(self.keyless());
-        };
-        let kind = match annotations.template_kind {
-            Some(TemplateKind::TykOasApiDefinition) => "TykOasApiDefinition",
-            Some(TemplateKind::ApiDefinition) | None => "ApiDefinition",
+            return Some(Base::Classic(self.keyless()));
         };
         let key = NamespacedName::new(route.ingress.namespace().unwrap_or_default(), name);
-        let template = self
-            .snapshot
-            .api_definitions
-            .get(&key)
-            .filter(|_| kind == "ApiDefinition");
-        if template.is_none() {
+        let found = match annotations.template_kind {
+            Some(TemplateKind::TykOasApiDefinition) => {
+                oas::Template::find(self.snapshot, &key).map(|template| Base::Oas(Box::new(template)))
+            }
+            Some(TemplateKind::ApiDefinition) | None => match self.snapshot.api_definitions.get(&key) {
+                Some(template) => Ok(Base::Classic(template.spec.clone())),
+                None => Err(format!("ApiDefinition {key} does not exist")),
+            },
+        };
+        let report = |why: String| {
             let field = format!("metadata.annotations[{}]", names::ANNOTATION_TEMPLATE);
-            let message =
-                format!("template {kind} {key} does not exist; what was served before it went is still served");
+            let message = format!("template {why}; what was served before is still served");
             self.report(Code::TemplateNotFound, route, field, message);
-        }
-        template.map(|template| template.spec.clone())
+        };
+        found.map_err(report).ok()
     }
 
     /// The definition of an Ingress without a template.
@@ -201,66 +261,9 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    fn spec(
-        &self,
-        route: &Route<'_>,
-        listener: &Listener<'_>,
-        base: &ApiDefinitionSpec,
-        target: &str,
-        metadata: &ObjectMeta,
-    ) -> ApiDefinitionSpec {
-        let mut spec = base.definition.clone();
-        // These belong to the template itself: its children would all have one identity.
-        for own in ["api_id", "id", "slug"] {
-            spec.remove(own);
-        }
-        spec.insert("name".into(), json!(metadata.name));
-        spec.insert("active".into(), json!(true));
-        spec.entry("protocol").or_insert_with(|| json!(""));
-        self.listen(route, listener, &mut spec);
-        spec.entry("version_data").or_insert_with(unversioned);
-        let listen_path = match listener {
-            Listener::Https(..) if route.host == Host::Any => route.path.listen_path_for_https(),
-            _ => route.path.listen_path(),
-        };
-        route_proxy(spec.entry("proxy").or_insert_with(|| json!({})), &listen_path, target);
-        ApiDefinitionSpec {
-            context_ref: base.context_ref.clone(),
-            definition: spec,
-        }
-    }
-
-    /// Domain, port, protocol and certificates.
-    fn listen(&self, route: &Route<'_>, listener: &Listener<'_>, spec: &mut Map<String, Value>) {
-        static NONE: BTreeSet<&str> = BTreeSet::new();
-        let exact = match &route.host {
-            Host::Wildcard(suffix) => self.exact.get(suffix.as_str()).unwrap_or(&NONE),
-            Host::Any | Host::Exact(_) => &NONE,
-        };
-        let mutual_tls = spec.get("use_mutual_tls_auth") == Some(&json!(true));
-        let (domain, port, protocol) = match listener {
-            Listener::Http(port) | Listener::Redirect(port) => (route.host.domain(exact), *port, "http"),
-            Listener::Https(port, secrets) => {
-                if !secrets.is_empty() {
-                    spec.insert("certificate_secret_names".into(), json!(secrets));
-                }
-                (route.host.domain_for_https(exact, mutual_tls), *port, "https")
-            }
-        };
-        if !domain.is_empty() {
-            spec.insert("domain".into(), json!(domain));
-            // A template without a domain may have it, and the gateway would then serve the route on every host.
-            spec.remove("domain_disabled");
-        }
-        if port != 0 {
-            spec.insert("listen_port".into(), json!(port));
-            spec.insert("protocol".into(), json!(protocol));
-        }
-    }
-
     fn report(&mut self, code: Code, route: &Route<'_>, field: String, message: String) {
-        self.diagnostics
-            .push(Diagnostic::new(code, route.object(), field, message));
+        let diagnostic = Diagnostic::new(code, route.object(), field, message);
+        self.rendered.diagnostics.push(diagnostic);
     }
 }
 
@@ -274,16 +277,53 @@ fn annotations<'a>(route: &'a Route<'_>) -> &'a Annotations {
     }
 }
 
-fn exact_labels<'a>(routes: &'a [Route<'_>]) -> ExactLabels<'a> {
-    let mut labels = ExactLabels::new();
-    for route in routes {
-        if let Host::Exact(name) = &route.host
-            && let Some((label, suffix)) = name.split_once('.')
-        {
-            labels.entry(suffix).or_default().insert(label);
-        }
+/// A resource with what it was made from.
+fn child<K>(route: &Route<'_>, definition: K) -> Child<K> {
+    Child {
+        definition,
+        ingress: NamespacedName::of(&route.ingress.metadata),
+        field: route.field.clone(),
+        host: route.host.to_string(),
+        path: if route.path_text.is_empty() {
+            "/".into()
+        } else {
+            route.path_text.to_owned()
+        },
+        path_type: route
+            .path_type
+            .map_or("default backend", |path_type| path_type.as_str()),
     }
-    labels
+}
+
+/// The definition of a classic child.
+pub(super) fn classic_spec(exposure: &Exposure, base: Map<String, Value>, target: &str) -> Map<String, Value> {
+    let mut spec = base;
+    // These belong to the template itself: its children would all have one identity.
+    for own in ["api_id", "id", "slug"] {
+        spec.remove(own);
+    }
+    spec.insert("name".into(), json!(exposure.metadata.name));
+    spec.insert("active".into(), json!(true));
+    spec.entry("protocol").or_insert_with(|| json!(""));
+    if !exposure.secrets.is_empty() {
+        spec.insert("certificate_secret_names".into(), json!(exposure.secrets));
+    }
+    if !exposure.domain.is_empty() {
+        spec.insert("domain".into(), json!(exposure.domain));
+        // A template without a domain may have it, and the gateway would then serve the route on every host.
+        spec.remove("domain_disabled");
+    }
+    if let Some((port, protocol)) = exposure.listen {
+        spec.insert("listen_port".into(), json!(port));
+        spec.insert("protocol".into(), json!(protocol));
+    }
+    spec.entry("version_data").or_insert_with(unversioned);
+    route_proxy(
+        spec.entry("proxy").or_insert_with(|| json!({})),
+        &exposure.listen_path,
+        target,
+    );
+    spec
 }
 
 /// The proxy section: the route's own path and target; path and Host reach the backend unchanged unless the template
@@ -309,21 +349,26 @@ fn unversioned() -> Value {
     })
 }
 
-/// The twin of an https child hashes what sets it apart, so that the https child keeps the name of Tyk Operator's.
-fn metadata(route: &Route<'_>, listener: &Listener<'_>, all: &[Listener<'_>]) -> ObjectMeta {
+/// Hash that names the child of a listener. The first listener keeps the one of the route, and so the name of Tyk
+/// Operator's child; a twin hashes what sets it apart.
+fn hash_of(route: &Route<'_>, listener: &Listener<'_>, all: &[Listener<'_>]) -> String {
+    match all.first() == Some(listener) {
+        true => route.hash.clone(),
+        false => names::child_hash(&route.hash, "", Some("http")),
+    }
+}
+
+/// Name, labels and owner of the child with this hash.
+pub(super) fn metadata(route: &Route<'_>, hash: &str) -> ObjectMeta {
     let ingress = route.ingress;
     let namespace = ingress.namespace().unwrap_or_default();
     let name = ingress.name_any();
-    let hash = match all.first() == Some(listener) {
-        true => route.hash.clone(),
-        false => names::child_hash(&route.hash, "", Some("http")),
-    };
     let labels = [
         (names::LABEL_INGRESS, names::label_value(&name)),
-        (names::LABEL_APIDEFINITION, hash.clone()),
+        (names::LABEL_APIDEFINITION, hash.to_owned()),
     ];
     ObjectMeta {
-        name: Some(names::child_name(&namespace, &name, &hash)),
+        name: Some(names::child_name(&namespace, &name, hash)),
         namespace: Some(namespace),
         labels: Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
         owner_references: owner_reference(ingress).map(|owner| vec![owner]),

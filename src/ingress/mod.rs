@@ -7,8 +7,10 @@ mod children;
 mod class;
 mod conflict;
 mod endpoints;
+mod exposure;
 mod host;
 mod listener;
+mod oas;
 mod overrides;
 mod path;
 mod route;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::ResourceExt;
 
-use crate::api::ApiDefinition;
+use crate::api::{ApiDefinition, TykOasApiDefinition};
 use crate::diagnostic::Diagnostic;
 use crate::snapshot::{NamespacedName, Snapshot};
 
@@ -72,6 +74,8 @@ impl Default for Options {
 pub struct Translation {
     /// The children, by their name in the cluster.
     pub children: BTreeMap<NamespacedName, Child>,
+    /// The children that are OAS APIs, by their name in the cluster. No name is in both.
+    pub oas_children: BTreeMap<NamespacedName, Child<TykOasApiDefinition>>,
     /// Children that cannot be rendered now because their template is missing: what there is of them stays as it is.
     pub held: BTreeSet<NamespacedName>,
     /// Ingresses of our classes, whether or not anything of them is served.
@@ -80,11 +84,11 @@ pub struct Translation {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// A generated `ApiDefinition` and what it came from.
+/// A generated resource and what it came from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Child {
+pub struct Child<K = ApiDefinition> {
     /// The resource to apply: name, labels, owner reference and spec.
-    pub definition: ApiDefinition,
+    pub definition: K,
     /// The Ingress that owns it.
     pub ingress: NamespacedName,
     /// The field of the Ingress that it serves, for example `spec.rules[0].http.paths[1]`.
@@ -110,7 +114,8 @@ pub fn render(snapshot: &Snapshot, options: &Options) -> Translation {
     let routes = conflict::settle(routes, &mut diagnostics);
     let mut renderer = children::Renderer::new(&routes, &classes, snapshot, options);
     routes.iter().for_each(|route| renderer.add(route));
-    let (children, held) = renderer.finish(&mut diagnostics);
+    let rendered = renderer.finish();
+    diagnostics.extend(rendered.diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
     let ingresses = ours
@@ -118,8 +123,9 @@ pub fn render(snapshot: &Snapshot, options: &Options) -> Translation {
         .map(|ingress| NamespacedName::of(&ingress.metadata))
         .collect();
     Translation {
-        children,
-        held,
+        children: rendered.children,
+        oas_children: rendered.oas_children,
+        held: rendered.held,
         ingresses,
         diagnostics,
     }

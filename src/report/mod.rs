@@ -1,5 +1,6 @@
 //! What is said to the user about a round: status, finalizers to release, diagnostics. Pure.
 
+mod oas;
 mod release;
 mod status;
 #[cfg(test)]
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use crate::api::{ApiDefinition, ApiDefinitionStatus};
+use crate::api::{ApiDefinition, ApiDefinitionStatus, TykOasApiDefinitionStatus};
 use crate::desired::Desired;
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
@@ -40,12 +41,24 @@ pub struct Report {
     pub statuses: BTreeMap<NamespacedName, ApiDefinitionStatus>,
     /// ApiDefinitions that wait for their deletion and that the gateway holds nothing of any more.
     pub release: Vec<NamespacedName>,
+    /// Status of TykOasApiDefinitions, only those that differ from what the snapshot holds.
+    pub oas_statuses: BTreeMap<NamespacedName, TykOasApiDefinitionStatus>,
+    /// As `release`, of TykOasApiDefinitions.
+    pub oas_release: Vec<NamespacedName>,
     /// The findings of the input and one for every API that could not be brought in step, sorted.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 /// Reports a round.
 pub fn report(input: &ReportInput<'_>) -> Report {
+    let mut report = classic(input);
+    oas::add(input, &mut report);
+    report.diagnostics.sort();
+    report.diagnostics.dedup();
+    report
+}
+
+fn classic(input: &ReportInput<'_>) -> Report {
     let errors = status::Errors::of(input.diagnostics);
     let mut report = Report {
         diagnostics: input.diagnostics.to_vec(),
@@ -64,8 +77,6 @@ pub fn report(input: &ReportInput<'_>) -> Report {
             report.statuses.insert(name.clone(), status);
         }
     }
-    report.diagnostics.sort();
-    report.diagnostics.dedup();
     report
 }
 

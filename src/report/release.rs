@@ -23,7 +23,7 @@ pub(super) fn is_due(input: &ReportInput<'_>, definition: &ApiDefinition) -> boo
     if definition.is_template() || input.desired.removals.contains(&id) {
         return definition.is_template() || input.outcome.apis.get(&id) == Some(&ApiOutcome::Gone);
     }
-    let wanted = input.desired.apis.contains_key(&id) || input.desired.held.contains(&id);
+    let wanted = input.desired.api(&id).is_some() || input.desired.held.contains(&id);
     wanted && has_heir(input, definition, &id)
 }
 

@@ -245,7 +245,9 @@ fn classic(document: &Value) -> Value {
         let weight = target["weight"].as_u64().unwrap_or(1).min(100);
         targets.extend((0..weight).map(|_| target["url"].clone()));
     }
+    let data = &extension["middleware"]["global"]["pluginConfig"]["data"];
     json!({
+        "config_data": data["value"], "config_data_disabled": !flag(data, "/enabled"),
         "api_id": info["id"], "name": info["name"], "org_id": info["orgId"],
         "active": info["state"]["active"], "internal": info["state"]["internal"],
         "use_keyless": !flag(server, "/authentication/enabled"),

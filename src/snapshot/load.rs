@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use serde_saphyr::Spanned;
 use thiserror::Error;
 
 use super::{Snapshot, SnapshotKind, TlsSecret};
-use crate::api::{ApiDefinition, OperatorContext};
+use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 
 /// Where a manifest stands.
@@ -159,6 +159,7 @@ impl Loader {
             ("networking.k8s.io" | "extensions", Some("Ingress")) => self.typed::<Ingress>(location, object, strict),
             ("networking.k8s.io", Some("IngressClass")) => self.typed::<IngressClass>(location, object, strict),
             ("", Some("Namespace")) => self.typed::<Namespace>(location, object, strict),
+            ("", Some("ConfigMap")) => self.typed::<ConfigMap>(location, object, strict),
             ("", Some("Service")) => self.typed::<Service>(location, object, strict),
             ("", Some("Secret")) if object["type"] == "kubernetes.io/tls" => {
                 self.typed::<TlsSecret>(location, object, strict)
@@ -166,6 +167,7 @@ impl Loader {
             ("discovery.k8s.io", Some("EndpointSlice")) => self.typed::<EndpointSlice>(location, object, strict),
             ("tyk.tyk.io", Some("ApiDefinition")) => self.typed::<ApiDefinition>(location, object, strict),
             ("tyk.tyk.io", Some("OperatorContext")) => self.typed::<OperatorContext>(location, object, strict),
+            ("tyk.tyk.io", Some("TykOasApiDefinition")) => self.typed::<TykOasApiDefinition>(location, object, strict),
             _ => Ok(()),
         }
     }

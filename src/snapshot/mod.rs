@@ -1,5 +1,6 @@
 //! An immutable view of the world: every object that a translation may look at, in ordered maps.
 
+pub mod document;
 mod load;
 mod tls_secret;
 
@@ -7,13 +8,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
-use crate::api::{ApiDefinition, OperatorContext};
+use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
 use crate::diagnostic::ObjectRef;
 
 pub use tls_secret::TlsSecret;
@@ -78,6 +79,10 @@ pub struct Snapshot {
     pub api_definitions: Objects<ApiDefinition>,
     /// OperatorContexts.
     pub operator_contexts: Objects<OperatorContext>,
+    /// TykOasApiDefinitions: hand-written ones, templates, and the children of Ingresses.
+    pub tyk_oas_api_definitions: Objects<TykOasApiDefinition>,
+    /// ConfigMaps that TykOasApiDefinitions name. From files there are more of them.
+    pub config_maps: Objects<ConfigMap>,
 }
 
 /// A kind that a snapshot holds.
@@ -129,6 +134,8 @@ snapshot_kinds! {
     TlsSecret "v1" true tls_secrets;
     ApiDefinition "tyk.tyk.io/v1alpha1" true api_definitions;
     OperatorContext "tyk.tyk.io/v1alpha1" true operator_contexts;
+    TykOasApiDefinition "tyk.tyk.io/v1alpha1" true tyk_oas_api_definitions;
+    ConfigMap "v1" true config_maps;
 }
 
 impl Snapshot {

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::certificates::Certificates;
 use super::mark::Stamp;
 use super::{Calls, Observed, Plan};
-use crate::desired::Desired;
+use crate::desired::{Api, Desired};
 use crate::tyk::gateway::Gateway;
 use crate::tyk::{Error, Kind};
 
@@ -39,11 +39,17 @@ pub(super) async fn send(
         if cancel.is_cancelled() {
             return batch;
         }
-        let payload = &desired.apis[id].payload;
+        let Some(Api { payload, .. }) = desired.api(id) else {
+            continue;
+        };
         let stamp = Stamp::next(payload, observed.get(id));
         let uploaded = certificates.of_api(payload, observed.get(id), desired);
         calls.writes += 1;
-        let answer = gateway.put_api(&stamp.put(payload, owner, &uploaded)).await;
+        let definition = stamp.put(payload, owner, &uploaded);
+        let answer = match desired.oas.contains_key(id) {
+            true => gateway.put_oas(&definition).await,
+            false => gateway.put_api(&definition).await,
+        };
         if batch.stops(id, &answer) {
             return batch;
         }

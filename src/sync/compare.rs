@@ -25,7 +25,8 @@ pub(super) fn differences<'a>(desired: &Value, observed: &'a Value) -> Vec<Diffe
     found
 }
 
-fn compare<'a>(field: String, desired: &Value, observed: &'a Value, found: &mut Vec<Difference<'a>>) {
+/// Adds the wanted values that `observed` does not hold to `found`; `field` is the path of both.
+pub(super) fn compare<'a>(field: String, desired: &Value, observed: &'a Value, found: &mut Vec<Difference<'a>>) {
     match (desired, observed) {
         (Value::Object(fields), Value::Object(_) | Value::Null) => {
             for (key, value) in fields {

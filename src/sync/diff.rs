@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::Observed;
-use super::compare::differences;
+use super::form::differences;
 use super::mark;
 use super::route::{self, Held};
 use crate::desired::{Api, Desired, owner};
@@ -117,7 +117,9 @@ impl Plan {
             let held = Held::new(observed, stays);
             let rivals = &mut self.rivals;
             self.writes.retain(|id, reason| {
-                let payload = &desired.apis[id].payload;
+                let Some(Api { payload, .. }) = desired.api(id) else {
+                    return false;
+                };
                 let rival = match reason {
                     WriteReason::Renamed { .. } => held.rival_of_renamed(payload),
                     _ => held.rival(payload),
@@ -137,7 +139,7 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &str) -> Plan {
 /// [`diff`] that knows how the gateway reads some of the definitions.
 pub(super) fn diff_read(desired: &Desired, observed: &Observed, owner: &str, readings: &Readings) -> Plan {
     let mut plan = Plan::default();
-    for (id, api) in &desired.apis {
+    for (id, api) in desired.wanted() {
         let found = observed.get(id);
         match found.and_then(owner::of).filter(|name| *name != owner) {
             Some(other) => {
@@ -155,7 +157,7 @@ pub(super) fn diff_read(desired: &Desired, observed: &Observed, owner: &str, rea
     }
     plan.deletes = observed
         .iter()
-        .filter(|(id, _)| !desired.apis.contains_key(*id) && !desired.held.contains(*id))
+        .filter(|(id, _)| desired.api(id).is_none() && !desired.held.contains(*id))
         .filter(|(_, api)| owner::of(api) == Some(owner))
         .map(|(id, _)| id.clone())
         .collect();

@@ -6,8 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+use crate::desired::owner;
 
 /// The key of [`crate::desired::owner`].
 const KEY: &str = "tyk-ingress";
@@ -34,9 +36,7 @@ impl Stamp {
     /// `payload` with this stamp, `owner` and the ids of uploaded certificates in its mark.
     pub(super) fn put(&self, payload: &Value, owner: &str, certificates: &BTreeSet<&str>) -> Value {
         let mut definition = payload.clone();
-        let fields = definition.as_object_mut();
-        let config_data = fields.and_then(|fields| object(fields, "config_data"));
-        if let Some(mark) = config_data.and_then(|fields| object(fields, KEY)) {
+        if let Some(mark) = definition.as_object_mut().and_then(owner::slot) {
             mark.insert("owner".into(), json!(owner));
             mark.insert("hash".into(), json!(self.hash));
             mark.insert("write".into(), json!(self.write));
@@ -96,21 +96,11 @@ fn feed(hasher: &mut Sha256, value: &Value) {
     }
 }
 
-/// The object at `key`, made if it is none.
-fn object<'a>(fields: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Map<String, Value>> {
-    let value = fields.entry(key).or_insert_with(|| json!({}));
-    if !value.is_object() {
-        *value = json!({});
-    }
-    value.as_object_mut()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::desired::owner;
 
     #[test]
     fn a_stamp_goes_into_the_owner_mark() {

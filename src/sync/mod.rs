@@ -6,6 +6,7 @@ mod batch;
 mod certificates;
 mod compare;
 mod diff;
+mod form;
 mod guard;
 mod mark;
 mod round;

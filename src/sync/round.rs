@@ -11,8 +11,8 @@ use super::batch::{self, Batch};
 use super::certificates::{Certificates, Ensured};
 use super::diff::{Readings, diff_read};
 use super::guard::DeleteGuard;
-use super::{ApiOutcome, Calls, Observed, Outcome, Plan, mark, verify};
-use crate::desired::{Desired, owner};
+use super::{ApiOutcome, Calls, Observed, Outcome, Plan, form, mark, verify};
+use crate::desired::{Api, Desired, owner};
 use crate::tyk::Error;
 use crate::tyk::gateway::Gateway;
 
@@ -99,7 +99,7 @@ impl Session {
         let ended = self.attempt(desired, &mut outcome).await.err().unwrap_or(Ended::Done);
         if let Ended::Failed(error) = &ended {
             let message = error.to_string();
-            for id in desired.apis.keys().chain(&desired.removals) {
+            for id in desired.wanted().map(|(id, _)| id).chain(&desired.removals) {
                 let unproven = || ApiOutcome::Failed(message.clone());
                 outcome.apis.entry(id.clone()).or_insert_with(unproven);
             }
@@ -115,7 +115,7 @@ impl Session {
 
     async fn attempt(&mut self, desired: &Desired, outcome: &mut Outcome) -> Result<(), Ended> {
         let cancel = self.cancel.clone();
-        let read = cancel.run_until_cancelled(self.read(&mut outcome.calls)).await;
+        let read = cancel.run_until_cancelled(self.read(desired, &mut outcome.calls)).await;
         let observed = read.ok_or(Ended::Cancelled)??;
         let ensured = self
             .certificates
@@ -150,10 +150,15 @@ impl Session {
     }
 
     /// What the gateway holds, after a reload if there may be something to load.
-    async fn read(&mut self, calls: &mut Calls) -> Result<Observed, Error> {
+    async fn read(&mut self, desired: &Desired, calls: &mut Calls) -> Result<Observed, Error> {
         self.reload(calls).await?;
         calls.lists += 1;
-        self.gateway.list_apis().await
+        let mut observed = self.gateway.list_apis().await?;
+        if form::needs_documents(desired, &observed) {
+            calls.lists += 1;
+            form::add_documents(&mut observed, self.gateway.list_oas().await?);
+        }
+        Ok(observed)
     }
 
     async fn reload(&mut self, calls: &mut Calls) -> Result<(), Error> {
@@ -170,7 +175,7 @@ impl Session {
             self.reload(&mut outcome.calls).await?;
             return Err(Ended::Cancelled);
         }
-        let observed = self.read(&mut outcome.calls).await?;
+        let observed = self.read(round.desired, &mut outcome.calls).await?;
         self.settle(round, &observed, outcome);
         if round.batch.stopped.is_none() {
             self.certificates.collect(&self.gateway, round.desired, &observed).await;
@@ -203,11 +208,13 @@ impl Session {
             Some(message) => waiting.insert(id.clone(), message).is_some(),
             None => true,
         });
-        plan.writes
-            .retain(|id, _| match wait(id, &mark::hash(&desired.apis[id].payload)) {
+        plan.writes.retain(|id, _| {
+            let hash = desired.api(id).map(|api| mark::hash(&api.payload)).unwrap_or_default();
+            match wait(id, &hash) {
                 Some(message) => waiting.insert(id.clone(), message).is_some(),
                 None => true,
-            });
+            }
+        });
         let without_certificate = ensured.hold_back(&mut plan, desired, observed);
         plan.stop_collisions(desired, observed);
         Round {
@@ -225,9 +232,9 @@ impl Session {
     fn settle(&mut self, round: &Round<'_>, observed: &Observed, outcome: &mut Outcome) {
         let known = std::mem::take(&mut self.synced);
         let mut failing = BTreeSet::new();
-        for id in round.desired.apis.keys() {
-            let hash = mark::hash(&round.desired.apis[id].payload);
-            let Some(result) = self.settle_api(id, round, observed, &mut failing, &hash) else {
+        for (id, api) in round.desired.wanted() {
+            let hash = mark::hash(&api.payload);
+            let Some(result) = self.settle_api((id, api), round, observed, &mut failing, &hash) else {
                 // Not sent any more: nothing is known of it.
                 self.synced.extend(known.get(id).map(|hash| (id.clone(), hash.clone())));
                 failing.insert(id.clone());
@@ -247,8 +254,8 @@ impl Session {
         self.settle_removals(round, observed, outcome, &mut failing);
         self.objects.keep(|id| failing.contains(id));
         self.suspects
-            .retain(|id| !self.synced.contains_key(id) && round.desired.apis.contains_key(id));
-        self.readings.retain(|id, _| round.desired.apis.contains_key(id));
+            .retain(|id| !self.synced.contains_key(id) && round.desired.api(id).is_some());
+        self.readings.retain(|id, _| round.desired.api(id).is_some());
         let altered = self.readings.iter().filter(|(_, reading)| !reading.fields.is_empty());
         outcome.altered = altered
             .map(|(id, reading)| (id.clone(), reading.fields.keys().cloned().collect()))
@@ -257,13 +264,12 @@ impl Session {
 
     fn settle_api(
         &mut self,
-        id: &str,
+        (id, api): (&str, &Api),
         round: &Round<'_>,
         observed: &Observed,
         failing: &mut BTreeSet<String>,
         hash: &str,
     ) -> Option<ApiOutcome> {
-        let api = &round.desired.apis[id];
         if let Some(other) = round.plan.foreign.get(id) {
             return Some(ApiOutcome::Failed(verify::foreign(other)));
         }
@@ -304,7 +310,7 @@ impl Session {
         failing: &mut BTreeSet<String>,
     ) {
         let unwanted = round.unwanted.union(&round.desired.removals);
-        for id in unwanted.filter(|id| !round.desired.apis.contains_key(*id)) {
+        for id in unwanted.filter(|id| round.desired.api(id).is_none()) {
             let held = observed.get(id).and_then(owner::of) == Some(self.owner.as_str());
             let result = match round.waiting.get(id) {
                 Some(message) if held => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Observed;
+use super::{Observed, form};
 
 /// Domain and listen path in one text, as the gateway compares them.
 fn route(domain: &str, path: &str) -> String {
@@ -12,12 +12,12 @@ fn route(domain: &str, path: &str) -> String {
 }
 
 fn domain(definition: &Value) -> &str {
-    definition["domain"].as_str().unwrap_or_default()
+    form::route(definition).0
 }
 
-/// `proxy.listen_path`, empty when there is none.
+/// The listen path, empty when there is none.
 pub(super) fn listen_path(definition: &Value) -> &str {
-    definition["proxy"]["listen_path"].as_str().unwrap_or_default()
+    form::route(definition).1
 }
 
 /// What is left of the listen path `observed` of API `id` without what the gateway adds to it when another API has it too.

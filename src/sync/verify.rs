@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::Observed;
-use super::compare::differences;
 use super::diff::{Reading, Readings, WriteReason, reason};
+use super::form::differences;
 use super::mark::{self, Stamp};
 use super::route;
 use crate::desired::Api;

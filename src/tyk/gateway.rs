@@ -79,22 +79,27 @@ impl Gateway {
     /// # Errors
     /// The gateway does not answer, does not let us in, or answers something else than a list.
     pub async fn list_apis(&self) -> Result<BTreeMap<String, Value>, Error> {
-        let call = self.call(Method::GET, &["tyk", "apis"])?;
-        let name = call.name.clone();
-        let list = match call.json(LIST_LIMIT).await? {
-            Value::Array(list) => list,
-            // Go's way to write a list that was never made.
-            Value::Null => Vec::new(),
-            _ => {
-                return Err(Error::new(
-                    Kind::Malformed,
-                    name,
-                    "the answer is not a list; check that TYK_URL is a gateway",
-                ));
-            }
-        };
-        let id = |api: &Value| Some(api.get("api_id")?.as_str()?.to_owned());
-        Ok(list.into_iter().filter_map(|api| Some((id(&api)?, api))).collect())
+        self.call(Method::GET, &["tyk", "apis"])?.list("/api_id").await
+    }
+
+    /// `GET /tyk/apis/oas`: the documents of all loaded OAS APIs by id, with `servers` that the gateway adds.
+    ///
+    /// # Errors
+    /// As for every list.
+    pub async fn list_oas(&self) -> Result<BTreeMap<String, Value>, Error> {
+        let call = self.call(Method::GET, &["tyk", "apis", "oas"])?;
+        call.list("/x-tyk-api-gateway/info/id").await
+    }
+
+    /// `POST /tyk/apis/oas`: makes or replaces the files of an OAS API, also those of a classic one with the same id; it
+    /// is served from the next reload on (seen on 5.11).
+    ///
+    /// # Errors
+    /// As for [`Gateway::put_api`].
+    pub async fn put_oas(&self, document: &Value) -> Result<(), Error> {
+        let mut call = self.call(Method::POST, &["tyk", "apis", "oas"])?;
+        call.request = call.request.json(document);
+        call.status().await
     }
 
     /// `POST /tyk/apis`: makes or replaces a definition's file; it is served from the next reload on.
@@ -172,6 +177,25 @@ impl Call<'_> {
                 "the answer does not say ok; check that TYK_URL is a gateway",
             )),
         }
+    }
+
+    /// The objects of a list by the text at the pointer `id`.
+    async fn list(self, id: &str) -> Result<BTreeMap<String, Value>, Error> {
+        let name = self.name.clone();
+        let list = match self.json(LIST_LIMIT).await? {
+            Value::Array(list) => list,
+            // Go's way to write a list that was never made.
+            Value::Null => Vec::new(),
+            _ => {
+                return Err(Error::new(
+                    Kind::Malformed,
+                    name,
+                    "the answer is not a list; check that TYK_URL is a gateway",
+                ));
+            }
+        };
+        let id = |api: &Value| Some(api.pointer(id)?.as_str()?.to_owned());
+        Ok(list.into_iter().filter_map(|api| Some((id(&api)?, api))).collect())
     }
 
     /// The JSON of a successful answer.

@@ -100,6 +100,32 @@ impl Rig {
         )));
     }
 
+    /// Publishes a new desired state of classic APIs and documents.
+    pub fn want_both(&mut self, payloads: &[Value], documents: &[Value]) {
+        let apis = payloads
+            .iter()
+            .map(|payload| (payload["api_id"].as_str().unwrap().to_owned(), wanted(payload)));
+        let id = |document: &Value| document["x-tyk-api-gateway"]["info"]["id"].as_str().unwrap().to_owned();
+        let oas = documents
+            .iter()
+            .map(|document| (id(document), wanted_document(document)));
+        self.revision += 1;
+        let desired = Desired {
+            apis: apis.collect(),
+            oas: oas.collect(),
+            ..Desired::default()
+        };
+        self.desired.send_replace(Some((self.revision, Arc::new(desired))));
+    }
+
+    /// [`Rig::want_both`], and waits until all of it is synced.
+    pub async fn sync_both(&mut self, payloads: &[Value], documents: &[Value]) -> Outcome {
+        self.want_both(payloads, documents);
+        let outcome = self.outcome().await;
+        assert!(all_synced(&outcome), "{outcome:#?}");
+        outcome
+    }
+
     /// The first outcome of the latest desired state, or a later one, that fulfils `condition`.
     pub async fn until(&mut self, condition: impl Fn(&Outcome) -> bool) -> Outcome {
         let mut last = None;
@@ -169,6 +195,28 @@ fn wanted(payload: &Value) -> Api {
     owner::mark(payload.as_object_mut().unwrap(), OWNER, "ApiDefinition default/a");
     Api {
         source: ObjectRef::new("ApiDefinition", "default", "a"),
+        generation: 1,
+        payload,
+    }
+}
+
+/// A document that the gateway takes.
+pub fn document(id: &str, listen_path: &str) -> Value {
+    json!({
+        "openapi": "3.0.3", "info": {"title": id, "version": "1"}, "paths": {}, "x-mine": {"kept": true},
+        "servers": [{"url": "https://mine.example"}],
+        "x-tyk-api-gateway": {
+            "info": {"id": id, "orgId": "", "name": id, "state": {"active": true, "internal": false}},
+            "upstream": {"url": "http://127.0.0.1:1"}, "server": {"listenPath": {"value": listen_path, "strip": true}},
+        },
+    })
+}
+
+fn wanted_document(document: &Value) -> Api {
+    let mut payload = document.clone();
+    owner::mark_document(payload.as_object_mut().unwrap(), OWNER, "TykOasApiDefinition default/a");
+    Api {
+        source: ObjectRef::new("TykOasApiDefinition", "default", "a"),
         generation: 1,
         payload,
     }

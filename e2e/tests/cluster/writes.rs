@@ -8,7 +8,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
-use tyk_ingress::api::names;
+use tyk_ingress::api::{ApiDefinition, ApiDefinitionStatus, names};
 use tyk_ingress::cluster::events::Events;
 use tyk_ingress::cluster::{finalizer, status};
 use tyk_ingress::diagnostic::{Code, Diagnostic, ObjectRef};
@@ -30,7 +30,11 @@ async fn a_status_is_written_once() -> Result<()> {
     let snapshot = world.caught_up().await?;
     let first = world.report(&snapshot, Some(ApiOutcome::Synced));
     ensure!(first.statuses.len() == 1, "{first:?}");
-    ensure!(status::write(&world.client, &first.statuses).await.is_empty());
+    ensure!(
+        status::write::<ApiDefinition, _>(&world.client, &first.statuses)
+            .await
+            .is_empty()
+    );
     let snapshot = world.caught_up().await?;
     let written = snapshot.api_definitions[&world.name("a")]
         .status
@@ -44,7 +48,9 @@ async fn a_status_is_written_once() -> Result<()> {
     ensure!(second.statuses.is_empty(), "{second:?}");
     world.delete("a").await?;
     ensure!(
-        status::write(&world.client, &first.statuses).await.is_empty(),
+        status::write::<ApiDefinition, _>(&world.client, &first.statuses)
+            .await
+            .is_empty(),
         "an object that is gone is an error"
     );
     ensure!(world.definitions().get_opt("a").await?.is_none());
@@ -101,10 +107,14 @@ async fn the_namespaced_roles_are_enough() -> Result<()> {
     let snapshot = world.snapshot("both", both).await?;
     let objects = world.render(&snapshot).await?;
     ensure!(objects.len() == 2, "{objects:?}");
-    let errors = finalizer::ensure_all(&world.client, &snapshot).await;
+    let errors = finalizer::ensure_all::<ApiDefinition>(&world.client, &snapshot).await;
     ensure!(errors.is_empty(), "{errors:?}");
-    let statuses = BTreeMap::from([(world.name("a"), Default::default())]);
-    ensure!(status::write(&world.client, &statuses).await.is_empty());
+    let statuses = BTreeMap::from([(world.name("a"), ApiDefinitionStatus::default())]);
+    ensure!(
+        status::write::<ApiDefinition, _>(&world.client, &statuses)
+            .await
+            .is_empty()
+    );
     let object = ObjectRef::new("Ingress", &world.namespace, "web");
     let mut events = Events::new(world.client.clone(), "tyk-ingress");
     events

@@ -13,12 +13,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::engine::{Engine, Translated, unix_now};
 use super::{TaskEnd, named};
+use crate::api::{ApiDefinition, TykOasApiDefinition};
 use crate::cluster::events::Events;
 use crate::cluster::{self, Scope, Store};
 use crate::desired::Desired;
 use crate::http::Health;
+use crate::ingress::Translation;
 use crate::report::{ReportInput, report};
 use crate::settings;
+use crate::snapshot::{NamespacedName, Snapshot};
 use crate::sync::Outcome;
 
 /// First pause after a failed write to Kubernetes; it doubles up to [`RETRY_MOST`].
@@ -123,16 +126,13 @@ impl Children {
             let Some((_, snapshot)) = self.store.snapshot() else {
                 continue;
             };
-            let rendered = translated.translation.children.values().map(|child| &child.definition);
-            let mut failed =
-                cluster::children::apply(&self.client, &snapshot, rendered, &translated.translation.held).await;
-            failed.extend(cluster::finalizer::ensure_all(&self.client, &snapshot).await);
+            let failed = self.write(&translated.translation, &snapshot).await;
             if failed.is_empty() {
                 pause = RETRY_FIRST;
                 continue;
             }
             for (name, error) in &failed {
-                tracing::warn!(%name, error, "an ApiDefinition could not be written");
+                tracing::warn!(%name, error, "an API definition could not be written");
             }
             // A newer translation does not wait for the pause to end.
             let _ = cancel
@@ -142,6 +142,20 @@ impl Children {
             latest.mark_changed();
         }
         Ok(())
+    }
+}
+
+impl Children {
+    /// Children and finalizers of every kind; what could not be written, and why.
+    async fn write(&self, translation: &Translation, snapshot: &Snapshot) -> Vec<(NamespacedName, String)> {
+        let (client, held) = (&self.client, &translation.held);
+        let classic = translation.children.values().map(|child| &child.definition);
+        let oas = translation.oas_children.values().map(|child| &child.definition);
+        let mut failed = cluster::children::apply(client, snapshot, classic, held).await;
+        failed.extend(cluster::children::apply(client, snapshot, oas, held).await);
+        failed.extend(cluster::finalizer::ensure_all::<ApiDefinition>(client, snapshot).await);
+        failed.extend(cluster::finalizer::ensure_all::<TykOasApiDefinition>(client, snapshot).await);
+        failed
     }
 }
 
@@ -218,10 +232,17 @@ impl Reporter {
             org: &self.org,
             now: Time(jiff::Timestamp::now()),
         });
-        for (name, error) in cluster::finalizer::release_all(&self.client, &snapshot, &found.release).await {
+        let client = &self.client;
+        let mut kept = cluster::finalizer::release_all::<ApiDefinition>(client, &snapshot, &found.release).await;
+        kept.extend(
+            cluster::finalizer::release_all::<TykOasApiDefinition>(client, &snapshot, &found.oas_release).await,
+        );
+        for (name, error) in kept {
             tracing::warn!(%name, error, "the finalizer could not be removed; it is tried again");
         }
-        for (name, error) in cluster::status::write(&self.client, &found.statuses).await {
+        let mut unwritten = cluster::status::write::<ApiDefinition, _>(client, &found.statuses).await;
+        unwritten.extend(cluster::status::write::<TykOasApiDefinition, _>(client, &found.oas_statuses).await);
+        for (name, error) in unwritten {
             tracing::warn!(%name, error, "a status could not be written; it is tried again");
         }
         self.events.publish(&snapshot, &found.diagnostics).await;

@@ -1,13 +1,15 @@
 #![allow(clippy::unwrap_used)]
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
 use super::{Shadow, Store, WatchId};
-use crate::api::{ApiDefinition, OperatorContext};
+use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
+use crate::cluster::config_maps;
 use crate::cluster::watch::Arrival;
 use crate::snapshot::{NamespacedName, Snapshot};
 
@@ -222,4 +224,49 @@ fn a_decoding_error_quotes_nothing_of_the_object() {
     assert!(error.contains("hunter2"), "{error}");
     let told = super::without_values(&error);
     assert!(told.contains("expected") && !told.contains("hunter2"), "{told}");
+}
+
+/// A definition that names the ConfigMap `ns/c`.
+fn naming_a_config_map(name: &str) -> Arrival<TykOasApiDefinition> {
+    let spec = json!({"tykOAS": {"configmapRef": {"name": "c", "keyName": "k"}}});
+    let object = json!({"metadata": {"namespace": "ns", "name": name}, "spec": spec});
+    Ok(serde_json::from_value(object).unwrap())
+}
+
+#[test]
+fn the_world_waits_for_config_maps_that_are_named_and_not_for_those_that_cannot_be_read() {
+    let store = Store::new();
+    let definitions = WatchId {
+        kind: "TykOasApiDefinition",
+        namespace: None,
+    };
+    store.expect(&definitions);
+    let mut shadow = Shadow::default();
+    store.handle(
+        &definitions,
+        &mut shadow,
+        Event::<Arrival<TykOasApiDefinition>>::InitDone,
+    );
+    let (before, _) = store.snapshot().unwrap();
+    store.handle(&definitions, &mut shadow, Event::Apply(naming_a_config_map("a")));
+    assert!(store.snapshot().is_none(), "the document is not there yet");
+    let config_maps = config_maps::watch_id("ns");
+    store.failed(&config_maps, "forbidden");
+    assert!(store.snapshot().unwrap().0 > before + 1, "who waits is woken");
+
+    let object: ConfigMap = serde_json::from_value(json!({"metadata": {"namespace": "ns", "name": "c"}})).unwrap();
+    let mut shadow = Shadow::default();
+    store.handle(&config_maps, &mut shadow, Event::InitApply(Ok(object)));
+    store.handle(&config_maps, &mut shadow, Event::InitDone);
+    assert_eq!(store.snapshot().unwrap().1.config_maps.len(), 1);
+    let mut shadow = Shadow::default();
+    store.handle(&definitions, &mut shadow, Event::Apply(naming_a_config_map("b")));
+    assert!(store.snapshot().is_some(), "it is watched already");
+    for name in ["a", "b"] {
+        store.handle(&definitions, &mut shadow, Event::Delete(naming_a_config_map(name)));
+    }
+    assert!(
+        store.snapshot().unwrap().1.config_maps.is_empty(),
+        "nobody names it any more"
+    );
 }

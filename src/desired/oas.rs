@@ -1,0 +1,201 @@
+//! A `TykOasApiDefinition` to the document that the gateway reads.
+//!
+//! The document stays opaque JSON, so that no field of it is ever lost; only what the resource says itself is put in.
+
+mod check;
+mod merge;
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde_json::{Map, Value, json};
+
+use super::{Api, Builder, Candidate, Context, context, owner};
+use crate::api::{TykOasApiDefinition, names};
+use crate::diagnostic::{Code, Diagnostic, ObjectRef};
+use crate::ingress::Translation;
+use crate::snapshot::document::{EXTENSION, Problem, read};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
+
+pub use merge::{Reference, Resolve};
+
+/// Whether a definition to send is a document rather than a classic definition.
+pub fn is_document(definition: &Value) -> bool {
+    definition["openapi"].is_string() && definition[EXTENSION].is_object()
+}
+
+/// Domain (empty for every host) and listen path of a document.
+pub fn route(document: &Value) -> (&str, &str) {
+    let server = &document[EXTENSION]["server"];
+    let domain = match server["customDomain"]["enabled"].as_bool() {
+        Some(true) => server["customDomain"]["name"].as_str().unwrap_or_default(),
+        _ => "",
+    };
+    (domain, server["listenPath"]["value"].as_str().unwrap_or_default())
+}
+
+/// Who an API is on Tyk, and whether it is wanted there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    /// Id on Tyk: the document's own, else made from the name of the resource.
+    pub id: String,
+    /// Whether the document says that the API is not to be served.
+    pub inactive: bool,
+}
+
+/// The identity of a resource. While its document cannot be read, it is the one that the gateway confirmed last.
+pub fn identity(snapshot: &Snapshot, resource: &TykOasApiDefinition) -> Identity {
+    match read(snapshot, resource) {
+        Ok(document) => identity_in(&document, resource),
+        Err(_) => Identity {
+            id: confirmed_id(resource).unwrap_or_else(|| default_id(resource)),
+            inactive: false,
+        },
+    }
+}
+
+fn identity_in(document: &Map<String, Value>, resource: &TykOasApiDefinition) -> Identity {
+    let info = document.get(EXTENSION).and_then(|extension| extension.get("info"));
+    let given = info
+        .and_then(|info| info.get("id")?.as_str())
+        .filter(|id| !id.is_empty());
+    let active = info.and_then(|info| info.get("state")?.get("active")?.as_bool());
+    Identity {
+        id: given.map_or_else(|| default_id(resource), str::to_owned),
+        inactive: active == Some(false),
+    }
+}
+
+fn default_id(resource: &TykOasApiDefinition) -> String {
+    names::api_id(&resource.namespace().unwrap_or_default(), &resource.name_any())
+}
+
+fn confirmed_id(resource: &TykOasApiDefinition) -> Option<String> {
+    resource.status.as_ref()?.id.clone().filter(|id| !id.is_empty())
+}
+
+/// Adds what the snapshot and the translation have of OAS APIs, in the way of [`super::build`].
+pub(super) fn add_all(builder: &mut Builder<'_>, snapshot: &Snapshot, translation: &Translation) {
+    let mut adder = Adder { builder, snapshot };
+    for child in translation.oas_children.values() {
+        let ingress = snapshot.ingresses.get(&child.ingress);
+        let created = ingress.and_then(|ingress| ingress.metadata.creation_timestamp.as_ref());
+        adder.add(&child.definition, created.map(|time| time.0));
+    }
+    for (name, resource) in &snapshot.tyk_oas_api_definitions {
+        if translation.oas_children.contains_key(name) || resource.is_template() {
+            continue;
+        }
+        let last_good = translation.held.contains(name);
+        if last_good || !resource.is_child() || resource.metadata.deletion_timestamp.is_some() {
+            let created = resource.metadata.creation_timestamp.as_ref();
+            adder.add(resource, created.map(|time| time.0));
+        }
+    }
+}
+
+struct Adder<'a, 'b> {
+    builder: &'a mut Builder<'b>,
+    snapshot: &'a Snapshot,
+}
+
+impl Adder<'_, '_> {
+    fn add(&mut self, resource: &TykOasApiDefinition, created: Option<Timestamp>) {
+        let document = match read(self.snapshot, resource) {
+            Ok(document) => document,
+            Err(problem) => return self.unreadable(resource, problem),
+        };
+        let Identity { id, inactive } = identity_in(&document, resource);
+        if resource.metadata.deletion_timestamp.is_some() || inactive {
+            self.builder.desired.removals.insert(id);
+            return;
+        }
+        let source = resource.object_ref();
+        let (payload, problems) = self.payload(document, resource, &id);
+        let fatal = problems
+            .iter()
+            .any(|(code, ..)| code.severity() == crate::diagnostic::Severity::Error);
+        self.report(&source, problems);
+        if fatal {
+            self.builder.desired.held.insert(id);
+            return;
+        }
+        let generation = resource.metadata.generation.unwrap_or_default();
+        self.builder.candidates.push(Candidate {
+            id,
+            api: Api {
+                source,
+                generation,
+                payload,
+            },
+            created,
+            name: NamespacedName::of(&resource.metadata),
+        });
+    }
+
+    /// Without its document a resource may have had an id of its own: what the gateway confirmed last stays too.
+    fn unreadable(&mut self, resource: &TykOasApiDefinition, problem: Problem) {
+        let ids = [confirmed_id(resource), Some(default_id(resource))]
+            .into_iter()
+            .flatten();
+        let desired = &mut self.builder.desired;
+        if resource.metadata.deletion_timestamp.is_some() {
+            desired.removals.extend(ids.take(1));
+            return;
+        }
+        desired.held.extend(ids);
+        self.report(&resource.object_ref(), vec![problem]);
+    }
+
+    fn payload(
+        &mut self,
+        mut document: Map<String, Value>,
+        resource: &TykOasApiDefinition,
+        id: &str,
+    ) -> (Value, Vec<Problem>) {
+        let mut problems = check::shape(&document);
+        let mut context = self.builder.context.clone();
+        if let Some(target) = &resource.spec.context_ref {
+            let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
+            match context::resolve(target, namespace, self.snapshot, self.builder.context) {
+                Ok(found) => context = found,
+                Err(message) => problems.push((Code::ContextNotFound, "spec.contextRef".into(), message)),
+            }
+        }
+        if !problems.is_empty() {
+            return (Value::Null, problems);
+        }
+        complete(&mut document, resource, id, &context);
+        let secrets = &mut self.builder.certificates;
+        problems.extend(merge::resource(&mut document, resource, self.snapshot, secrets));
+        problems.extend(check::routing(&document));
+        owner::mark_document(
+            &mut document,
+            &self.builder.context.owner,
+            &resource.object_ref().to_string(),
+        );
+        (Value::Object(document), problems)
+    }
+
+    fn report(&mut self, source: &ObjectRef, problems: Vec<Problem>) {
+        let found = problems.into_iter();
+        self.builder
+            .diagnostics
+            .extend(found.map(|(code, field, message)| Diagnostic::new(code, source.clone(), field, message)));
+    }
+}
+
+/// What the gateway's schema requires and a resource has elsewhere: id, name, state.
+fn complete(document: &mut Map<String, Value>, resource: &TykOasApiDefinition, id: &str, context: &Context) {
+    let info = merge::object(document, &[EXTENSION, "info"]);
+    info.insert("id".into(), json!(id));
+    let empty = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().trim().is_empty();
+    if empty(info.get("orgId")) && !context.org.is_empty() {
+        info.insert("orgId".into(), json!(context.org));
+    }
+    if empty(info.get("name")) {
+        info.insert("name".into(), json!(resource.name_any()));
+    }
+    merge::object(info, &["state"]).insert("active".into(), json!(true));
+}

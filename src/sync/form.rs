@@ -1,0 +1,110 @@
+//! The two forms of a definition. The list of all APIs has OAS APIs in classic form, owner mark and route included; their
+//! documents come from a list of their own and are kept beside it, for the comparison alone.
+
+use serde_json::Value;
+
+use super::Observed;
+use super::compare::{self, Difference};
+use crate::desired::{Desired, oas};
+
+/// Key of the document in an observed classic form; no gateway writes it.
+const DOCUMENT: &str = "x-tyk-ingress-document";
+
+/// Whether the documents are needed to compare `desired` with `observed`.
+pub(super) fn needs_documents(desired: &Desired, observed: &Observed) -> bool {
+    let is_oas = |id: &String| observed.get(id).is_some_and(|held| held["is_oas"] == true);
+    desired.oas.keys().any(is_oas)
+}
+
+/// Puts the documents, by API id, beside the classic forms.
+pub(super) fn add_documents(observed: &mut Observed, documents: Observed) {
+    for (id, document) in documents {
+        if let Some(Value::Object(held)) = observed.get_mut(&id) {
+            held.insert(DOCUMENT.to_owned(), document);
+        }
+    }
+}
+
+/// All wanted values that `observed` does not hold.
+pub(super) fn differences<'a>(desired: &Value, observed: &'a Value) -> Vec<Difference<'a>> {
+    if !oas::is_document(desired) {
+        return compare::differences(desired, observed);
+    }
+    let held = &observed[DOCUMENT];
+    let mut found = Vec::new();
+    for (part, value) in desired.as_object().into_iter().flatten() {
+        // The gateway puts servers of its own before those of the document.
+        if part == "servers" {
+            found.extend(missing_server(value, &held[part]));
+        } else {
+            compare::compare(part.clone(), value, &held[part], &mut found);
+        }
+    }
+    found
+}
+
+fn missing_server<'a>(wanted: &Value, held: &'a Value) -> Option<Difference<'a>> {
+    let has = |server: &Value| {
+        let mut servers = held.as_array().into_iter().flatten();
+        servers.any(|other| compare::differences(server, other).is_empty())
+    };
+    let mut wanted = wanted.as_array().into_iter().flatten();
+    let missing = wanted.any(|server| !has(server));
+    missing.then(|| Difference {
+        field: "servers".to_owned(),
+        observed: held,
+    })
+}
+
+/// Domain and listen path of a definition in either form.
+pub(super) fn route(definition: &Value) -> (&str, &str) {
+    if oas::is_document(definition) {
+        return oas::route(definition);
+    }
+    let domain = definition["domain"].as_str().unwrap_or_default();
+    (domain, definition["proxy"]["listen_path"].as_str().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn document() -> Value {
+        json!({"openapi": "3.0.3", "servers": [{"url": "https://mine"}],
+            "x-tyk-api-gateway": {"info": {"id": "1", "orgId": ""}, "server": {"listenPath": {"value": "/a"}}}})
+    }
+
+    fn observed(change: impl FnOnce(&mut Value)) -> Observed {
+        let mut held = document();
+        held["servers"] = json!([{"url": "http://gateway/a"}, {"url": "https://mine", "description": ""}]);
+        held["x-tyk-api-gateway"]["info"] = json!({"id": "1"});
+        change(&mut held);
+        let mut observed = Observed::from([("1".to_owned(), json!({"api_id": "1", "is_oas": true}))]);
+        add_documents(&mut observed, Observed::from([("1".to_owned(), held)]));
+        observed
+    }
+
+    #[test]
+    fn servers_of_the_gateway_and_left_out_zero_values_are_no_difference() {
+        assert_eq!(differences(&document(), &observed(|_| {})["1"]), []);
+    }
+
+    #[test]
+    fn a_changed_or_lost_part_is_one() {
+        let fields = |change: fn(&mut Value)| -> Vec<String> {
+            let observed = observed(change);
+            differences(&document(), &observed["1"])
+                .into_iter()
+                .map(|one| one.field)
+                .collect()
+        };
+        let path = |held: &mut Value| held["x-tyk-api-gateway"]["server"]["listenPath"]["value"] = json!("/b");
+        assert_eq!(fields(path), ["x-tyk-api-gateway.server.listenPath.value"]);
+        assert_eq!(
+            fields(|held| held["servers"] = json!([{"url": "http://gateway/a"}])),
+            ["servers"]
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! OAS APIs are kept in step like classic ones, in the same batches.
+#![allow(clippy::unwrap_used)]
+
+mod sync_support;
+
+use serde_json::{Value, json};
+use sync_support::{Rig, api, document, failure};
+use tyk_ingress::desired::owner;
+use tyk_ingress::sync::{ApiOutcome, Calls};
+
+async fn documents(rig: &Rig) -> std::collections::BTreeMap<String, Value> {
+    rig.stranger.list_oas().await.unwrap()
+}
+
+#[tokio::test]
+async fn both_kinds_go_in_one_batch_and_a_quiet_round_only_reads() {
+    let mut rig = Rig::start().await;
+    let before = rig.gateway.calls().len();
+    rig.want_both(
+        &[api("1", "/a/")],
+        &[document("2", "/b/"), document("3", "/c{tykp:/|$}")],
+    );
+    let outcome = rig.outcome().await;
+    assert!(sync_support::all_synced(&outcome), "{outcome:#?}");
+    assert_eq!(
+        rig.calls_since(before),
+        [
+            "GET /tyk/reload/?block=true",
+            "GET /tyk/apis",
+            "POST /tyk/apis",
+            "POST /tyk/apis/oas",
+            "POST /tyk/apis/oas",
+            "GET /tyk/reload/?block=true",
+            "GET /tyk/apis",
+            "GET /tyk/apis/oas",
+        ]
+    );
+    let quiet = rig.round().await;
+    let reads = Calls {
+        lists: 2,
+        ..Calls::default()
+    };
+    assert_eq!((quiet.calls, quiet.drift_repaired), (reads, 0));
+    assert_eq!(documents(&rig).await["2"]["x-mine"]["kept"], true);
+}
+
+#[tokio::test]
+async fn classic_apis_alone_cost_no_list_of_documents() {
+    let mut rig = Rig::start().await;
+    let before = rig.gateway.calls().len();
+    rig.sync(&[api("1", "/a/")]).await;
+    rig.round().await;
+    assert!(rig.calls_since(before).iter().all(|call| !call.contains("oas")));
+}
+
+#[tokio::test]
+async fn a_document_is_changed_and_deleted() {
+    let mut rig = Rig::start().await;
+    rig.sync_both(&[], &[document("1", "/a/"), document("2", "/b/")]).await;
+    let mut changed = document("1", "/a/");
+    changed["paths"] = json!({"/pets": {"get": {"responses": {"200": {"description": "ok"}}}}});
+    let outcome = rig.sync_both(&[], &[changed, document("2", "/b/")]).await;
+    assert_eq!((outcome.calls.writes, outcome.drift_repaired), (1, 0));
+    assert!(documents(&rig).await["1"]["paths"]["/pets"].is_object());
+    rig.want_both(&[], &[document("2", "/b/")]);
+    let outcome = rig.outcome().await;
+    assert_eq!(outcome.apis["1"], ApiOutcome::Gone);
+    assert_eq!(rig.apis().await.keys().collect::<Vec<_>>(), ["2"]);
+}
+
+#[tokio::test]
+async fn an_edit_on_the_gateway_is_repaired_also_where_the_classic_form_does_not_show_it() {
+    let mut rig = Rig::start().await;
+    rig.sync_both(&[], &[document("1", "/a/")]).await;
+    let mut edited = documents(&rig).await.remove("1").unwrap();
+    edited["x-mine"]["kept"] = json!(false);
+    rig.stranger.put_oas(&edited).await.unwrap();
+    rig.stranger.reload().await.unwrap();
+    let outcome = rig.round().await;
+    assert_eq!(outcome.drift_repaired, 1, "{outcome:#?}");
+    assert_eq!(documents(&rig).await["1"]["x-mine"]["kept"], true);
+}
+
+#[tokio::test]
+async fn an_api_changes_its_kind_and_keeps_its_id() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/")]).await;
+    rig.sync_both(&[], &[document("1", "/a/")]).await;
+    assert_eq!(rig.apis().await["1"]["is_oas"], true);
+    rig.sync_both(&[api("1", "/a/")], &[]).await;
+    assert_ne!(rig.apis().await["1"]["is_oas"], true);
+    assert!(documents(&rig).await.is_empty());
+}
+
+#[tokio::test]
+async fn documents_of_others_stay_as_they_are() {
+    let mut rig = Rig::start().await;
+    let mut theirs = document("1", "/theirs/");
+    owner::mark_document(theirs.as_object_mut().unwrap(), "west", "x");
+    for document in [&theirs, &document("2", "/nobody/")] {
+        rig.stranger.put_oas(document).await.unwrap();
+    }
+    rig.stranger.reload().await.unwrap();
+    rig.want_both(&[], &[document("1", "/a/"), document("3", "/nobody/")]);
+    let outcome = rig.outcome().await;
+    assert!(failure(&outcome, "1").contains("west"));
+    assert!(failure(&outcome, "3").contains("API 2"), "{outcome:#?}");
+    assert_eq!(rig.apis().await.keys().collect::<Vec<_>>(), ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_document_that_the_gateway_refuses_costs_itself_only() {
+    let mut rig = Rig::start().await;
+    let mut bad = document("1", "/a/");
+    bad["info"] = json!({});
+    rig.want_both(&[], &[bad, document("2", "/b/")]);
+    let outcome = rig.outcome().await;
+    assert!(failure(&outcome, "1").contains("title"), "{outcome:#?}");
+    assert_eq!(outcome.apis["2"], ApiOutcome::Synced);
+}
