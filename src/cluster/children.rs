@@ -12,7 +12,17 @@ use super::{CONCURRENCY, api, message, status_code};
 use crate::api::{ApiDefinition, names};
 use crate::snapshot::{NamespacedName, Snapshot};
 
-/// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones.
+/// Whose children are whose.
+#[derive(Clone, Copy, Debug)]
+pub struct Ours<'a> {
+    /// This operator.
+    pub owner: &'a str,
+    /// The Ingresses of its classes, sorted.
+    pub ingresses: &'a [NamespacedName],
+}
+
+/// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones. Children of
+/// other operators are left alone, as are those of Tyk Operator (they have no operator's label) whose Ingress is not ours.
 ///
 /// Nothing is sent for a child that the snapshot holds as it is rendered. The errors come back by child; one child's
 /// error keeps no other from being written.
@@ -21,12 +31,13 @@ pub async fn apply(
     snapshot: &Snapshot,
     rendered: impl Iterator<Item = &ApiDefinition>,
     held: &BTreeSet<NamespacedName>,
+    ours: Ours<'_>,
 ) -> Vec<(NamespacedName, String)> {
-    let (actions, mut errors) = plan(snapshot, rendered, held);
+    let (actions, mut errors) = plan(snapshot, rendered, held, ours);
     let results = stream::iter(actions).map(|(name, action)| {
         let client = client.clone();
         async move {
-            let result = action.run(&client, &name).await;
+            let result = action.run(&client, &name, ours.owner).await;
             (name, result)
         }
     });
@@ -57,19 +68,20 @@ fn plan<'a>(
     snapshot: &Snapshot,
     rendered: impl Iterator<Item = &'a ApiDefinition>,
     held: &BTreeSet<NamespacedName>,
+    ours: Ours<'_>,
 ) -> Plan {
     let rendered: BTreeMap<_, _> = rendered
         .map(|child| (NamespacedName::of(&child.metadata), child))
         .collect();
     let (mut actions, mut errors) = (Vec::new(), Vec::new());
     for (name, child) in &rendered {
-        match action_for(snapshot.api_definitions.get(name).map(AsRef::as_ref), child) {
+        match action_for(snapshot.api_definitions.get(name).map(AsRef::as_ref), child, ours.owner) {
             Ok(action) => actions.extend(action.map(|action| (name.clone(), action))),
             Err(error) => errors.push((name.clone(), error)),
         }
     }
     let stale = snapshot.api_definitions.iter().filter(|(name, existing)| {
-        existing.is_child()
+        ours.include(existing)
             && existing.metadata.deletion_timestamp.is_none()
             && !rendered.contains_key(name)
             && !held.contains(name)
@@ -78,7 +90,25 @@ fn plan<'a>(
     (actions, errors)
 }
 
-fn action_for(existing: Option<&ApiDefinition>, child: &ApiDefinition) -> Result<Option<Action>, String> {
+impl Ours<'_> {
+    /// Whether an object is a child that this operator prunes.
+    pub fn include(&self, definition: &ApiDefinition) -> bool {
+        match definition.labels().get(names::LABEL_OPERATOR) {
+            _ if !definition.is_child() => false,
+            Some(operator) => *operator == names::label_value(self.owner),
+            None => definition.ingress().is_some_and(|name| {
+                let ingress = NamespacedName::new(definition.namespace().unwrap_or_default(), name);
+                self.ingresses.binary_search(&ingress).is_ok()
+            }),
+        }
+    }
+}
+
+fn action_for(
+    existing: Option<&ApiDefinition>,
+    child: &ApiDefinition,
+    owner: &str,
+) -> Result<Option<Action>, String> {
     let complete = || {
         let mut child = child.clone();
         child.metadata.finalizers = Some(vec![names::FINALIZER_API_DEFINITION.to_owned()]);
@@ -90,6 +120,9 @@ fn action_for(existing: Option<&ApiDefinition>, child: &ApiDefinition) -> Result
     };
     if !existing.is_child() && !same_owner(existing, child) {
         return Err(taken());
+    }
+    if existing.is_of_another(owner) {
+        return Err(of_another(existing));
     }
     if existing.metadata.deletion_timestamp.is_some() || is_as(existing, child) {
         return Ok(None);
@@ -105,6 +138,14 @@ fn action_for(existing: Option<&ApiDefinition>, child: &ApiDefinition) -> Result
 fn taken() -> String {
     "an ApiDefinition of this name exists that was not made from the Ingress; it is left alone, so rename or delete it"
         .to_owned()
+}
+
+fn of_another(existing: &ApiDefinition) -> String {
+    let operator = existing.labels().get(names::LABEL_OPERATOR);
+    format!(
+        "the operator {:?} has made an ApiDefinition of this name and has not let go of it yet",
+        operator.map_or("", String::as_str)
+    )
 }
 
 fn owner_uid(meta: &ObjectMeta) -> Option<&str> {
@@ -137,9 +178,9 @@ fn is_as(existing: &ApiDefinition, child: &ApiDefinition) -> bool {
 }
 
 impl Action {
-    async fn run(self, client: &Client, name: &NamespacedName) -> Result<(), String> {
+    async fn run(self, client: &Client, name: &NamespacedName, owner: &str) -> Result<(), String> {
         let result = match self {
-            Self::Create(child) => create(client, name, *child).await?,
+            Self::Create(child) => create(client, name, *child, owner).await?,
             Self::Update { uid, child } => update(client, name, uid, *child).await,
             Self::Delete { uid } => delete(client, name, uid).await,
         };
@@ -151,7 +192,12 @@ impl Action {
 }
 
 /// Not by server-side apply, which would take over an object that somebody made a moment ago.
-async fn create(client: &Client, name: &NamespacedName, child: ApiDefinition) -> Result<Result<(), Error>, String> {
+async fn create(
+    client: &Client,
+    name: &NamespacedName,
+    child: ApiDefinition,
+    owner: &str,
+) -> Result<Result<(), Error>, String> {
     let params = PostParams {
         field_manager: Some(names::FIELD_MANAGER.to_owned()),
         ..PostParams::default()
@@ -167,7 +213,7 @@ async fn create(client: &Client, name: &NamespacedName, child: ApiDefinition) ->
         Ok(None) => return Ok(Ok(())),
         Err(error) => return Ok(Err(error)),
     };
-    match action_for(Some(&existing), &child)? {
+    match action_for(Some(&existing), &child, owner)? {
         Some(Action::Update { uid, child }) => Ok(update(client, name, uid, *child).await),
         _ => Ok(Ok(())),
     }

@@ -1,11 +1,15 @@
 //! The only user of `kube::Client`: watches into a store, and what is written to the cluster: children, finalizers,
 //! status, events.
 
+pub mod address;
 pub mod children;
 pub mod events;
 pub mod finalizer;
+pub mod ingress;
+mod kinds;
 pub mod status;
 mod store;
+pub mod template;
 mod watch;
 
 pub use store::{Scope, Store};

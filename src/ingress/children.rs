@@ -71,7 +71,7 @@ impl<'a> Renderer<'a> {
         let Some(mut base) = base else {
             let names = listeners
                 .iter()
-                .map(|listener| NamespacedName::of(&metadata(route, listener, &listeners)));
+                .map(|listener| NamespacedName::of(&metadata(route, listener, &listeners, &self.options.owner)));
             self.held.extend(names);
             return;
         };
@@ -81,7 +81,7 @@ impl<'a> Renderer<'a> {
             self.report(code, route, route.backend_field(), message);
         }
         for listener in &listeners {
-            let metadata = metadata(route, listener, &listeners);
+            let metadata = metadata(route, listener, &listeners, &self.options.owner);
             self.add_child(route, listener, metadata, &base, &target.url);
         }
     }
@@ -295,7 +295,7 @@ fn unversioned() -> Value {
 }
 
 /// The twin of an https child hashes what sets it apart, so that the https child keeps the name of Tyk Operator's.
-fn metadata(route: &Route<'_>, listener: &Listener<'_>, all: &[Listener<'_>]) -> ObjectMeta {
+fn metadata(route: &Route<'_>, listener: &Listener<'_>, all: &[Listener<'_>], owner: &str) -> ObjectMeta {
     let ingress = route.ingress;
     let namespace = ingress.namespace().unwrap_or_default();
     let name = ingress.name_any();
@@ -306,6 +306,7 @@ fn metadata(route: &Route<'_>, listener: &Listener<'_>, all: &[Listener<'_>]) ->
     let labels = [
         (names::LABEL_INGRESS, names::label_value(&name)),
         (names::LABEL_APIDEFINITION, hash.clone()),
+        (names::LABEL_OPERATOR, names::label_value(owner)),
     ];
     ObjectMeta {
         name: Some(names::child_name(&namespace, &name, &hash)),

@@ -1,6 +1,7 @@
 //! An immutable view of the world: every object that a translation may look at, in ordered maps.
 
 mod load;
+mod template;
 mod tls_secret;
 
 use std::collections::BTreeMap;
