@@ -300,7 +300,15 @@ mod tests {
         for good in ["192.0.2.80", "2001:db8::1", "localhost", "gw.example.com"] {
             assert!(address(good).is_ok(), "{good}");
         }
-        for bad in ["gw.local:8080", "http://gw", "GW.example.com", "192.0.2.80:80", "", "a..b", "-a"] {
+        for bad in [
+            "gw.local:8080",
+            "http://gw",
+            "GW.example.com",
+            "192.0.2.80:80",
+            "",
+            "a..b",
+            "-a",
+        ] {
             assert!(address(bad).is_err(), "{bad}");
         }
     }

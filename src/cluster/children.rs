@@ -104,11 +104,7 @@ impl Ours<'_> {
     }
 }
 
-fn action_for(
-    existing: Option<&ApiDefinition>,
-    child: &ApiDefinition,
-    owner: &str,
-) -> Result<Option<Action>, String> {
+fn action_for(existing: Option<&ApiDefinition>, child: &ApiDefinition, owner: &str) -> Result<Option<Action>, String> {
     let complete = || {
         let mut child = child.clone();
         child.metadata.finalizers = Some(vec![names::FINALIZER_API_DEFINITION.to_owned()]);

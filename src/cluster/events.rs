@@ -32,8 +32,7 @@ pub struct Events {
     client: Client,
     reporter: Reporter,
     published: BTreeSet<Occurrence>,
-    /// Objects that were told to be served, until the report does not call that news any more.
-    synced: BTreeSet<(ObjectRef, String)>,
+    synced: Synced,
     logged: Option<Instant>,
 }
 
@@ -47,7 +46,7 @@ impl Events {
             client,
             reporter: Reporter::from(reporter),
             published: BTreeSet::new(),
-            synced: BTreeSet::new(),
+            synced: Synced::default(),
             logged: None,
         }
     }
@@ -69,14 +68,25 @@ impl Events {
                 return;
             }
             let uid = group.object.uid.clone().unwrap_or_default();
-            let told = group.diagnostics.into_iter().map(|diagnostic| (diagnostic, uid.clone()));
+            let told = group
+                .diagnostics
+                .into_iter()
+                .map(|diagnostic| (diagnostic, uid.clone()));
             self.published.extend(told);
         }
-        for (object, occurrence, note) in served(&mut self.synced, snapshot, synced, left) {
-            if !self.create(&object, &Text::synced(note)).await {
+        self.synced.take(snapshot, synced);
+        for _ in 0..left {
+            let Some((key, note)) = self.synced.pending.first_key_value() else {
+                break;
+            };
+            let (key, text) = (key.clone(), Text::synced(note));
+            let object = reference(snapshot, &key.0).filter(|object| object.uid.as_ref() == Some(&key.1));
+            if let Some(object) = object
+                && !self.create(&object, &text).await
+            {
                 return;
             }
-            self.synced.insert(occurrence);
+            self.synced.pending.remove(&key);
         }
     }
 
@@ -186,20 +196,32 @@ fn news(published: &mut BTreeSet<Occurrence>, snapshot: &Snapshot, diagnostics: 
     groups.into_values().take(PER_ROUND).collect()
 }
 
-/// At most `limit` objects that are served now and that were not told so.
-fn served<'a>(
-    told: &mut BTreeSet<(ObjectRef, String)>,
-    snapshot: &Snapshot,
-    synced: &'a BTreeMap<ObjectRef, String>,
-    limit: usize,
-) -> Vec<(ObjectReference, (ObjectRef, String), &'a str)> {
-    told.retain(|(object, _)| synced.contains_key(object));
-    let new = synced.iter().filter_map(|(object, note)| {
-        let found = reference(snapshot, object)?;
-        let occurrence = (object.clone(), found.uid.clone().unwrap_or_default());
-        (!told.contains(&occurrence)).then_some((found, occurrence, note.as_str()))
-    });
-    new.take(limit).collect()
+/// One life of an object.
+type Life = (ObjectRef, String);
+
+/// What is served now and was not.
+#[derive(Default)]
+struct Synced {
+    /// Objects that the report calls news, so that the same news twice is one event.
+    known: BTreeSet<Life>,
+    /// Notes that there was no room for in a round.
+    pending: BTreeMap<Life, String>,
+}
+
+impl Synced {
+    fn take(&mut self, snapshot: &Snapshot, synced: &BTreeMap<ObjectRef, String>) {
+        let present = synced.iter().filter_map(|(object, note)| {
+            let uid = reference(snapshot, object)?.uid.unwrap_or_default();
+            Some(((object.clone(), uid), note.clone()))
+        });
+        let present: BTreeMap<_, _> = present.collect();
+        self.known.retain(|life| present.contains_key(life));
+        for (life, note) in present {
+            if self.known.insert(life.clone()) {
+                self.pending.insert(life, note);
+            }
+        }
+    }
 }
 
 /// The object as an event names it; `None` when the snapshot does not hold it.
@@ -246,10 +268,22 @@ fn note(diagnostics: &[Diagnostic]) -> String {
     };
     if !others.is_empty() {
         let fields: BTreeSet<_> = others.iter().map(|other| other.field.as_str()).collect();
-        let named: Vec<_> = fields.into_iter().filter(|field| !field.is_empty()).take(FIELDS_NAMED).collect();
+        let named: Vec<_> = fields
+            .into_iter()
+            .filter(|field| !field.is_empty())
+            .take(FIELDS_NAMED)
+            .collect();
         let colon = if named.is_empty() { "" } else { ": " };
-        let dots = if others.len() > named.len() && !named.is_empty() { ", …" } else { "" };
-        text.push_str(&format!(" (And {} more{colon}{}{dots}.)", others.len(), named.join(", ")));
+        let dots = if others.len() > named.len() && !named.is_empty() {
+            ", …"
+        } else {
+            ""
+        };
+        text.push_str(&format!(
+            " (And {} more{colon}{}{dots}.)",
+            others.len(),
+            named.join(", ")
+        ));
     }
     cut(&format!("{text} {}", first.code.fix()), NOTE_MAX).to_owned()
 }
@@ -293,29 +327,90 @@ mod tests {
         Diagnostic::new(Code::Conflict, object, format!("spec.rules[{index}]"), "taken")
     }
 
+    fn take(published: &mut BTreeSet<Occurrence>, uid: &str, diagnostics: &[Diagnostic]) -> Vec<usize> {
+        let news = news(published, &snapshot(uid), diagnostics);
+        let sizes = news.iter().map(|group| group.diagnostics.len()).collect();
+        let told = news.into_iter().flat_map(|group| group.diagnostics);
+        published.extend(told.map(|diagnostic| (diagnostic, uid.to_owned())));
+        sizes
+    }
+
     #[test]
-    fn a_round_is_bounded_and_the_next_one_goes_on() {
+    fn what_comes_up_together_is_one_event_and_is_told_once() {
         let mut diagnostics: Vec<_> = (0..70).map(diagnostic).collect();
-        diagnostics.push(diagnostic(0));
         let mut published = BTreeSet::new();
-        for wanted in [50, 20, 0] {
-            let news = news(&mut published, &snapshot("u"), &diagnostics);
-            assert_eq!(news.len(), wanted);
-            published.extend(news.into_iter().map(|(diagnostic, _)| (diagnostic, "u".to_owned())));
+        assert_eq!(take(&mut published, "u", &diagnostics), [70]);
+        assert_eq!(take(&mut published, "u", &diagnostics), [0; 0]);
+        diagnostics.push(diagnostic(70));
+        assert_eq!(take(&mut published, "u", &diagnostics), [1], "a further one");
+        assert_eq!(take(&mut published, "u", &diagnostics[1..]), [0; 0]);
+        assert_eq!(take(&mut published, "u", &diagnostics), [1], "one that comes back");
+        assert_eq!(take(&mut published, "later", &diagnostics[..3]), [3], "of a new object");
+        assert_eq!(published.len(), 3, "what is over is kept");
+    }
+
+    #[test]
+    fn fifty_ingresses_with_one_problem_and_twenty_rounds_are_fifty_events() {
+        let mut snapshot = Snapshot::default();
+        let mut diagnostics = Vec::new();
+        for index in 0..70 {
+            let name = format!("web-{index}");
+            let ingress = json!({"metadata": {"namespace": "ns", "name": name, "uid": name}});
+            snapshot.insert(serde_json::from_value::<Ingress>(ingress).unwrap());
+            let paths = (0..10).map(|path| format!("spec.rules[0].http.paths[{path}].backend"));
+            let object = ObjectRef::new("Ingress", "ns", &name);
+            diagnostics
+                .extend(paths.map(|field| Diagnostic::new(Code::BackendNotFound, object.clone(), field, "gone")));
         }
-        assert_eq!(
-            news(&mut published, &snapshot("later"), &diagnostics[..3]).len(),
-            3,
-            "of a new object"
-        );
-        assert!(published.is_empty());
+        let mut published = BTreeSet::new();
+        let rounds = (0..20).map(|_| {
+            let news = news(&mut published, &snapshot, &diagnostics);
+            let count = news.len();
+            let told = news.into_iter().flat_map(|group| {
+                let uid = group.object.uid.clone().unwrap();
+                group
+                    .diagnostics
+                    .into_iter()
+                    .map(move |diagnostic| (diagnostic, uid.clone()))
+            });
+            published.extend(told);
+            count
+        });
+        let rounds: Vec<_> = rounds.collect();
+        assert_eq!((rounds[0], rounds[1], rounds[2..].iter().sum::<usize>()), (50, 20, 0));
+    }
+
+    #[test]
+    fn being_served_is_told_once_in_each_transition() {
+        let mut synced = Synced::default();
+        let object = || ObjectRef::new("Ingress", "ns", "web");
+        let served = BTreeMap::from([(object(), "served".to_owned())]);
+        for round in 0..3 {
+            synced.take(&snapshot("u"), &served);
+            assert_eq!(synced.pending.len(), usize::from(round == 0));
+            synced.pending.clear();
+        }
+        synced.take(&snapshot("u"), &BTreeMap::new());
+        synced.take(&snapshot("u"), &served);
+        assert_eq!(synced.pending.len(), 1, "lost and served again");
     }
 
     #[test]
     fn notes_and_names_fit() {
         let mut long = diagnostic(0);
         long.message = "ü".repeat(900);
-        assert!(note(&long).len() <= NOTE_MAX && note(&long).starts_with("spec.rules[0]: ü"));
+        let text = note(&[long]);
+        assert!(text.len() <= NOTE_MAX && text.starts_with("spec.rules[0]: ü"));
+        let many: Vec<_> = (0..9).map(diagnostic).collect();
+        let text = note(&many);
+        assert!(
+            text.starts_with("spec.rules[0]: taken. (And 8 more: spec.rules[1], "),
+            "{text}"
+        );
+        assert!(
+            text.contains("spec.rules[5], ….)") && text.ends_with(Code::Conflict.fix()),
+            "{text}"
+        );
         let name = event_name(&"a".repeat(253), Timestamp::MAX);
         assert!(name.len() <= 253 && name.contains("a."), "{name}");
     }

@@ -67,7 +67,10 @@ fn waiting<'a>(
 ) -> Vec<(&'a NamespacedName, &'a Ingress)> {
     let held = |ingress: &Ingress| {
         ingress.metadata.deletion_timestamp.is_some()
-            && ingress.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER_INGRESS)
+            && ingress
+                .finalizers()
+                .iter()
+                .any(|finalizer| finalizer == names::FINALIZER_INGRESS)
     };
     let held = snapshot.ingresses.iter().filter(|(_, ingress)| held(ingress));
     let held: Vec<_> = held.map(|(name, ingress)| (name, ingress.as_ref())).collect();
@@ -88,7 +91,9 @@ fn waiting<'a>(
 
 async fn release_one(client: &Client, ingress: &Ingress) -> Result<(), Error> {
     let finalizers = ingress.finalizers();
-    let place = finalizers.iter().position(|finalizer| finalizer == names::FINALIZER_INGRESS);
+    let place = finalizers
+        .iter()
+        .position(|finalizer| finalizer == names::FINALIZER_INGRESS);
     let Some(place) = place else { return Ok(()) };
     let path = format!("/metadata/finalizers/{place}");
     let patch = json!([
@@ -149,7 +154,11 @@ mod tests {
         assert!(is_released(|_| (), of("east"), false));
         assert!(!is_released(|_| (), of("west"), false));
         assert!(!is_released(|_| (), None, false));
-        assert!(!is_released(|ingress| ingress["metadata"]["finalizers"] = json!(["x"]), None, true));
+        assert!(!is_released(
+            |ingress| ingress["metadata"]["finalizers"] = json!(["x"]),
+            None,
+            true
+        ));
         let live = |ingress: &mut Value| ingress["metadata"]["deletionTimestamp"] = Value::Null;
         assert!(!is_released(live, legacy(), true));
     }

@@ -19,7 +19,9 @@ impl Watched for Ingress {
 
     /// Who has a hand in the status stays: it says whether an address there is ours to take away.
     fn slim(&mut self) {
-        let Some(fields) = &mut self.metadata.managed_fields else { return };
+        let Some(fields) = &mut self.metadata.managed_fields else {
+            return;
+        };
         fields.retain(|entry| entry.subresource.as_deref() == Some("status"));
         for entry in fields {
             entry.fields_v1 = None;
@@ -37,8 +39,7 @@ impl Watched for TlsSecret {
 
 impl Watched for Namespace {
     fn same(&self, other: &Self) -> bool {
-        self.metadata.uid == other.metadata.uid
-            && self.metadata.deletion_timestamp == other.metadata.deletion_timestamp
+        self.metadata.uid == other.metadata.uid && self.metadata.deletion_timestamp == other.metadata.deletion_timestamp
     }
 
     fn slim(&mut self) {
@@ -77,7 +78,11 @@ impl Watched for EndpointSlice {
         let (annotation, value) = UPSTREAM_ENDPOINTS;
         let namespace = self.namespace().unwrap_or_default();
         world.ingresses.iter().any(|(name, ingress)| {
-            name.namespace == namespace && ingress.annotations().get(annotation).is_some_and(|found| found == value)
+            name.namespace == namespace
+                && ingress
+                    .annotations()
+                    .get(annotation)
+                    .is_some_and(|found| found == value)
         })
     }
 }

@@ -84,17 +84,33 @@ mod tests {
     fn a_service_is_reached_by_its_outermost_addresses() {
         let balancer = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}, {"hostname": "lb.test"}]}});
         let cases: [(Value, Value, &[&str]); 7] = [
-            (json!({"type": "LoadBalancer", "clusterIP": "10.0.0.1"}), balancer, &["192.0.2.1", "lb.test"]),
+            (
+                json!({"type": "LoadBalancer", "clusterIP": "10.0.0.1"}),
+                balancer,
+                &["192.0.2.1", "lb.test"],
+            ),
             (json!({"type": "LoadBalancer", "clusterIP": "10.0.0.1"}), json!({}), &[]),
             (
                 json!({"type": "LoadBalancer", "externalIPs": ["198.51.100.7"]}),
                 json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}),
                 &["192.0.2.1", "198.51.100.7"],
             ),
-            (json!({"clusterIP": "10.0.0.1", "externalIPs": ["198.51.100.7"]}), json!({}), &["198.51.100.7"]),
-            (json!({"type": "NodePort", "clusterIP": "10.0.0.1"}), json!({}), &["10.0.0.1"]),
+            (
+                json!({"clusterIP": "10.0.0.1", "externalIPs": ["198.51.100.7"]}),
+                json!({}),
+                &["198.51.100.7"],
+            ),
+            (
+                json!({"type": "NodePort", "clusterIP": "10.0.0.1"}),
+                json!({}),
+                &["10.0.0.1"],
+            ),
             (json!({"type": "ClusterIP", "clusterIP": "None"}), json!({}), &[]),
-            (json!({"type": "ExternalName", "externalName": "gw.test"}), json!({}), &["gw.test"]),
+            (
+                json!({"type": "ExternalName", "externalName": "gw.test"}),
+                json!({}),
+                &["gw.test"],
+            ),
         ];
         for (spec, status, wanted) in cases {
             let service: Service = serde_json::from_value(json!({"spec": spec, "status": status})).unwrap();

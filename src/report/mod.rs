@@ -84,8 +84,13 @@ pub fn report(input: &ReportInput<'_>) -> Report {
         }
         report.diagnostics.extend(template::in_use(input.snapshot, definition));
         if let Some(status) = status::changed(input, &errors, definition, answer) {
-            if !definition.is_child() && !status::is_synced(definition.status.as_ref()) && status::is_synced(Some(&status)) {
-                report.synced.insert(definition.object_ref(), "The gateway serves the API.".to_owned());
+            if !definition.is_child()
+                && !status::is_synced(definition.status.as_ref())
+                && status::is_synced(Some(&status))
+            {
+                report
+                    .synced
+                    .insert(definition.object_ref(), "The gateway serves the API.".to_owned());
             }
             report.statuses.insert(name.clone(), status);
         }

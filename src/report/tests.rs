@@ -9,6 +9,7 @@ use super::{Report, ReportInput, report};
 use crate::api::{ApiDefinition, ApiDefinitionStatus, names};
 use crate::desired::{Api, Desired};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
+use crate::ingress::Translation;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 use crate::sync::{ApiOutcome, Outcome};
 
@@ -97,12 +98,17 @@ impl World {
     }
 
     fn report(&self, now: i64) -> Report {
+        let ours: Vec<_> = self.snapshot.ingresses.keys().cloned().collect();
         report(&ReportInput {
             snapshot: &self.snapshot,
+            ingresses: &ours,
+            translation: &Translation::default(),
             desired: &self.desired,
             diagnostics: &self.diagnostics,
             outcome: &self.outcome,
             org: "org",
+            owner: "tyk-ingress",
+            addresses: None,
             now: at(now),
         })
     }

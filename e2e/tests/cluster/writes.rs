@@ -62,23 +62,29 @@ async fn each_diagnostic_is_one_event_when_it_comes_up() -> Result<()> {
         Diagnostic::new(Code::Conflict, about("web"), "spec.rules[1]", "ü".repeat(900)),
         Diagnostic::new(Code::Conflict, about("gone"), "spec.rules[0]", "taken"),
     ];
+    let synced = BTreeMap::from([(about("web"), "served".to_owned())]);
     let mut events = Events::new(world.client.clone(), "tyk-ingress");
     let api: Api<Event> = Api::namespaced(world.admin.clone(), &world.namespace);
     let count = async || anyhow::Ok(api.list(&ListParams::default()).await?.items.len());
-    events.publish(&snapshot, &diagnostics).await;
-    events.publish(&snapshot, &diagnostics).await;
-    ensure!(count().await? == 2);
-    events.publish(&snapshot, &diagnostics[1..]).await;
-    events.publish(&snapshot, &diagnostics).await;
+    events.publish(&snapshot, &diagnostics, &synced).await;
+    events.publish(&snapshot, &diagnostics, &synced).await;
+    ensure!(count().await? == 2, "one Warning and one Normal");
+    events.publish(&snapshot, &diagnostics[1..], &synced).await;
+    events.publish(&snapshot, &diagnostics, &synced).await;
     ensure!(count().await? == 3, "one that comes back is told again");
     let all = api.list(&ListParams::default()).await?.items;
     let event = all
         .iter()
-        .find(|one| one.note.as_deref().is_some_and(|note| note.contains("taken by a")))
+        .find(|one| {
+            one.note
+                .as_deref()
+                .is_some_and(|note| note.contains("taken by a. (And"))
+        })
         .unwrap();
     let note = event.note.as_deref().unwrap_or_default();
     ensure!(
-        note.starts_with("spec.rules[0]: taken by a. ") && note.ends_with(Code::Conflict.fix()),
+        note.starts_with("spec.rules[0]: taken by a. (And 1 more: spec.rules[1].) ")
+            && note.ends_with(Code::Conflict.fix()),
         "{note}"
     );
     ensure!(event.reason.as_deref() == Some("Conflict") && event.type_.as_deref() == Some("Warning"));
@@ -108,7 +114,11 @@ async fn the_namespaced_roles_are_enough() -> Result<()> {
     let object = ObjectRef::new("Ingress", &world.namespace, "web");
     let mut events = Events::new(world.client.clone(), "tyk-ingress");
     events
-        .publish(&snapshot, &[Diagnostic::new(Code::Conflict, object, "", "taken")])
+        .publish(
+            &snapshot,
+            &[Diagnostic::new(Code::Conflict, object, "", "taken")],
+            &BTreeMap::new(),
+        )
         .await;
     let api: Api<Event> = Api::namespaced(world.admin.clone(), &world.namespace);
     ensure!(api.list(&ListParams::default()).await?.items.len() == 1);
