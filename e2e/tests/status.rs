@@ -64,7 +64,7 @@ async fn a_gateway_that_refuses_an_api_keeps_the_address_away() -> Result<()> {
         .apply_ingress("shop", &[rule(&world.host("shop"), &[prefix("/", &blue)])])
         .await?;
     world.expect_children(1).await?;
-    world.expect_warning("shop", &["Tyk"]).await?;
+    world.expect_warning("shop", &["injected"]).await?;
     ensure!(
         addresses(&world, "shop").await?.is_empty(),
         "an address of what is not served"

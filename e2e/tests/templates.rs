@@ -122,6 +122,7 @@ async fn a_missing_template_keeps_no_ingress() -> Result<()> {
     world.apply(&template(&world, "brief", &blue)).await?;
     apply_user(&world, "shop", "brief", &blue).await?;
     world.expect_backend(&world.host("shop"), "/", &blue).await?;
+    expect_finalizer(&world, "brief", true).await?;
     // Somebody takes the protection away by force, and the Ingress is one that Tyk Operator has seen.
     world
         .api_definitions()
