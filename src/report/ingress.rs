@@ -148,3 +148,6 @@ impl<'a> Round<'a> {
         (!children.iter().all(is_told)).then_some(note)
     }
 }
+
+#[cfg(test)]
+mod tests;

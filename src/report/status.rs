@@ -114,9 +114,10 @@ impl Writer {
     fn template(mut self, accepted: Verdict<'_>, refusal: Option<&str>) -> ApiDefinitionStatus {
         self.status.ingress_template = Some(true);
         self.status.observed_generation = self.generation;
-        self.status
-            .conditions
-            .retain(|condition| condition.type_ == ConditionType::Accepted.as_str());
+        let kept = |type_: &str| {
+            type_ == ConditionType::Accepted.as_str() || (type_ == ConditionType::Ready.as_str() && refusal.is_some())
+        };
+        self.status.conditions.retain(|condition| kept(&condition.type_));
         self.set(ConditionType::Accepted, accepted);
         if let Some(refusal) = refusal {
             self.transaction(Some(refusal));

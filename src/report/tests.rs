@@ -382,3 +382,39 @@ fn an_object_in_deletion_tells_its_trouble() {
         [Diagnostic::new(Code::SyncFailed, object, "", "500")]
     );
 }
+
+#[test]
+fn the_child_of_another_operator_is_not_reported_on() {
+    let owned = |labels: Value| {
+        let owner = json!([{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web", "uid": "u",
+            "controller": true}]);
+        json!({"ownerReferences": owner, "labels": labels, "deletionTimestamp": "2024-05-06T07:08:09Z",
+            "finalizers": [names::FINALIZER_API_DEFINITION]})
+    };
+    for (operator, wanted) in [("tyk-ingress", 1), ("west", 0)] {
+        let labels = json!({"tyk.io/ingress": "web", "tyk.io/operator": operator});
+        let world = World::of(definition("a", owned(labels), json!({}))).answered(ApiOutcome::Gone);
+        assert_eq!(world.report(1).release.len(), wanted, "{operator}");
+    }
+}
+
+#[test]
+fn a_template_in_use_waits_for_its_users() {
+    let metadata = json!({"labels": {"template": "true"}, "deletionTimestamp": "2024-05-06T07:08:09Z",
+        "finalizers": [names::FINALIZER_TEMPLATE]});
+    let mut world = World::of(definition("a", metadata, json!({})));
+    let user = json!({"metadata": {"namespace": "ns", "name": "web", "annotations": {"tyk.io/template": "a"}}});
+    world
+        .snapshot
+        .insert(serde_json::from_value::<k8s_openapi::api::networking::v1::Ingress>(user).unwrap());
+    let status = world.write(1).unwrap();
+    let text = "Can't delete a, Ingress resources [web] depend on it";
+    assert_eq!(status.latest_transaction.unwrap().error.as_deref(), Some(text));
+    let report = world.report(2);
+    assert_eq!(report.release, []);
+    let codes: Vec<_> = report.diagnostics.iter().map(|found| found.code).collect();
+    assert_eq!(codes, [Code::TemplateInUse]);
+    world.snapshot.ingresses.clear();
+    let report = world.report(3);
+    assert_eq!((report.release, report.diagnostics), (vec![key("a")], Vec::new()));
+}
