@@ -1,5 +1,7 @@
 //! The address of an Ingress, and the Events that tell of it.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use e2e::fixtures::{prefix, rule};
 use e2e::{GatewayUnderTest, Operator, OperatorConfig, PATIENCE, Scenario, eventually};
@@ -22,23 +24,23 @@ async fn an_address_is_published_when_the_gateway_serves_and_not_before() -> Res
     let blue = world.backend("blue").await?;
     let host = world.host("shop");
     world
-        .apply_ingress("shop", &[rule(&host, &[prefix("/", &blue)])])
+        .apply_ingress("a-shop", &[rule(&host, &[prefix("/", &blue)])])
         .await?;
-    expect_addresses(&world, "shop", &["192.0.2.80", "gw.test"]).await?;
+    expect_addresses(&world, "a-shop", &["192.0.2.80", "gw.test"]).await?;
     let answer = world.gateway.request(&host, "/").await?;
     ensure!(answer.status == 200, "an address before the first answer: {answer:?}");
 
-    // A bad path costs itself, not the address of the good one.
+    // Creation times have no fraction, so that the names decide. A bad path costs itself, not the address of the good one.
     let (taken, other) = (prefix("/", &blue), prefix("/free", &blue));
     world
-        .apply_ingress("part", &[rule(&host, &[taken.clone(), other])])
+        .apply_ingress("b-part", &[rule(&host, &[taken.clone(), other])])
         .await?;
-    expect_addresses(&world, "part", &["192.0.2.80", "gw.test"]).await?;
+    expect_addresses(&world, "b-part", &["192.0.2.80", "gw.test"]).await?;
     // Of this one nothing is served.
-    world.apply_ingress("loser", &[rule(&host, &[taken])]).await?;
-    world.expect_warning("loser", &["shop"]).await?;
+    world.apply_ingress("c-loser", &[rule(&host, &[taken])]).await?;
+    world.expect_warning("c-loser", &["shop"]).await?;
     ensure!(
-        addresses(&world, "loser").await?.is_empty(),
+        addresses(&world, "c-loser").await?.is_empty(),
         "the loser of a conflict has an address"
     );
     Ok(())
@@ -156,6 +158,69 @@ async fn fifty_ingresses_with_the_same_problem_are_no_storm() -> Result<()> {
     let count = warnings().await?;
     ensure!(count <= 60, "{count} Warnings for 50 Ingresses");
     world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_endpoints_is_one_translation_and_one_batch() -> Result<()> {
+    let world = Scenario::without_operator("burst").await?;
+    let config = with_args(&world, &["--debounce", "2s", "--resync-interval", "5m"])?;
+    let operator = Operator::start(world.cluster, config).await?;
+    let service = json!({"apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "web", "namespace": world.namespace()}, "spec": {"ports": [{"port": 80}]}});
+    world.apply(&service).await?;
+    let backend = json!({"service": {"name": "web", "port": {"number": 80}}});
+    let path = json!({"path": "/", "pathType": "Prefix", "backend": backend});
+    let spec = json!({"ingressClassName": world.class(), "rules": [rule(&world.host("shop"), &[path])]});
+    world
+        .apply_ingress_spec("shop", json!({"tyk.io/upstream": "endpoints"}), spec)
+        .await?;
+    world.expect_apis(1).await?;
+    let count = async |name: &str| -> Result<f64> {
+        let metrics = operator.get("/metrics").await?.body;
+        let lines = metrics.lines().filter(|line| line.starts_with(name));
+        Ok(lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum())
+    };
+    let translations = "tyk_ingress_translation_seconds_count";
+    let rounds = "tyk_ingress_sync_rounds_total";
+    // The echo of the child is one more translation; it has come when a debounce has gone by without another.
+    let settled = async || -> Result<(f64, f64)> {
+        let now = (count(translations).await?, count(rounds).await?);
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        let later = (count(translations).await?, count(rounds).await?);
+        ensure!(now == later, "still going on: {now:?}, {later:?}");
+        Ok(now)
+    };
+    let before = eventually(PATIENCE, "quiet", &settled).await?;
+    let slices = (0..30).map(|index| {
+        json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {"name": format!("web-{index}"), "namespace": world.namespace(),
+                "labels": {"kubernetes.io/service-name": "web"}},
+            "endpoints": [{"addresses": [format!("192.0.2.{index}")], "conditions": {"ready": true}}],
+            "ports": [{"port": 80}]})
+    });
+    let mut writes = tokio::task::JoinSet::new();
+    for slice in slices {
+        let client = world.client();
+        writes.spawn(async move { e2e::apply::object(&client, &slice).await });
+    }
+    while let Some(written) = writes.join_next().await {
+        written??;
+    }
+    eventually(PATIENCE, "a translation", async || {
+        let now = count(translations).await?;
+        ensure!(now > before.0, "none yet");
+        Ok(())
+    })
+    .await?;
+    let after = eventually(PATIENCE, "quiet", &settled).await?;
+    // What it changes in a child comes back as one more.
+    ensure!(
+        after.0 - before.0 <= 2.0 && after.1 - before.1 <= 1.0,
+        "translations and rounds were {before:?} and are {after:?}"
+    );
+    operator.stop().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

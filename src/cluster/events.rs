@@ -268,22 +268,14 @@ fn note(diagnostics: &[Diagnostic]) -> String {
     };
     if !others.is_empty() {
         let fields: BTreeSet<_> = others.iter().map(|other| other.field.as_str()).collect();
-        let named: Vec<_> = fields
-            .into_iter()
-            .filter(|field| !field.is_empty())
-            .take(FIELDS_NAMED)
-            .collect();
-        let colon = if named.is_empty() { "" } else { ": " };
-        let dots = if others.len() > named.len() && !named.is_empty() {
-            ", …"
-        } else {
-            ""
+        let elsewhere = |field: &&str| !field.is_empty() && *field != first.field;
+        let named: Vec<_> = fields.into_iter().filter(elsewhere).take(FIELDS_NAMED).collect();
+        let places = match named.as_slice() {
+            [] => String::new(),
+            named if named.len() < others.len() => format!(": {}, …", named.join(", ")),
+            named => format!(": {}", named.join(", ")),
         };
-        text.push_str(&format!(
-            " (And {} more{colon}{}{dots}.)",
-            others.len(),
-            named.join(", ")
-        ));
+        text.push_str(&format!(" (And {} more{places}.)", others.len()));
     }
     cut(&format!("{text} {}", first.code.fix()), NOTE_MAX).to_owned()
 }

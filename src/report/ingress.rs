@@ -144,7 +144,7 @@ impl<'a> Round<'a> {
             stored.is_some_and(|stored| status::is_synced(stored.status.as_ref()))
         };
         let plural = if children.len() == 1 { "" } else { "s" };
-        let note = format!("The gateway serves the Ingress ({} API{plural}).", children.len());
+        let note = format!("The gateway serves {} API{plural} of the Ingress.", children.len());
         (!children.iter().all(is_told)).then_some(note)
     }
 }

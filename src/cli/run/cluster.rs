@@ -157,9 +157,9 @@ impl Children {
             ingresses: &translation.ingresses,
         };
         let rendered = translation.children.values().map(|child| &child.definition);
-        let mut failed = cluster::children::apply(client, snapshot, rendered, &translation.held, ours).await;
+        let mut failed = cluster::template::protect(client, snapshot).await;
+        failed.extend(cluster::children::apply(client, snapshot, rendered, &translation.held, ours).await);
         failed.extend(cluster::finalizer::ensure_all(client, snapshot).await);
-        failed.extend(cluster::template::protect(client, snapshot).await);
         failed.extend(cluster::ingress::release(client, snapshot, &translation.ending, owner).await);
         failed
     }
