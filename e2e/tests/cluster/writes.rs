@@ -5,13 +5,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::networking::v1::Ingress;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 use tyk_ingress::api::names;
+use tyk_ingress::cluster;
 use tyk_ingress::cluster::events::Events;
 use tyk_ingress::cluster::{finalizer, status};
 use tyk_ingress::diagnostic::{Code, Diagnostic, ObjectRef};
+use tyk_ingress::report::{Address, IngressStatus};
 use tyk_ingress::snapshot::Snapshot;
 use tyk_ingress::sync::ApiOutcome;
 
@@ -111,6 +114,33 @@ async fn the_namespaced_roles_are_enough() -> Result<()> {
     ensure!(errors.is_empty(), "{errors:?}");
     let statuses = BTreeMap::from([(world.name("a"), Default::default())]);
     ensure!(status::write(&world.client, &statuses).await.is_empty());
+    let ingresses: Api<Ingress> = Api::namespaced(world.admin.clone(), &world.namespace);
+    let name = world.name("web");
+    let status = IngressStatus {
+        uid: snapshot.ingresses[&name].metadata.uid.clone(),
+        addresses: vec![(&Address::parse("192.0.2.80").context("an address")?).into()],
+    };
+    let statuses = BTreeMap::from([(name.clone(), status)]);
+    let errors = cluster::ingress::publish(&world.client, "east", &statuses).await;
+    ensure!(errors.is_empty(), "{errors:?}");
+    let finalizer = json!({"metadata": {"finalizers": [names::FINALIZER_INGRESS]}});
+    ingresses
+        .patch("web", &PatchParams::default(), &Patch::Merge(finalizer))
+        .await?;
+    ingresses.delete("web", &Default::default()).await?;
+    let ending = |s: &Snapshot| {
+        s.ingresses
+            .values()
+            .any(|one| one.metadata.deletion_timestamp.is_some())
+    };
+    let snapshot = world.snapshot("the deletion", ending).await?;
+    let errors = cluster::ingress::release(&world.client, &snapshot, &[name], "east").await;
+    ensure!(errors.is_empty(), "{errors:?}");
+    ensure!(
+        ingresses.get_opt("web").await?.is_none(),
+        "the finalizer is still there"
+    );
+
     let object = ObjectRef::new("Ingress", &world.namespace, "web");
     let mut events = Events::new(world.client.clone(), "tyk-ingress");
     events
