@@ -25,3 +25,6 @@ pub(super) fn in_use(snapshot: &Snapshot, definition: &ApiDefinition) -> Option<
     let text = refusal(snapshot, definition)?;
     Some(Diagnostic::new(Code::TemplateInUse, definition.object_ref(), "", text))
 }
+
+#[cfg(test)]
+mod tests;

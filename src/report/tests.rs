@@ -16,14 +16,14 @@ use crate::sync::{ApiOutcome, Outcome};
 const ID: &str = "id-a";
 
 /// A world with one hand-written definition, `ns/a`, as the round knew it.
-struct World {
-    snapshot: Snapshot,
+pub(super) struct World {
+    pub(super) snapshot: Snapshot,
     desired: Desired,
     diagnostics: Vec<Diagnostic>,
     outcome: Outcome,
 }
 
-fn definition(name: &str, metadata: Value, spec: Value) -> ApiDefinition {
+pub(super) fn definition(name: &str, metadata: Value, spec: Value) -> ApiDefinition {
     let mut object = json!({"metadata": {"namespace": "ns", "name": name, "generation": 1}, "spec": {"api_id": ID}});
     for (section, more) in [("metadata", metadata), ("spec", spec)] {
         object[section]
@@ -34,7 +34,7 @@ fn definition(name: &str, metadata: Value, spec: Value) -> ApiDefinition {
     serde_json::from_value(object).unwrap()
 }
 
-fn key(name: &str) -> NamespacedName {
+pub(super) fn key(name: &str) -> NamespacedName {
     NamespacedName::new("ns", name)
 }
 
@@ -52,7 +52,7 @@ fn at(second: i64) -> Time {
 }
 
 impl World {
-    fn of(definition: ApiDefinition) -> Self {
+    pub(super) fn of(definition: ApiDefinition) -> Self {
         let mut snapshot = Snapshot::default();
         let leaving = definition.is_inactive() || definition.metadata.deletion_timestamp.is_some();
         let mut desired = Desired::default();
@@ -97,7 +97,7 @@ impl World {
         self
     }
 
-    fn report(&self, now: i64) -> Report {
+    pub(super) fn report(&self, now: i64) -> Report {
         let ours: Vec<_> = self.snapshot.ingresses.keys().cloned().collect();
         report(&ReportInput {
             snapshot: &self.snapshot,
@@ -114,7 +114,7 @@ impl World {
     }
 
     /// Reports, keeps what is to be written, and proves that the same report again writes nothing.
-    fn write(&mut self, now: i64) -> Option<ApiDefinitionStatus> {
+    pub(super) fn write(&mut self, now: i64) -> Option<ApiDefinitionStatus> {
         let report = self.report(now);
         for (name, status) in &report.statuses {
             let mut object = self.snapshot.api_definitions[name].as_ref().clone();
@@ -396,25 +396,4 @@ fn the_child_of_another_operator_is_not_reported_on() {
         let world = World::of(definition("a", owned(labels), json!({}))).answered(ApiOutcome::Gone);
         assert_eq!(world.report(1).release.len(), wanted, "{operator}");
     }
-}
-
-#[test]
-fn a_template_in_use_waits_for_its_users() {
-    let metadata = json!({"labels": {"template": "true"}, "deletionTimestamp": "2024-05-06T07:08:09Z",
-        "finalizers": [names::FINALIZER_TEMPLATE]});
-    let mut world = World::of(definition("a", metadata, json!({})));
-    let user = json!({"metadata": {"namespace": "ns", "name": "web", "annotations": {"tyk.io/template": "a"}}});
-    world
-        .snapshot
-        .insert(serde_json::from_value::<k8s_openapi::api::networking::v1::Ingress>(user).unwrap());
-    let status = world.write(1).unwrap();
-    let text = "Can't delete a, Ingress resources [web] depend on it";
-    assert_eq!(status.latest_transaction.unwrap().error.as_deref(), Some(text));
-    let report = world.report(2);
-    assert_eq!(report.release, []);
-    let codes: Vec<_> = report.diagnostics.iter().map(|found| found.code).collect();
-    assert_eq!(codes, [Code::TemplateInUse]);
-    world.snapshot.ingresses.clear();
-    let report = world.report(3);
-    assert_eq!((report.release, report.diagnostics), (vec![key("a")], Vec::new()));
 }
