@@ -156,6 +156,8 @@ catalogue! {
         "Create the Secret in the namespace of the resource, or correct its name.";
     SyncFailed Error "Tyk did not take the definition; what it served before is still served."
         "Read the message; the operator tries again by itself.";
+    TemplateInUse Warning "The template is to be deleted, but Ingresses still use it, so it stays until the last of them is gone."
+        "Remove the annotation `tyk.io/template` from the Ingresses that the message names, or delete them.";
     TemplateNotFound Error "The template that the annotation `tyk.io/template` names does not exist."
         "Create the ApiDefinition in the namespace of the Ingress, or correct the annotation.";
     UnknownAnnotation Warning "An annotation that begins with `tyk.io/` is not known."

@@ -8,7 +8,9 @@ use clap::Args;
 
 use crate::api::names;
 use crate::ingress::HttpForTlsHosts;
+use crate::report::Address;
 use crate::secret::Secret;
+use crate::snapshot::NamespacedName;
 use crate::tyk::Endpoint;
 use crate::{desired, ingress};
 
@@ -52,8 +54,8 @@ pub struct Tyk {
         value_parser = insecure_skip_verify
     )]
     pub insecure_skip_verify: bool,
-    /// Mark of the APIs that this operator makes; operators that share a gateway need different ones [env: TYK_INGRESS_OWNER]
-    #[arg(long, env = "TYK_INGRESS_OWNER", hide_env = true, default_value = "tyk-ingress")]
+    /// Mark of what this operator makes; operators that share a gateway or a cluster need different ones [env: TYK_INGRESS_OWNER]
+    #[arg(long, env = "TYK_INGRESS_OWNER", hide_env = true, default_value = "tyk-ingress", value_parser = owner)]
     pub owner: String,
 }
 
@@ -128,8 +130,8 @@ pub struct Ingress {
 }
 
 impl Ingress {
-    /// The engine's options.
-    pub fn options(&self) -> ingress::Options {
+    /// The engine's options for the operator `owner`.
+    pub fn options(&self, owner: &str) -> ingress::Options {
         let Self {
             ingress_class,
             controller_name,
@@ -141,6 +143,7 @@ impl Ingress {
             server_header,
         } = self.clone();
         ingress::Options {
+            owner: owner.to_owned(),
             class: ingress_class,
             controller: controller_name,
             cluster_domain,
@@ -160,6 +163,12 @@ pub struct Controller {
     /// Namespaces to watch, separated by commas; all when empty [env: WATCH_NAMESPACE]
     #[arg(long, env = "WATCH_NAMESPACE", hide_env = true, default_value = "")]
     pub watch_namespace: String,
+    /// Service, as NAMESPACE/NAME, whose addresses the status of served Ingresses shows
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = service)]
+    pub publish_service: Option<NamespacedName>,
+    /// IP address or host name that the status of served Ingresses shows; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub publish_address: Vec<Address>,
     /// Address of /metrics, /healthz, /livez and /readyz
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
@@ -207,6 +216,32 @@ fn insecure_skip_verify(text: &str) -> Result<bool, String> {
 /// Takes every text, because clap's message about a refused one would repeat it; [`Tyk::secret`] checks it.
 fn secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text.trim()))
+}
+
+/// The owner is the value of a label.
+fn owner(text: &str) -> Result<String, String> {
+    let outer = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    let inner = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    match inner && outer(text.chars().next()) && outer(text.chars().last()) && text.len() <= 63 {
+        true => Ok(text.into()),
+        false => Err("must be 1 to 63 letters, digits, `-`, `_` or `.`, with a letter or digit at both ends".into()),
+    }
+}
+
+fn service(text: &str) -> Result<NamespacedName, String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok(NamespacedName::new(namespace, name))
+        }
+        _ => Err("must be NAMESPACE/NAME, for example tyk/gateway".into()),
+    }
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    Address::parse(text)
+        .ok_or_else(|| "must be an IP address or a host name in lower case, without a port or a scheme".into())
 }
 
 fn base_url(text: &str) -> Result<String, String> {
@@ -280,6 +315,27 @@ mod tests {
         assert_eq!(class(" "), Ok("tyk".into()));
         assert!(http_port("abc").is_err_and(|message| message.contains("TYK_HTTP_INGRESS_PORT")));
         assert!(base_url("gateway:8080").is_err());
+    }
+
+    #[test]
+    fn what_kubernetes_would_refuse_ends_the_start() {
+        assert!(owner("east-1").is_ok() && owner("east/1").is_err() && owner("-").is_err() && owner("").is_err());
+        assert_eq!(service("tyk/gateway"), Ok(NamespacedName::new("tyk", "gateway")));
+        assert!(service("gateway").is_err() && service("/gateway").is_err() && service("a/b/c").is_err());
+        for good in ["192.0.2.80", "2001:db8::1", "localhost", "gw.example.com"] {
+            assert!(address(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "gw.local:8080",
+            "http://gw",
+            "GW.example.com",
+            "192.0.2.80:80",
+            "",
+            "a..b",
+            "-a",
+        ] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

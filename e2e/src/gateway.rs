@@ -70,7 +70,11 @@ impl GatewayUnderTest {
         }
     }
 
-    async fn simulator() -> Result<Self> {
+    /// A simulator, whatever the environment names.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn simulator() -> Result<Self> {
         // The real gateway looks for wanted reloads every second, which each test would wait for several times.
         let config = sim::Config {
             reload_interval: Duration::from_millis(100),

@@ -23,6 +23,8 @@ pub const STATUS_FIELD_MANAGER: &str = "tyk-ingress-status";
 pub const LABEL_INGRESS: &str = "tyk.io/ingress";
 /// On a child: its [`child_hash`].
 pub const LABEL_APIDEFINITION: &str = "tyk.io/apidefinition";
+/// On a child: the operator that made it (its `--owner`, as [`label_value`]). Tyk Operator's children have none.
+pub const LABEL_OPERATOR: &str = "tyk.io/operator";
 /// On an ApiDefinition, with [`LABEL_TRUE`]: a template of Ingresses, not an API.
 pub const LABEL_TEMPLATE: &str = "template";
 /// On a TykOasApiDefinition, with [`LABEL_TRUE`]: a template of Ingresses, not an API.
@@ -89,6 +91,12 @@ pub fn child_name(namespace: &str, ingress: &str, hash: &str) -> String {
     }
     let start = cut(&name, NAME_MAX - CUT_HASH_LEN - hash.len() - 2);
     format!("{start}-{}-{hash}", hex(&name, CUT_HASH_LEN))
+}
+
+/// Field manager of the status of Ingresses: [`STATUS_FIELD_MANAGER`] for the default owner. Operators of different owners
+/// are different managers, so that one that lets go of an Ingress does not take away what the other has written.
+pub fn ingress_status_manager(owner: &str) -> String {
+    format!("{}-status", label_value(owner))
 }
 
 /// The name as a label value: itself, or when longer than 63 bytes its beginning and a hash of the whole.
@@ -194,6 +202,11 @@ mod tests {
             label_value(&long),
             format!("{}-{}", "n".repeat(52), hex(&long, CUT_HASH_LEN))
         );
+    }
+
+    #[test]
+    fn the_default_owner_has_the_common_status_manager() {
+        assert_eq!(ingress_status_manager("tyk-ingress"), STATUS_FIELD_MANAGER);
     }
 
     #[test]

@@ -72,6 +72,6 @@ impl World {
 
     /// Reads manifests and runs the pure stages over them.
     pub fn read(input: &Input, ingress: &settings::Ingress, tyk: &desired::Context) -> Result<World, LoadError> {
-        Ok(World::of(input.load()?, &ingress.options(), tyk))
+        Ok(World::of(input.load()?, &ingress.options(&tyk.owner), tyk))
     }
 }

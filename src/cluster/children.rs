@@ -12,7 +12,17 @@ use super::{CONCURRENCY, Published, api, message, status_code};
 use crate::api::names;
 use crate::snapshot::{NamespacedName, Snapshot};
 
-/// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones.
+/// Whose children are whose.
+#[derive(Clone, Copy, Debug)]
+pub struct Ours<'a> {
+    /// This operator.
+    pub owner: &'a str,
+    /// The Ingresses of its classes, sorted.
+    pub ingresses: &'a [NamespacedName],
+}
+
+/// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones. Children of
+/// other operators are left alone, as are those of Tyk Operator (they have no operator's label) whose Ingress is not ours.
 ///
 /// Nothing is sent for a child that the snapshot holds as it is rendered. The errors come back by child; one child's
 /// error keeps no other from being written.
@@ -21,12 +31,13 @@ pub async fn apply<'a, K: Published>(
     snapshot: &Snapshot,
     rendered: impl Iterator<Item = &'a K>,
     held: &BTreeSet<NamespacedName>,
+    ours: Ours<'_>,
 ) -> Vec<(NamespacedName, String)> {
-    let (actions, mut errors) = plan(snapshot, rendered, held);
+    let (actions, mut errors) = plan(snapshot, rendered, held, ours);
     let results = stream::iter(actions).map(|(name, action)| {
         let client = client.clone();
         async move {
-            let result = action.run(&client, &name).await;
+            let result = action.run(&client, &name, ours.owner).await;
             (name, result)
         }
     });
@@ -57,19 +68,20 @@ fn plan<'a, K: Published>(
     snapshot: &Snapshot,
     rendered: impl Iterator<Item = &'a K>,
     held: &BTreeSet<NamespacedName>,
+    ours: Ours<'_>,
 ) -> Plan<K> {
     let rendered: BTreeMap<_, _> = rendered
         .map(|child| (NamespacedName::of(child.meta()), child))
         .collect();
     let (mut actions, mut errors) = (Vec::new(), Vec::new());
     for (name, child) in &rendered {
-        match action_for(K::all(snapshot).get(name).map(AsRef::as_ref), child) {
+        match action_for(K::all(snapshot).get(name).map(AsRef::as_ref), child, ours.owner) {
             Ok(action) => actions.extend(action.map(|action| (name.clone(), action))),
             Err(error) => errors.push((name.clone(), error)),
         }
     }
     let stale = K::all(snapshot).iter().filter(|(name, existing)| {
-        existing.is_child()
+        ours.include(existing.as_ref())
             && existing.meta().deletion_timestamp.is_none()
             && !rendered.contains_key(name)
             && !held.contains(name)
@@ -78,7 +90,21 @@ fn plan<'a, K: Published>(
     (actions, errors)
 }
 
-fn action_for<K: Published>(existing: Option<&K>, child: &K) -> Result<Option<Action<K>>, String> {
+impl Ours<'_> {
+    /// Whether an object is a child that this operator prunes.
+    pub fn include<K: Published>(&self, definition: &K) -> bool {
+        match definition.labels().get(names::LABEL_OPERATOR) {
+            _ if !definition.is_child() => false,
+            Some(operator) => *operator == names::label_value(self.owner),
+            None => definition.ingress().is_some_and(|name| {
+                let ingress = NamespacedName::new(definition.namespace().unwrap_or_default(), name);
+                self.ingresses.binary_search(&ingress).is_ok()
+            }),
+        }
+    }
+}
+
+fn action_for<K: Published>(existing: Option<&K>, child: &K, owner: &str) -> Result<Option<Action<K>>, String> {
     let complete = || {
         let mut child = child.clone();
         child.meta_mut().finalizers = Some(vec![K::FINALIZER.to_owned()]);
@@ -90,6 +116,9 @@ fn action_for<K: Published>(existing: Option<&K>, child: &K) -> Result<Option<Ac
     };
     if !existing.is_child() && !same_owner(existing, child) {
         return Err(taken(K::KIND));
+    }
+    if existing.is_of_another(owner) {
+        return Err(of_another(existing));
     }
     if existing.meta().deletion_timestamp.is_some() || is_as(existing, child) {
         return Ok(None);
@@ -105,6 +134,14 @@ fn action_for<K: Published>(existing: Option<&K>, child: &K) -> Result<Option<Ac
 fn taken(kind: &str) -> String {
     format!(
         "another {kind} of this name exists that was not made from the Ingress; it is left alone, so rename or delete it"
+    )
+}
+
+fn of_another<K: Published>(existing: &K) -> String {
+    let operator = existing.labels().get(names::LABEL_OPERATOR);
+    format!(
+        "the operator {:?} has made an ApiDefinition of this name and has not let go of it yet",
+        operator.map_or("", String::as_str)
     )
 }
 
@@ -135,9 +172,9 @@ fn is_as<K: Published>(existing: &K, child: &K) -> bool {
 }
 
 impl<K: Published> Action<K> {
-    async fn run(self, client: &Client, name: &NamespacedName) -> Result<(), String> {
+    async fn run(self, client: &Client, name: &NamespacedName, owner: &str) -> Result<(), String> {
         let result = match self {
-            Self::Create(child) => create(client, name, *child).await?,
+            Self::Create(child) => create(client, name, *child, owner).await?,
             Self::Update { uid, child } => update(client, name, uid, *child).await,
             Self::Delete { uid } => delete::<K>(client, name, uid).await,
         };
@@ -149,7 +186,12 @@ impl<K: Published> Action<K> {
 }
 
 /// Not by server-side apply, which would take over an object that somebody made a moment ago.
-async fn create<K: Published>(client: &Client, name: &NamespacedName, child: K) -> Result<Result<(), Error>, String> {
+async fn create<K: Published>(
+    client: &Client,
+    name: &NamespacedName,
+    child: K,
+    owner: &str,
+) -> Result<Result<(), Error>, String> {
     let params = PostParams {
         field_manager: Some(names::FIELD_MANAGER.to_owned()),
         ..PostParams::default()
@@ -165,7 +207,7 @@ async fn create<K: Published>(client: &Client, name: &NamespacedName, child: K) 
         Ok(None) => return Ok(Ok(())),
         Err(error) => return Ok(Err(error)),
     };
-    match action_for(Some(&existing), &child)? {
+    match action_for(Some(&existing), &child, owner)? {
         Some(Action::Update { uid, child }) => Ok(update(client, name, uid, *child).await),
         _ => Ok(Ok(())),
     }

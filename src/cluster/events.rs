@@ -1,6 +1,6 @@
-//! Diagnostics as Events of the objects that they are about.
+//! Diagnostics, and what begins to be served, as Events of the objects that they are about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -21,7 +21,10 @@ const PER_ROUND: usize = 50;
 /// Longest note in bytes; the API server takes 1024.
 const NOTE_MAX: usize = 1000;
 
-/// Publishes each diagnostic once, when it comes up.
+/// Places that a note names of those that it has no room to tell of.
+const FIELDS_NAMED: usize = 5;
+
+/// Publishes each diagnostic once, when it comes up: those of one object and code that come up together as one event.
 ///
 /// Not by kube's `Recorder`: it joins events of one object and reason for six minutes and keeps the first note, so that
 /// the second of two conflicts of an Ingress would never be told.
@@ -29,6 +32,7 @@ pub struct Events {
     client: Client,
     reporter: Reporter,
     published: BTreeSet<Occurrence>,
+    synced: Synced,
     logged: Option<Instant>,
 }
 
@@ -42,46 +46,77 @@ impl Events {
             client,
             reporter: Reporter::from(reporter),
             published: BTreeSet::new(),
+            synced: Synced::default(),
             logged: None,
         }
     }
 
-    /// Publishes those of the present diagnostics that were not there the last time, at most 50 of them. Diagnostics
-    /// about objects that the snapshot does not hold are left out. Failures are logged, never returned.
-    pub async fn publish(&mut self, snapshot: &Snapshot, diagnostics: &[Diagnostic]) {
-        for (diagnostic, object) in news(&mut self.published, snapshot, diagnostics) {
-            let uid = object.uid.clone().unwrap_or_default();
-            let event = self.event(&diagnostic, object);
-            let namespace = event.metadata.namespace.clone().unwrap_or_default();
-            let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
-            let result = api.create(&PostParams::default(), &event).await;
-            if let Err(error) = &result {
-                self.log(&diagnostic, error);
+    /// Publishes those of the present diagnostics that were not there the last time, and a `Synced` for each object that
+    /// is served now and was not, at most 50 events. Objects that the snapshot does not hold are left out. Failures are
+    /// logged, never returned.
+    pub async fn publish(
+        &mut self,
+        snapshot: &Snapshot,
+        diagnostics: &[Diagnostic],
+        synced: &BTreeMap<ObjectRef, String>,
+    ) {
+        let news = news(&mut self.published, snapshot, diagnostics);
+        let left = PER_ROUND - news.len();
+        for group in news {
+            let text = Text::of(&group.diagnostics);
+            if !self.create(&group.object, &text).await {
+                return;
             }
-            match result {
-                // Refused for good, for example in a namespace that is being deleted.
-                Err(Error::Api(status)) if (400..429).contains(&status.code) => {}
-                Err(_) => break,
-                Ok(_) => {}
+            let uid = group.object.uid.clone().unwrap_or_default();
+            let told = group
+                .diagnostics
+                .into_iter()
+                .map(|diagnostic| (diagnostic, uid.clone()));
+            self.published.extend(told);
+        }
+        self.synced.take(snapshot, synced);
+        for _ in 0..left {
+            let Some((key, note)) = self.synced.pending.first_key_value() else {
+                break;
+            };
+            let (key, text) = (key.clone(), Text::synced(note));
+            let object = reference(snapshot, &key.0).filter(|object| object.uid.as_ref() == Some(&key.1));
+            if let Some(object) = object
+                && !self.create(&object, &text).await
+            {
+                return;
             }
-            self.published.insert((diagnostic, uid));
+            self.synced.pending.remove(&key);
         }
     }
 
-    fn event(&self, diagnostic: &Diagnostic, object: ObjectReference) -> Event {
+    /// Whether it was settled, be it that the API server refused it for good.
+    async fn create(&mut self, object: &ObjectReference, text: &Text) -> bool {
+        let event = self.event(object.clone(), text);
+        let namespace = event.metadata.namespace.clone().unwrap_or_default();
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+        let Err(error) = api.create(&PostParams::default(), &event).await else {
+            return true;
+        };
+        self.log(object, &error);
+        // For example in a namespace that is being deleted.
+        matches!(error, Error::Api(status) if (400..429).contains(&status.code))
+    }
+
+    fn event(&self, object: ObjectReference, text: &Text) -> Event {
         let now = Timestamp::now();
         let instance = self.reporter.instance.as_ref().unwrap_or(&self.reporter.controller);
         let namespace = object.namespace.clone().unwrap_or_else(|| "default".to_owned());
         Event {
             metadata: ObjectMeta {
-                name: Some(event_name(&diagnostic.object.name, now)),
+                name: Some(event_name(object.name.as_deref().unwrap_or_default(), now)),
                 namespace: Some(namespace),
                 ..ObjectMeta::default()
             },
-            type_: Some("Warning".to_owned()),
-            reason: Some(diagnostic.code.to_string()),
-            action: Some(action(diagnostic.code).to_owned()),
-            note: Some(note(diagnostic)),
+            type_: Some(text.type_.to_owned()),
+            reason: Some(text.reason.to_owned()),
+            action: Some(text.action.to_owned()),
+            note: Some(text.note.clone()),
             regarding: Some(object),
             event_time: Some(MicroTime(now)),
             reporting_controller: Some(self.reporter.controller.clone()),
@@ -90,35 +125,103 @@ impl Events {
         }
     }
 
-    fn log(&mut self, diagnostic: &Diagnostic, error: &Error) {
+    fn log(&mut self, object: &ObjectReference, error: &Error) {
         if self.logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
-            tracing::warn!(object = %diagnostic.object, error = message(error), "cannot publish an event");
+            let (kind, name) = (object.kind.as_deref(), object.name.as_deref());
+            tracing::warn!(kind, name, error = message(error), "cannot publish an event");
             self.logged = Some(Instant::now());
         }
     }
 }
 
+/// What an event says.
+struct Text {
+    type_: &'static str,
+    reason: &'static str,
+    action: &'static str,
+    note: String,
+}
+
+impl Text {
+    /// Of diagnostics of one code.
+    fn of(diagnostics: &[Diagnostic]) -> Self {
+        let code = diagnostics[0].code;
+        Self {
+            type_: "Warning",
+            reason: code.as_str(),
+            action: action(code),
+            note: note(diagnostics),
+        }
+    }
+
+    fn synced(note: &str) -> Self {
+        Self {
+            type_: "Normal",
+            reason: "Synced",
+            action: "Sync",
+            note: note.to_owned(),
+        }
+    }
+}
+
+/// New diagnostics of one object and one code.
+struct Group {
+    object: ObjectReference,
+    diagnostics: Vec<Diagnostic>,
+}
+
 /// Forgets what is over, and says what is new, each with the object that it is about.
-fn news(
-    published: &mut BTreeSet<Occurrence>,
-    snapshot: &Snapshot,
-    diagnostics: &[Diagnostic],
-) -> Vec<(Diagnostic, ObjectReference)> {
+fn news(published: &mut BTreeSet<Occurrence>, snapshot: &Snapshot, diagnostics: &[Diagnostic]) -> Vec<Group> {
     let present = diagnostics.iter().filter_map(|diagnostic| {
         let object = reference(snapshot, &diagnostic.object)?;
         let uid = object.uid.clone().unwrap_or_default();
         Some(((diagnostic.clone(), uid), object))
     });
-    let present: Vec<(Occurrence, ObjectReference)> = present.collect();
-    let now: BTreeSet<&Occurrence> = present.iter().map(|(occurrence, _)| occurrence).collect();
-    published.retain(|occurrence| now.contains(occurrence));
-    let mut seen = BTreeSet::new();
-    let new = present
-        .iter()
-        .filter(|(occurrence, _)| !published.contains(occurrence) && seen.insert(occurrence));
-    new.take(PER_ROUND)
-        .map(|((diagnostic, _), object)| (diagnostic.clone(), object.clone()))
-        .collect()
+    let present: BTreeMap<Occurrence, ObjectReference> = present.collect();
+    published.retain(|occurrence| present.contains_key(occurrence));
+    let mut groups: BTreeMap<_, Group> = BTreeMap::new();
+    for ((diagnostic, uid), object) in present {
+        let occurrence = (diagnostic, uid);
+        if published.contains(&occurrence) {
+            continue;
+        }
+        let (diagnostic, _) = occurrence;
+        let group = groups.entry((diagnostic.object.clone(), diagnostic.code));
+        let new = || Group {
+            object,
+            diagnostics: Vec::new(),
+        };
+        group.or_insert_with(new).diagnostics.push(diagnostic);
+    }
+    groups.into_values().take(PER_ROUND).collect()
+}
+
+/// One life of an object.
+type Life = (ObjectRef, String);
+
+/// What is served now and was not.
+#[derive(Default)]
+struct Synced {
+    /// Objects that the report calls news, so that the same news twice is one event.
+    known: BTreeSet<Life>,
+    /// Notes that there was no room for in a round.
+    pending: BTreeMap<Life, String>,
+}
+
+impl Synced {
+    fn take(&mut self, snapshot: &Snapshot, synced: &BTreeMap<ObjectRef, String>) {
+        let present = synced.iter().filter_map(|(object, note)| {
+            let uid = reference(snapshot, object)?.uid.unwrap_or_default();
+            Some(((object.clone(), uid), note.clone()))
+        });
+        let present: BTreeMap<_, _> = present.collect();
+        self.known.retain(|life| present.contains_key(life));
+        for (life, note) in present {
+            if self.known.insert(life.clone()) {
+                self.pending.insert(life, note);
+            }
+        }
+    }
 }
 
 /// The object as an event names it; `None` when the snapshot does not hold it.
@@ -126,6 +229,7 @@ fn reference(snapshot: &Snapshot, object: &ObjectRef) -> Option<ObjectReference>
     match object.kind {
         "Ingress" => find(&snapshot.ingresses, object),
         "IngressClass" => find(&snapshot.ingress_classes, object),
+        "Secret" => find(&snapshot.tls_secrets, object),
         "Service" => find(&snapshot.services, object),
         "ApiDefinition" => find(&snapshot.api_definitions, object),
         "TykOasApiDefinition" => find(&snapshot.tyk_oas_api_definitions, object),
@@ -156,13 +260,25 @@ fn action(code: Code) -> &'static str {
     }
 }
 
-fn note(diagnostic: &Diagnostic) -> String {
-    let fix = diagnostic.code.fix();
-    let text = match diagnostic.field.as_str() {
-        "" => format!("{} {fix}", sentence(&diagnostic.message)),
-        field => format!("{field}: {} {fix}", sentence(&diagnostic.message)),
+/// The first of the diagnostics in full, and where the others are.
+fn note(diagnostics: &[Diagnostic]) -> String {
+    let (first, others) = (&diagnostics[0], &diagnostics[1..]);
+    let mut text = match first.field.as_str() {
+        "" => sentence(&first.message),
+        field => format!("{field}: {}", sentence(&first.message)),
     };
-    cut(&text, NOTE_MAX).to_owned()
+    if !others.is_empty() {
+        let fields: BTreeSet<_> = others.iter().map(|other| other.field.as_str()).collect();
+        let elsewhere = |field: &&str| !field.is_empty() && *field != first.field;
+        let named: Vec<_> = fields.into_iter().filter(elsewhere).take(FIELDS_NAMED).collect();
+        let places = match named.as_slice() {
+            [] => String::new(),
+            named if named.len() < others.len() => format!(": {}, …", named.join(", ")),
+            named => format!(": {}", named.join(", ")),
+        };
+        text.push_str(&format!(" (And {} more{places}.)", others.len()));
+    }
+    cut(&format!("{text} {}", first.code.fix()), NOTE_MAX).to_owned()
 }
 
 fn sentence(text: &str) -> String {
@@ -185,49 +301,4 @@ fn cut(text: &str, max: usize) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use k8s_openapi::api::networking::v1::Ingress;
-    use serde_json::json;
-
-    use super::*;
-
-    fn snapshot(uid: &str) -> Snapshot {
-        let ingress = json!({"metadata": {"namespace": "ns", "name": "web", "uid": uid}});
-        let mut snapshot = Snapshot::default();
-        snapshot.insert(serde_json::from_value::<Ingress>(ingress).unwrap());
-        snapshot
-    }
-
-    fn diagnostic(index: usize) -> Diagnostic {
-        let object = ObjectRef::new("Ingress", "ns", "web");
-        Diagnostic::new(Code::Conflict, object, format!("spec.rules[{index}]"), "taken")
-    }
-
-    #[test]
-    fn a_round_is_bounded_and_the_next_one_goes_on() {
-        let mut diagnostics: Vec<_> = (0..70).map(diagnostic).collect();
-        diagnostics.push(diagnostic(0));
-        let mut published = BTreeSet::new();
-        for wanted in [50, 20, 0] {
-            let news = news(&mut published, &snapshot("u"), &diagnostics);
-            assert_eq!(news.len(), wanted);
-            published.extend(news.into_iter().map(|(diagnostic, _)| (diagnostic, "u".to_owned())));
-        }
-        assert_eq!(
-            news(&mut published, &snapshot("later"), &diagnostics[..3]).len(),
-            3,
-            "of a new object"
-        );
-        assert!(published.is_empty());
-    }
-
-    #[test]
-    fn notes_and_names_fit() {
-        let mut long = diagnostic(0);
-        long.message = "ü".repeat(900);
-        assert!(note(&long).len() <= NOTE_MAX && note(&long).starts_with("spec.rules[0]: ü"));
-        let name = event_name(&"a".repeat(253), Timestamp::MAX);
-        assert!(name.len() <= 253 && name.contains("a."), "{name}");
-    }
-}
+mod tests;

@@ -1,13 +1,17 @@
 //! The only user of `kube::Client`: watches into a store, and what is written to the cluster: children, finalizers,
 //! status, events.
 
+pub mod address;
 pub mod children;
 mod config_maps;
 pub mod events;
 pub mod finalizer;
+pub mod ingress;
+mod kinds;
 mod published;
 pub mod status;
 mod store;
+pub mod template;
 mod watch;
 
 pub use published::Published;

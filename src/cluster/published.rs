@@ -39,6 +39,19 @@ pub trait Published:
 
     /// Whether it is a template of Ingresses.
     fn is_template(&self) -> bool;
+
+    /// Name of the Ingress that it was generated from, which is of the same namespace; `None` when it is no child.
+    fn ingress(&self) -> Option<&str> {
+        let mut owners = self.owner_references().iter().filter(|_| self.is_child());
+        let owner = owners.find(|owner| owner.kind == "Ingress" && owner.controller == Some(true));
+        owner.map(|owner| owner.name.as_str())
+    }
+
+    /// Whether it is a child that another operator than `owner` has made, and which is that one's to change.
+    fn is_of_another(&self, owner: &str) -> bool {
+        let operator = self.labels().get(names::LABEL_OPERATOR);
+        self.is_child() && operator.is_some_and(|operator| *operator != names::label_value(owner))
+    }
 }
 
 macro_rules! published {

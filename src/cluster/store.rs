@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
-use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::api::networking::v1::IngressClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::core::error_boundary::InvalidObject;
@@ -31,6 +31,16 @@ pub struct Scope {
 pub(super) trait Watched: SnapshotKind {
     /// Whether a translation sees no difference between the two. Status, resourceVersion and managedFields do not count.
     fn same(&self, other: &Self) -> bool;
+
+    /// Takes off what nobody reads of this kind.
+    fn slim(&mut self) {
+        self.meta_mut().managed_fields = None;
+    }
+
+    /// Whether a translation of this world looks at the object. A change of any other one is taken in without a word.
+    fn is_used(&self, _world: &Snapshot) -> bool {
+        true
+    }
 }
 
 macro_rules! watched {
@@ -43,7 +53,7 @@ macro_rules! watched {
     };
 }
 
-watched! { Ingress IngressClass Service ApiDefinition OperatorContext TykOasApiDefinition }
+watched! { IngressClass Service ApiDefinition OperatorContext TykOasApiDefinition }
 
 impl Watched for ConfigMap {
     fn same(&self, other: &Self) -> bool {
@@ -51,7 +61,8 @@ impl Watched for ConfigMap {
     }
 }
 
-fn same_metadata(one: &ObjectMeta, other: &ObjectMeta) -> bool {
+/// Whether the metadata says the same, whatever was written or recorded in between.
+pub(super) fn same_metadata(one: &ObjectMeta, other: &ObjectMeta) -> bool {
     let compared = |meta: &ObjectMeta| ObjectMeta {
         resource_version: None,
         managed_fields: None,
@@ -268,11 +279,12 @@ impl State {
         let name = NamespacedName::of(object.meta());
         let object = Arc::new(object);
         let before = K::objects(Arc::make_mut(&mut self.snapshot)).insert(name, Arc::clone(&object));
-        before.is_none_or(|before| !before.same(&object))
+        before.is_none_or(|before| !before.same(&object)) && object.is_used(&self.snapshot)
     }
 
     fn remove<K: Watched>(&mut self, name: &NamespacedName) -> bool {
-        K::objects(Arc::make_mut(&mut self.snapshot)).remove(name).is_some()
+        let before = K::objects(Arc::make_mut(&mut self.snapshot)).remove(name);
+        before.is_some_and(|before| before.is_used(&self.snapshot))
     }
 
     /// Replaces all that the watch is responsible for by a complete list.
@@ -305,8 +317,8 @@ pub(super) type Shadow<K> = Objects<K>;
 
 /// Takes off what nobody reads and what is often the larger part of an object.
 fn slim<K: Watched>(mut object: K) -> K {
+    object.slim();
     let meta = object.meta_mut();
-    meta.managed_fields = None;
     if let Some(annotations) = &mut meta.annotations {
         annotations.remove(LAST_APPLIED);
         if annotations.is_empty() {

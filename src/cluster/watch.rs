@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::store::{Scope, Shadow, Store, WatchId, Watched};
 use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
-use crate::snapshot::SnapshotKind;
+use crate::snapshot::{SnapshotKind, TlsSecret};
 
 /// An object as it arrives, or why it cannot be decoded.
 pub(super) type Arrival<K> = Result<K, Box<InvalidObject>>;
@@ -26,19 +27,30 @@ pub(super) type Arrival<K> = Result<K, Box<InvalidObject>>;
 /// Starts one watch for each kind, and for a kind in namespaces one for each namespace of the scope.
 pub(super) fn start_all(store: &Arc<Store>, client: &Client, scope: &Scope, cancel: &CancellationToken) {
     let starter = Starter { store, client, cancel };
-    starter.start::<IngressClass, _>(None, Api::all(client.clone()), Ok);
+    starter.start::<IngressClass, _>(None, Api::all(client.clone()), all(), Ok);
+    if scope.namespaces.is_none() {
+        starter.start::<Namespace, _>(None, Api::all(client.clone()), all(), Ok);
+    }
     let namespaces = match &scope.namespaces {
         None => vec![None],
         Some(names) => names.iter().map(|name| Some(name.as_str())).collect(),
     };
     for namespace in namespaces {
-        starter.namespaced::<Ingress, _>(namespace, Ok);
-        starter.namespaced::<Service, _>(namespace, Ok);
+        starter.namespaced::<Ingress, _>(namespace, all(), Ok);
+        starter.namespaced::<Service, _>(namespace, all(), Ok);
+        starter.namespaced::<EndpointSlice, _>(namespace, all(), Ok);
+        starter.namespaced::<TlsSecret, _>(namespace, all().fields("type=kubernetes.io/tls"), Ok);
         // The schemas of our own kinds are loose, so that an object that cannot be decoded may exist.
-        starter.namespaced::<ApiDefinition, DeserializeGuard<_>>(namespace, |guard| guard.0.map_err(Box::new));
-        starter.namespaced::<OperatorContext, DeserializeGuard<_>>(namespace, |guard| guard.0.map_err(Box::new));
-        starter.namespaced::<TykOasApiDefinition, DeserializeGuard<_>>(namespace, |guard| guard.0.map_err(Box::new));
+        starter.namespaced::<ApiDefinition, DeserializeGuard<_>>(namespace, all(), |guard| guard.0.map_err(Box::new));
+        starter.namespaced::<OperatorContext, DeserializeGuard<_>>(namespace, all(), |guard| guard.0.map_err(Box::new));
+        starter.namespaced::<TykOasApiDefinition, DeserializeGuard<_>>(namespace, all(), |guard| {
+            guard.0.map_err(Box::new)
+        });
     }
+}
+
+fn all() -> watcher::Config {
+    watcher::Config::default()
 }
 
 struct Starter<'a> {
@@ -48,7 +60,7 @@ struct Starter<'a> {
 }
 
 impl Starter<'_> {
-    fn namespaced<K, W>(&self, namespace: Option<&str>, decode: fn(W) -> Arrival<K>)
+    fn namespaced<K, W>(&self, namespace: Option<&str>, selected: watcher::Config, decode: fn(W) -> Arrival<K>)
     where
         K: Watched + Send + Sync + 'static,
         W: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
@@ -58,10 +70,10 @@ impl Starter<'_> {
             None => Api::all(self.client.clone()),
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
         };
-        self.start(namespace, api, decode);
+        self.start(namespace, api, selected, decode);
     }
 
-    fn start<K, W>(&self, namespace: Option<&str>, api: Api<W>, decode: fn(W) -> Arrival<K>)
+    fn start<K, W>(&self, namespace: Option<&str>, api: Api<W>, selected: watcher::Config, decode: fn(W) -> Arrival<K>)
     where
         K: Watched + Send + Sync + 'static,
         W: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
@@ -72,7 +84,7 @@ impl Starter<'_> {
         };
         // Before the task runs, so that no snapshot is taken without this watch.
         self.store.expect(&id);
-        let events = watch(api, watcher::Config::default()).default_backoff();
+        let events = watch(api, selected).default_backoff();
         let end = self.cancel.clone().cancelled_owned();
         tokio::spawn(pump(Arc::clone(self.store), id, events.take_until(end), decode));
     }

@@ -110,7 +110,7 @@ pub fn build(snapshot: &Snapshot, translation: &Translation, context: &Context) 
         builder.add(&child.definition, Some(child), created);
     }
     for (name, resource) in &snapshot.api_definitions {
-        if translation.children.contains_key(name) || resource.is_template() {
+        if translation.children.contains_key(name) || resource.is_template() || resource.is_of_another(&context.owner) {
             continue;
         }
         let last_good = translation.held.contains(name);

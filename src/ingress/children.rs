@@ -90,12 +90,12 @@ impl<'a> Renderer<'a> {
         let listeners = self.listeners(route, context.as_ref());
         let named = |listener: &Listener<'_>| {
             let hash = hash_of(route, listener, &listeners);
-            let metadata = metadata(route, &hash);
+            let metadata = metadata(route, &hash, &self.options.owner);
             (hash, metadata)
         };
         let Some(base) = base else {
             let fronts = listeners.iter().map(|listener| oas::front_hash(&named(listener).0));
-            let fronts = fronts.map(|hash| metadata(route, &hash));
+            let fronts = fronts.map(|hash| metadata(route, &hash, &self.options.owner));
             let all = listeners.iter().map(|listener| named(listener).1).chain(fronts);
             self.rendered
                 .held
@@ -182,7 +182,13 @@ impl<'a> Renderer<'a> {
     }
 
     fn add_oas(&mut self, route: &Route<'_>, exposures: &[Exposure], template: &oas::Template, target: &BackendTarget) {
-        let (resources, fronts) = oas::render(route, exposures, template, annotations(route), target);
+        let (resources, fronts) = oas::render(
+            route,
+            exposures,
+            template,
+            annotations(route),
+            (target, &self.options.owner),
+        );
         for (metadata, spec) in fronts {
             self.insert(route, metadata, spec);
         }
@@ -359,13 +365,14 @@ fn hash_of(route: &Route<'_>, listener: &Listener<'_>, all: &[Listener<'_>]) -> 
 }
 
 /// Name, labels and owner of the child with this hash.
-pub(super) fn metadata(route: &Route<'_>, hash: &str) -> ObjectMeta {
+pub(super) fn metadata(route: &Route<'_>, hash: &str, owner: &str) -> ObjectMeta {
     let ingress = route.ingress;
     let namespace = ingress.namespace().unwrap_or_default();
     let name = ingress.name_any();
     let labels = [
         (names::LABEL_INGRESS, names::label_value(&name)),
         (names::LABEL_APIDEFINITION, hash.to_owned()),
+        (names::LABEL_OPERATOR, names::label_value(owner)),
     ];
     ObjectMeta {
         name: Some(names::child_name(&namespace, &name, hash)),

@@ -35,6 +35,8 @@ pub use path::PathMatch;
 /// What the engine is told by the operator's settings.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Name of this operator, the label `tyk.io/operator` of its children, default `tyk-ingress`.
+    pub owner: String,
     /// Class that the annotation `kubernetes.io/ingress.class` names, and that `spec.ingressClassName` names when no
     /// IngressClass of that name exists. Tyk Operator's `WATCH_INGRESS_CLASS`, default `tyk`.
     pub class: String,
@@ -57,6 +59,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            owner: "tyk-ingress".into(),
             class: "tyk".into(),
             controller: crate::api::names::CONTROLLER_NAME.into(),
             cluster_domain: "cluster.local".into(),
@@ -80,6 +83,8 @@ pub struct Translation {
     pub held: BTreeSet<NamespacedName>,
     /// Ingresses of our classes, whether or not anything of them is served.
     pub ingresses: Vec<NamespacedName>,
+    /// Ingresses of our classes that are being deleted, alone or with their namespace.
+    pub ending: Vec<NamespacedName>,
     /// Findings, sorted by object and field.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -104,8 +109,8 @@ pub struct Child<K = ApiDefinition> {
 /// Renders every Ingress of our classes.
 pub fn render(snapshot: &Snapshot, options: &Options) -> Translation {
     let classes = Classes::new(&snapshot.ingress_classes, options);
-    let is_ours = |ingress: &&Arc<Ingress>| classes.own(ingress) && !is_ending(ingress, snapshot);
-    let ours: Vec<_> = snapshot.ingresses.values().filter(is_ours).collect();
+    let own = snapshot.ingresses.values().filter(|ingress| classes.own(ingress));
+    let (ending, ours): (Vec<&Arc<Ingress>>, Vec<_>) = own.partition(|ingress| is_ending(ingress, snapshot));
     let mut diagnostics = Vec::new();
     let routes = ours
         .iter()
@@ -118,17 +123,19 @@ pub fn render(snapshot: &Snapshot, options: &Options) -> Translation {
     diagnostics.extend(rendered.diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
-    let ingresses = ours
-        .iter()
-        .map(|ingress| NamespacedName::of(&ingress.metadata))
-        .collect();
     Translation {
         children: rendered.children,
         oas_children: rendered.oas_children,
         held: rendered.held,
-        ingresses,
+        ingresses: names_of(&ours),
+        ending: names_of(&ending),
         diagnostics,
     }
+}
+
+fn names_of(ingresses: &[&Arc<Ingress>]) -> Vec<NamespacedName> {
+    let names = ingresses.iter().map(|ingress| NamespacedName::of(&ingress.metadata));
+    names.collect()
 }
 
 /// Whether an Ingress, or its whole namespace, is being deleted: it does not compete any more.

@@ -73,7 +73,7 @@ pub fn render(
     exposures: &[Exposure],
     template: &Template,
     annotations: &Annotations,
-    target: &Target,
+    (target, owner): (&Target, &str),
 ) -> (Vec<TykOasApiDefinition>, Vec<(ObjectMeta, ApiDefinitionSpec)>) {
     let expression = exposures.iter().any(|exposure| exposure.listen_path.contains('{'));
     if !(expression && works_by_operation(template.document.get(EXTENSION))) {
@@ -89,7 +89,7 @@ pub fn render(
     let id = names::api_id(&namespace, first.metadata.name.as_deref().unwrap_or_default());
     let fronts = exposures
         .iter()
-        .map(|exposure| front(route, exposure, template, annotations, &id));
+        .map(|exposure| front((route, owner), exposure, template, annotations, &id));
     (vec![inner(first, template, annotations, target, &id)], fronts.collect())
 }
 
@@ -152,7 +152,7 @@ fn inner(
 }
 
 fn front(
-    route: &Route<'_>,
+    (route, owner): (&Route<'_>, &str),
     exposure: &Exposure,
     template: &Template,
     annotations: &Annotations,
@@ -176,7 +176,7 @@ fn front(
         }
     }
     let exposure = Exposure {
-        metadata: children::metadata(route, &front_hash(&exposure.hash)),
+        metadata: children::metadata(route, &front_hash(&exposure.hash), owner),
         ..exposure.clone()
     };
     let definition = children::classic_spec(&exposure, definition, &format!("tyk://{id}"));

@@ -1,27 +1,40 @@
 //! What is said to the user about a round: status, finalizers to release, diagnostics. Pure.
 
+mod address;
+mod backend;
+mod ingress;
 mod oas;
 mod release;
 mod status;
+mod template;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use crate::api::{ApiDefinition, ApiDefinitionStatus, TykOasApiDefinitionStatus};
+use crate::api::{ApiDefinition, ApiDefinitionStatus, TykOasApiDefinitionStatus, names};
 use crate::desired::Desired;
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
+use crate::ingress::Translation;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 use crate::sync::{ApiOutcome, Outcome};
 
-/// All that a report is made from. `desired`, `diagnostics` and `outcome` are of one revision; the snapshot may be newer.
+pub use address::{Address, addresses_of};
+pub use ingress::IngressStatus;
+
+/// All that a report is made from. `translation`, `desired` and `outcome` are of one revision; the rest may be newer.
 #[derive(Clone, Debug)]
 pub struct ReportInput<'a> {
     /// The newest state of the cluster.
     pub snapshot: &'a Snapshot,
+    /// The Ingresses that are ours now, sorted.
+    pub ingresses: &'a [NamespacedName],
+    /// The children that the round worked on.
+    pub translation: &'a Translation,
     /// What the round worked on.
     pub desired: &'a Desired,
     /// Findings of the translation and of the definitions.
@@ -30,6 +43,10 @@ pub struct ReportInput<'a> {
     pub outcome: &'a Outcome,
     /// Organisation of APIs that name none.
     pub org: &'a str,
+    /// This operator, as the label `tyk.io/operator` of its children names it.
+    pub owner: &'a str,
+    /// Where the gateway is reached; `None` while that is not known.
+    pub addresses: Option<&'a BTreeSet<Address>>,
     /// Time of whatever changes in a status now.
     pub now: Time,
 }
@@ -39,6 +56,10 @@ pub struct ReportInput<'a> {
 pub struct Report {
     /// Status of ApiDefinitions, only those that differ from what the snapshot holds.
     pub statuses: BTreeMap<NamespacedName, ApiDefinitionStatus>,
+    /// Addresses in the status of Ingresses, only those that differ from what the snapshot holds.
+    pub ingresses: BTreeMap<NamespacedName, IngressStatus>,
+    /// What the gateway serves since this round, with a note.
+    pub synced: BTreeMap<ObjectRef, String>,
     /// ApiDefinitions that wait for their deletion and that the gateway holds nothing of any more.
     pub release: Vec<NamespacedName>,
     /// Status of TykOasApiDefinitions, only those that differ from what the snapshot holds.
@@ -53,6 +74,8 @@ pub struct Report {
 pub fn report(input: &ReportInput<'_>) -> Report {
     let mut report = classic(input);
     oas::add(input, &mut report);
+    ingress::report(input, &mut report);
+    report.diagnostics.extend(backend::of_services(input));
     report.diagnostics.sort();
     report.diagnostics.dedup();
     report
@@ -64,7 +87,8 @@ fn classic(input: &ReportInput<'_>) -> Report {
         diagnostics: input.diagnostics.to_vec(),
         ..Report::default()
     };
-    for (name, definition) in &input.snapshot.api_definitions {
+    let ours = |definition: &ApiDefinition| !is_foreign(input, definition);
+    for (name, definition) in input.snapshot.api_definitions.iter().filter(|(_, object)| ours(object)) {
         let answer = Answer::of(input, definition);
         if let Answer::Failed(error) = answer {
             report.diagnostics.extend(sync_failed(definition, error));
@@ -73,11 +97,34 @@ fn classic(input: &ReportInput<'_>) -> Report {
             report.release.push(name.clone());
             continue;
         }
+        report.diagnostics.extend(template::in_use(input.snapshot, definition));
         if let Some(status) = status::changed(input, &errors, definition, answer) {
+            if !definition.is_child()
+                && !status::is_synced(definition.status.as_ref())
+                && status::is_synced(Some(&status))
+            {
+                report
+                    .synced
+                    .insert(definition.object_ref(), "The gateway serves the API.".to_owned());
+            }
             report.statuses.insert(name.clone(), status);
         }
     }
     report
+}
+
+/// Whether an object is a child that another operator answers for: it bears that one's label, or it is one of Tyk
+/// Operator whose Ingress lives and is not ours.
+fn is_foreign(input: &ReportInput<'_>, definition: &ApiDefinition) -> bool {
+    if definition.labels().contains_key(names::LABEL_OPERATOR) {
+        return definition.is_of_another(input.owner);
+    }
+    definition.ingress().is_some_and(|name| {
+        let ingress = NamespacedName::new(definition.namespace().unwrap_or_default(), name);
+        let lives = |found: &Ingress| found.metadata.deletion_timestamp.is_none();
+        input.snapshot.ingresses.get(&ingress).is_some_and(|found| lives(found))
+            && input.ingresses.binary_search(&ingress).is_err()
+    })
 }
 
 /// What the gateway has confirmed about an object's API in the round.
@@ -130,10 +177,8 @@ fn concerns(desired: &Desired, definition: &ApiDefinition, id: &str) -> bool {
 /// One finding for the definition and, when it is a child, one for its Ingress, which is what the user wrote.
 fn sync_failed<'a>(definition: &'a ApiDefinition, error: &'a str) -> impl Iterator<Item = Diagnostic> + use<'a> {
     let namespace = definition.namespace().unwrap_or_default();
-    let owners = definition.owner_references().iter().filter(|_| definition.is_child());
-    let ingress = owners.filter(|owner| owner.kind == "Ingress" && owner.controller == Some(true));
-    let ingress = ingress.map(move |owner| {
-        let object = ObjectRef::new("Ingress", namespace.clone(), &owner.name);
+    let ingress = definition.ingress().map(move |name| {
+        let object = ObjectRef::new("Ingress", namespace, name);
         Diagnostic::new(
             Code::SyncFailed,
             object,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::networking::v1::Ingress;
+use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
 use super::{Report, ReportInput, classic};
@@ -21,7 +23,13 @@ pub(super) fn add(input: &ReportInput<'_>, report: &mut Report) {
         return;
     }
     let mut snapshot = Snapshot {
-        ingresses: input.snapshot.ingresses.clone(),
+        ingresses: input
+            .snapshot
+            .ingresses
+            .iter()
+            .map(|(name, ingress)| (name.clone(), user_of(ingress)))
+            .collect(),
+        namespaces: input.snapshot.namespaces.clone(),
         ..Snapshot::default()
     };
     for (name, definition) in &input.snapshot.tyk_oas_api_definitions {
@@ -40,6 +48,11 @@ pub(super) fn add(input: &ReportInput<'_>, report: &mut Report) {
         ..input.clone()
     });
     report.oas_release = found.release;
+    let synced = found.synced.into_iter();
+    report.synced.extend(synced.map(|(object, note)| {
+        let kind = TykOasApiDefinition::KIND;
+        (ObjectRef::new(kind, object.namespace, object.name), note)
+    }));
     for (name, definition) in &input.snapshot.tyk_oas_api_definitions {
         let before = definition
             .status
@@ -59,6 +72,22 @@ pub(super) fn add(input: &ReportInput<'_>, report: &mut Report) {
         let own = renamed(&one, ApiDefinition::KIND, TykOasApiDefinition::KIND);
         report.diagnostics.push(own.unwrap_or(one));
     }
+}
+
+/// An Ingress that uses a template of this kind as if it used a classic one; one that uses a classic one as if none.
+fn user_of(ingress: &Arc<Ingress>) -> Arc<Ingress> {
+    let annotations = ingress.annotations();
+    if !annotations.contains_key(names::ANNOTATION_TEMPLATE) {
+        return ingress.clone();
+    }
+    let kind = annotations.get(names::ANNOTATION_TEMPLATE_KIND).map(String::as_str);
+    let hidden = match kind == Some(TykOasApiDefinition::KIND) {
+        true => names::ANNOTATION_TEMPLATE_KIND,
+        false => names::ANNOTATION_TEMPLATE,
+    };
+    let mut user = Ingress::clone(ingress);
+    user.annotations_mut().remove(hidden);
+    Arc::new(user)
 }
 
 fn classic_form(snapshot: &Snapshot, definition: &TykOasApiDefinition) -> ApiDefinition {

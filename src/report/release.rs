@@ -20,8 +20,11 @@ pub(super) fn is_due(input: &ReportInput<'_>, definition: &ApiDefinition) -> boo
         return false;
     }
     let id = definition.api_id();
-    if definition.is_template() || input.desired.removals.contains(&id) {
-        return definition.is_template() || input.outcome.apis.get(&id) == Some(&ApiOutcome::Gone);
+    if definition.is_template() {
+        return input.snapshot.users_of_template(definition).is_empty();
+    }
+    if input.desired.removals.contains(&id) {
+        return input.outcome.apis.get(&id) == Some(&ApiOutcome::Gone);
     }
     let wanted = input.desired.api(&id).is_some() || input.desired.held.contains(&id);
     wanted && has_heir(input, definition, &id)

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::Value;
 
-use super::{Answer, ReportInput};
+use super::{Answer, ReportInput, template};
 use crate::api::{ApiDefinition, ApiDefinitionStatus, ConditionStatus, ConditionType, Transaction, set_condition};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 use crate::snapshot::SnapshotKind;
@@ -67,7 +67,8 @@ pub(super) fn changed(
         status: before.clone(),
     };
     let after = if definition.is_template() {
-        writer.template(accepted(errors, definition, "Template"))
+        let refusal = template::refusal(input.snapshot, definition);
+        writer.template(accepted(errors, definition, "Template"), refusal.as_deref())
     } else if definition.metadata.deletion_timestamp.is_some() {
         writer.leaving(answer)?
     } else if !known(input, errors, definition) {
@@ -109,13 +110,19 @@ struct Writer {
 }
 
 impl Writer {
-    fn template(mut self, accepted: Verdict<'_>) -> ApiDefinitionStatus {
+    /// A deletion that is refused is told where Tyk Operator tells it, and in `Ready`.
+    fn template(mut self, accepted: Verdict<'_>, refusal: Option<&str>) -> ApiDefinitionStatus {
         self.status.ingress_template = Some(true);
         self.status.observed_generation = self.generation;
-        self.status
-            .conditions
-            .retain(|condition| condition.type_ == ConditionType::Accepted.as_str());
+        let kept = |type_: &str| {
+            type_ == ConditionType::Accepted.as_str() || (type_ == ConditionType::Ready.as_str() && refusal.is_some())
+        };
+        self.status.conditions.retain(|condition| kept(&condition.type_));
         self.set(ConditionType::Accepted, accepted);
+        if let Some(refusal) = refusal {
+            self.transaction(Some(refusal));
+            self.set(ConditionType::Ready, Verdict::new(false, "TemplateInUse", refusal));
+        }
         self.status
     }
 
@@ -202,6 +209,17 @@ impl Writer {
             self.now.clone(),
         );
     }
+}
+
+/// Whether a status says that the gateway serves what the object asks for.
+pub(super) fn is_synced(status: Option<&ApiDefinitionStatus>) -> bool {
+    status.is_some_and(|status| {
+        status.conditions.iter().any(|condition| {
+            condition.type_ == ConditionType::Synced.as_str()
+                && condition.status == ConditionStatus::True.as_str()
+                && condition.reason == "Synced"
+        })
+    })
 }
 
 fn synced(accepted: &Verdict<'_>, definition: &ApiDefinition, answer: Answer<'_>) -> Verdict<'static> {

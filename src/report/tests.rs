@@ -9,20 +9,21 @@ use super::{Report, ReportInput, report};
 use crate::api::{ApiDefinition, ApiDefinitionStatus, names};
 use crate::desired::{Api, Desired};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
+use crate::ingress::Translation;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 use crate::sync::{ApiOutcome, Outcome};
 
 const ID: &str = "id-a";
 
 /// A world with one hand-written definition, `ns/a`, as the round knew it.
-struct World {
-    snapshot: Snapshot,
+pub(super) struct World {
+    pub(super) snapshot: Snapshot,
     desired: Desired,
     diagnostics: Vec<Diagnostic>,
     outcome: Outcome,
 }
 
-fn definition(name: &str, metadata: Value, spec: Value) -> ApiDefinition {
+pub(super) fn definition(name: &str, metadata: Value, spec: Value) -> ApiDefinition {
     let mut object = json!({"metadata": {"namespace": "ns", "name": name, "generation": 1}, "spec": {"api_id": ID}});
     for (section, more) in [("metadata", metadata), ("spec", spec)] {
         object[section]
@@ -33,7 +34,7 @@ fn definition(name: &str, metadata: Value, spec: Value) -> ApiDefinition {
     serde_json::from_value(object).unwrap()
 }
 
-fn key(name: &str) -> NamespacedName {
+pub(super) fn key(name: &str) -> NamespacedName {
     NamespacedName::new("ns", name)
 }
 
@@ -51,7 +52,7 @@ fn at(second: i64) -> Time {
 }
 
 impl World {
-    fn of(definition: ApiDefinition) -> Self {
+    pub(super) fn of(definition: ApiDefinition) -> Self {
         let mut snapshot = Snapshot::default();
         let leaving = definition.is_inactive() || definition.metadata.deletion_timestamp.is_some();
         let mut desired = Desired::default();
@@ -96,19 +97,24 @@ impl World {
         self
     }
 
-    fn report(&self, now: i64) -> Report {
+    pub(super) fn report(&self, now: i64) -> Report {
+        let ours: Vec<_> = self.snapshot.ingresses.keys().cloned().collect();
         report(&ReportInput {
             snapshot: &self.snapshot,
+            ingresses: &ours,
+            translation: &Translation::default(),
             desired: &self.desired,
             diagnostics: &self.diagnostics,
             outcome: &self.outcome,
             org: "org",
+            owner: "tyk-ingress",
+            addresses: None,
             now: at(now),
         })
     }
 
     /// Reports, keeps what is to be written, and proves that the same report again writes nothing.
-    fn write(&mut self, now: i64) -> Option<ApiDefinitionStatus> {
+    pub(super) fn write(&mut self, now: i64) -> Option<ApiDefinitionStatus> {
         let report = self.report(now);
         for (name, status) in &report.statuses {
             let mut object = self.snapshot.api_definitions[name].as_ref().clone();
@@ -375,4 +381,19 @@ fn an_object_in_deletion_tells_its_trouble() {
         world.report(1).diagnostics,
         [Diagnostic::new(Code::SyncFailed, object, "", "500")]
     );
+}
+
+#[test]
+fn the_child_of_another_operator_is_not_reported_on() {
+    let owned = |labels: Value| {
+        let owner = json!([{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web", "uid": "u",
+            "controller": true}]);
+        json!({"ownerReferences": owner, "labels": labels, "deletionTimestamp": "2024-05-06T07:08:09Z",
+            "finalizers": [names::FINALIZER_API_DEFINITION]})
+    };
+    for (operator, wanted) in [("tyk-ingress", 1), ("west", 0)] {
+        let labels = json!({"tyk.io/ingress": "web", "tyk.io/operator": operator});
+        let world = World::of(definition("a", owned(labels), json!({}))).answered(ApiOutcome::Gone);
+        assert_eq!(world.report(1).release.len(), wanted, "{operator}");
+    }
 }

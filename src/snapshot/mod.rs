@@ -2,6 +2,7 @@
 
 pub mod document;
 mod load;
+mod template;
 mod tls_secret;
 
 use std::collections::BTreeMap;

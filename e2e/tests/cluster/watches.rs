@@ -52,7 +52,7 @@ async fn a_watch_without_rights_says_so() -> Result<()> {
     eventually(PATIENCE, "every watch to have failed", async || {
         let waiting = store.waiting();
         ensure!(
-            waiting.len() == 6 && waiting.iter().all(|one| one.contains("not allowed")),
+            waiting.len() == 9 && waiting.iter().all(|one| one.contains("not allowed")),
             "{waiting:?}"
         );
         ensure!(store.snapshot().is_none());

@@ -136,7 +136,11 @@ impl World {
     pub async fn try_render(&self, snapshot: &Snapshot) -> Vec<(NamespacedName, String)> {
         let translation = ingress::render(snapshot, &Options::default());
         let rendered = translation.children.values().map(|child| &child.definition);
-        children::apply(&self.client, snapshot, rendered, &translation.held).await
+        let ours = children::Ours {
+            owner: &Options::default().owner,
+            ingresses: &translation.ingresses,
+        };
+        children::apply(&self.client, snapshot, rendered, &translation.held, ours).await
     }
 
     /// Patches an ApiDefinition as the admin.
@@ -162,10 +166,14 @@ impl World {
         };
         report(&ReportInput {
             snapshot,
+            ingresses: &translation.ingresses,
+            translation: &translation,
             desired: &desired,
             diagnostics: &diagnostics,
             outcome: &outcome,
             org: "org",
+            owner: "tyk-ingress",
+            addresses: None,
             now: Time(Timestamp::now()),
         })
     }

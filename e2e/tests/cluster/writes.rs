@@ -5,13 +5,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::networking::v1::Ingress;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 use tyk_ingress::api::{ApiDefinition, ApiDefinitionStatus, names};
+use tyk_ingress::cluster;
 use tyk_ingress::cluster::events::Events;
 use tyk_ingress::cluster::{finalizer, status};
 use tyk_ingress::diagnostic::{Code, Diagnostic, ObjectRef};
+use tyk_ingress::report::{Address, IngressStatus};
 use tyk_ingress::snapshot::Snapshot;
 use tyk_ingress::sync::ApiOutcome;
 
@@ -68,23 +71,29 @@ async fn each_diagnostic_is_one_event_when_it_comes_up() -> Result<()> {
         Diagnostic::new(Code::Conflict, about("web"), "spec.rules[1]", "ü".repeat(900)),
         Diagnostic::new(Code::Conflict, about("gone"), "spec.rules[0]", "taken"),
     ];
+    let synced = BTreeMap::from([(about("web"), "served".to_owned())]);
     let mut events = Events::new(world.client.clone(), "tyk-ingress");
     let api: Api<Event> = Api::namespaced(world.admin.clone(), &world.namespace);
     let count = async || anyhow::Ok(api.list(&ListParams::default()).await?.items.len());
-    events.publish(&snapshot, &diagnostics).await;
-    events.publish(&snapshot, &diagnostics).await;
-    ensure!(count().await? == 2);
-    events.publish(&snapshot, &diagnostics[1..]).await;
-    events.publish(&snapshot, &diagnostics).await;
+    events.publish(&snapshot, &diagnostics, &synced).await;
+    events.publish(&snapshot, &diagnostics, &synced).await;
+    ensure!(count().await? == 2, "one Warning and one Normal");
+    events.publish(&snapshot, &diagnostics[1..], &synced).await;
+    events.publish(&snapshot, &diagnostics, &synced).await;
     ensure!(count().await? == 3, "one that comes back is told again");
     let all = api.list(&ListParams::default()).await?.items;
     let event = all
         .iter()
-        .find(|one| one.note.as_deref().is_some_and(|note| note.contains("taken by a")))
+        .find(|one| {
+            one.note
+                .as_deref()
+                .is_some_and(|note| note.contains("taken by a. (And"))
+        })
         .unwrap();
     let note = event.note.as_deref().unwrap_or_default();
     ensure!(
-        note.starts_with("spec.rules[0]: taken by a. ") && note.ends_with(Code::Conflict.fix()),
+        note.starts_with("spec.rules[0]: taken by a. (And 1 more: spec.rules[1].) ")
+            && note.ends_with(Code::Conflict.fix()),
         "{note}"
     );
     ensure!(event.reason.as_deref() == Some("Conflict") && event.type_.as_deref() == Some("Warning"));
@@ -115,10 +124,41 @@ async fn the_namespaced_roles_are_enough() -> Result<()> {
             .await
             .is_empty()
     );
+    let ingresses: Api<Ingress> = Api::namespaced(world.admin.clone(), &world.namespace);
+    let name = world.name("web");
+    let status = IngressStatus {
+        uid: snapshot.ingresses[&name].metadata.uid.clone(),
+        addresses: vec![(&Address::parse("192.0.2.80").context("an address")?).into()],
+    };
+    let statuses = BTreeMap::from([(name.clone(), status)]);
+    let errors = cluster::ingress::publish(&world.client, "east", &statuses).await;
+    ensure!(errors.is_empty(), "{errors:?}");
+    let finalizer = json!({"metadata": {"finalizers": [names::FINALIZER_INGRESS]}});
+    ingresses
+        .patch("web", &PatchParams::default(), &Patch::Merge(finalizer))
+        .await?;
+    ingresses.delete("web", &Default::default()).await?;
+    let ending = |s: &Snapshot| {
+        s.ingresses
+            .values()
+            .any(|one| one.metadata.deletion_timestamp.is_some())
+    };
+    let snapshot = world.snapshot("the deletion", ending).await?;
+    let errors = cluster::ingress::release(&world.client, &snapshot, &[name], "east").await;
+    ensure!(errors.is_empty(), "{errors:?}");
+    ensure!(
+        ingresses.get_opt("web").await?.is_none(),
+        "the finalizer is still there"
+    );
+
     let object = ObjectRef::new("Ingress", &world.namespace, "web");
     let mut events = Events::new(world.client.clone(), "tyk-ingress");
     events
-        .publish(&snapshot, &[Diagnostic::new(Code::Conflict, object, "", "taken")])
+        .publish(
+            &snapshot,
+            &[Diagnostic::new(Code::Conflict, object, "", "taken")],
+            &BTreeMap::new(),
+        )
         .await;
     let api: Api<Event> = Api::namespaced(world.admin.clone(), &world.namespace);
     ensure!(api.list(&ListParams::default()).await?.items.len() == 1);

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::engine::{Engine, Translated, unix_now};
 use super::{TaskEnd, named};
 use crate::api::{ApiDefinition, TykOasApiDefinition};
+use crate::cluster::address::Addresses;
 use crate::cluster::events::Events;
 use crate::cluster::{self, Scope, Store};
-use crate::desired::Desired;
 use crate::http::Health;
 use crate::ingress::Translation;
 use crate::report::{ReportInput, report};
@@ -65,14 +65,19 @@ pub async fn spawn(
     let children = Children {
         client: client.clone(),
         store: store.clone(),
+        owner: tyk.owner.clone(),
     };
+    let fixed = controller.publish_address.iter().cloned().collect();
+    let service = controller.publish_service.clone();
     let reporter = Reporter {
+        addresses: cluster::address::follow(client.clone(), fixed, service, cancel.clone()),
+        owner: tyk.owner.clone(),
         events: Events::new(client.clone(), "tyk-ingress"),
         client,
         store,
         health,
         org: tyk.org.clone(),
-        desired: BTreeMap::new(),
+        rounds: BTreeMap::new(),
         outcome: None,
     };
     tasks.spawn(named("translate", translate.run(cancel.clone())));
@@ -114,6 +119,7 @@ impl Translate {
 struct Children {
     client: Client,
     store: Arc<Store>,
+    owner: String,
 }
 
 impl Children {
@@ -126,13 +132,13 @@ impl Children {
             let Some((_, snapshot)) = self.store.snapshot() else {
                 continue;
             };
-            let failed = self.write(&translated.translation, &snapshot).await;
+            let failed = self.apply(&translated.translation, &snapshot).await;
             if failed.is_empty() {
                 pause = RETRY_FIRST;
                 continue;
             }
             for (name, error) in &failed {
-                tracing::warn!(%name, error, "an API definition could not be written");
+                tracing::warn!(%name, error, "an object could not be written; it is tried again");
             }
             // A newer translation does not wait for the pause to end.
             let _ = cancel
@@ -143,18 +149,24 @@ impl Children {
         }
         Ok(())
     }
-}
 
-impl Children {
-    /// Children and finalizers of every kind; what could not be written, and why.
-    async fn write(&self, translation: &Translation, snapshot: &Snapshot) -> Vec<(NamespacedName, String)> {
-        let (client, held) = (&self.client, &translation.held);
+    /// Brings children and finalizers in step; the errors by object.
+    async fn apply(&self, translation: &Translation, snapshot: &Snapshot) -> Vec<(NamespacedName, String)> {
+        let Self { client, owner, .. } = self;
+        let ours = cluster::children::Ours {
+            owner,
+            ingresses: &translation.ingresses,
+        };
+        let held = &translation.held;
         let classic = translation.children.values().map(|child| &child.definition);
         let oas = translation.oas_children.values().map(|child| &child.definition);
-        let mut failed = cluster::children::apply(client, snapshot, classic, held).await;
-        failed.extend(cluster::children::apply(client, snapshot, oas, held).await);
+        let mut failed = cluster::template::protect::<ApiDefinition>(client, snapshot).await;
+        failed.extend(cluster::template::protect::<TykOasApiDefinition>(client, snapshot).await);
+        failed.extend(cluster::children::apply(client, snapshot, classic, held, ours).await);
+        failed.extend(cluster::children::apply(client, snapshot, oas, held, ours).await);
         failed.extend(cluster::finalizer::ensure_all::<ApiDefinition>(client, snapshot).await);
         failed.extend(cluster::finalizer::ensure_all::<TykOasApiDefinition>(client, snapshot).await);
+        failed.extend(cluster::ingress::release(client, snapshot, &translation.ending, owner).await);
         failed
     }
 }
@@ -165,8 +177,10 @@ struct Reporter {
     events: Events,
     health: Arc<Health>,
     org: String,
-    /// Desired states by their number, so that an outcome is read against the one it worked on.
-    desired: BTreeMap<u64, Arc<Desired>>,
+    owner: String,
+    addresses: watch::Receiver<Addresses>,
+    /// Translations by the number of their desired state, so that an outcome is read against the one it worked on.
+    rounds: BTreeMap<u64, Arc<Translated>>,
     outcome: Option<Outcome>,
 }
 
@@ -182,6 +196,7 @@ impl Reporter {
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 changed = latest.changed() => changed.context("the translation ended")?,
+                changed = self.addresses.changed() => changed.context("the watch of the addresses ended")?,
                 outcome = ended.recv() => self.take(outcome.context("the sync worker ended")?),
                 _ = tick.tick() => {
                     self.health.set_unready(self.unready());
@@ -197,7 +212,7 @@ impl Reporter {
 
     fn take(&mut self, outcome: Outcome) {
         self.health.metrics.synced(&outcome, unix_now());
-        self.desired.retain(|revision, _| *revision >= outcome.revision);
+        self.rounds.retain(|revision, _| *revision >= outcome.revision);
         self.outcome = Some(outcome);
         self.health.set_unready(self.unready());
     }
@@ -212,24 +227,29 @@ impl Reporter {
         reasons
     }
 
-    async fn report(&mut self, translated: &Translated) {
-        self.desired.insert(translated.revision, translated.desired.clone());
-        while self.desired.len() > REMEMBERED {
-            self.desired.pop_first();
+    async fn report(&mut self, translated: &Arc<Translated>) {
+        self.rounds.insert(translated.revision, translated.clone());
+        while self.rounds.len() > REMEMBERED {
+            self.rounds.pop_first();
         }
         let Some((_, snapshot)) = self.store.snapshot() else {
             return;
         };
         let Some(outcome) = &self.outcome else { return };
-        let Some(desired) = self.desired.get(&outcome.revision) else {
+        let Some(round) = self.rounds.get(&outcome.revision) else {
             return;
         };
+        let addresses = self.addresses.borrow_and_update().clone();
         let found = report(&ReportInput {
             snapshot: &snapshot,
-            desired,
+            ingresses: &translated.translation.ingresses,
+            translation: &round.translation,
+            desired: &round.desired,
             diagnostics: &translated.diagnostics,
             outcome,
             org: &self.org,
+            owner: &self.owner,
+            addresses: addresses.as_ref(),
             now: Time(jiff::Timestamp::now()),
         });
         let client = &self.client;
@@ -245,6 +265,9 @@ impl Reporter {
         for (name, error) in unwritten {
             tracing::warn!(%name, error, "a status could not be written; it is tried again");
         }
-        self.events.publish(&snapshot, &found.diagnostics).await;
+        for (name, error) in cluster::ingress::publish(&self.client, &self.owner, &found.ingresses).await {
+            tracing::warn!(%name, error, "the status of an Ingress could not be written; it is tried again");
+        }
+        self.events.publish(&snapshot, &found.diagnostics, &found.synced).await;
     }
 }

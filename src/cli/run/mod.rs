@@ -66,7 +66,12 @@ impl Run {
             wanted,
             outcomes,
         );
-        let engine = engine::Engine::new(self.ingress.options(), self.tyk.context(), desired, health.clone());
+        let engine = engine::Engine::new(
+            self.ingress.options(&self.tyk.owner),
+            self.tyk.context(),
+            desired,
+            health.clone(),
+        );
 
         // Every task runs until `cancel`; one that ends before ends the process, so that it is started anew as a whole.
         let mut tasks = JoinSet::new();

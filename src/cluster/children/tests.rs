@@ -3,14 +3,19 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Action, plan};
+use super::{Action, Ours, plan};
 use crate::api::{ApiDefinition, names};
 use crate::snapshot::{NamespacedName, Snapshot};
+
+const OURS: Ours<'static> = Ours {
+    owner: "east",
+    ingresses: &[],
+};
 
 fn child(edit: impl FnOnce(&mut Value)) -> ApiDefinition {
     let mut object = json!({
         "metadata": {
-            "namespace": "ns", "name": "a", "labels": {names::LABEL_INGRESS: "web"},
+            "namespace": "ns", "name": "a", "labels": {names::LABEL_INGRESS: "web", names::LABEL_OPERATOR: "east"},
             "ownerReferences": [{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web", "uid": "u",
                 "controller": true, "blockOwnerDeletion": true}],
         },
@@ -37,7 +42,7 @@ fn decided(stored: Option<ApiDefinition>, rendered: bool, held: bool) -> String 
     }
     let rendered: Vec<_> = rendered.then(|| child(|_| ())).into_iter().collect();
     let held: BTreeSet<_> = held.then(|| NamespacedName::new("ns", "a")).into_iter().collect();
-    let (actions, errors) = plan(&snapshot, rendered.iter(), &held);
+    let (actions, errors) = plan(&snapshot, rendered.iter(), &held, OURS);
     let actions = actions.into_iter().map(|(_, action)| match action {
         Action::Create(child) => format!("create {:?}", child.metadata.finalizers.unwrap()),
         Action::Update { uid, .. } => format!("update {uid}"),
@@ -52,7 +57,7 @@ fn decided(stored: Option<ApiDefinition>, rendered: bool, held: bool) -> String 
 #[test]
 fn only_what_differs_is_written() {
     type Case = (&'static str, fn(&mut Value), &'static str);
-    let cases: [Case; 10] = [
+    let cases: [Case; 12] = [
         ("as rendered", |_| (), ""),
         (
             "a label of others",
@@ -73,6 +78,16 @@ fn only_what_differs_is_written() {
             "no label",
             |object| object["metadata"]["labels"] = json!({}),
             "update uid-a",
+        ),
+        (
+            "of Tyk Operator",
+            |object| object["metadata"]["labels"] = json!({names::LABEL_INGRESS: "web"}),
+            "update uid-a",
+        ),
+        (
+            "of another operator",
+            |object| object["metadata"]["labels"][names::LABEL_OPERATOR] = json!("west"),
+            "error",
         ),
         (
             "another field",
@@ -115,9 +130,15 @@ fn only_what_differs_is_written() {
 #[test]
 fn only_stale_children_are_deleted() {
     type Case = (&'static str, fn(&mut Value), bool, &'static str);
-    let cases: [Case; 4] = [
+    let cases: [Case; 5] = [
         ("stale", |_| (), false, "delete uid-a"),
         ("held", |_| (), true, ""),
+        (
+            "of another operator",
+            |object| object["metadata"]["labels"][names::LABEL_OPERATOR] = json!("west"),
+            false,
+            "",
+        ),
         (
             "hand-written",
             |object| object["metadata"]["ownerReferences"] = json!([]),
@@ -134,4 +155,18 @@ fn only_stale_children_are_deleted() {
     for (case, edit, held, wanted) in cases {
         assert_eq!(decided(Some(stored(edit)), false, held), wanted, "{case}");
     }
+}
+
+#[test]
+fn children_of_tyk_operator_are_pruned_with_their_ingress_only() {
+    let unlabelled = stored(|object| object["metadata"]["labels"] = json!({names::LABEL_INGRESS: "web"}));
+    let by = |ingresses: &[NamespacedName]| {
+        let owner = "east";
+        Ours { owner, ingresses }.include(&unlabelled)
+    };
+    assert!(by(&[NamespacedName::new("ns", "web")]));
+    assert!(!by(&[
+        NamespacedName::new("ns", "other"),
+        NamespacedName::new("else", "web")
+    ]));
 }

@@ -270,3 +270,68 @@ fn the_world_waits_for_config_maps_that_are_named_and_not_for_those_that_cannot_
         "nobody names it any more"
     );
 }
+
+#[test]
+fn endpoints_count_only_where_an_ingress_asks_for_them() {
+    use k8s_openapi::api::discovery::v1::EndpointSlice;
+    use k8s_openapi::api::networking::v1::Ingress;
+
+    let store = Store::new();
+    let watch = WatchId {
+        kind: "EndpointSlice",
+        namespace: None,
+    };
+    let churn = |namespace: &str, address: &str| {
+        let slice = json!({"metadata": {"namespace": namespace, "name": "web-1",
+                "labels": {"kubernetes.io/service-name": "web", "mine": "x"}, "annotations": {"x": "y"}},
+            "addressType": "IPv4", "endpoints": [{"addresses": [address], "nodeName": "n",
+                "targetRef": {"kind": "Pod", "name": "p"}, "conditions": {"ready": true}}], "ports": [{"port": 80}]});
+        let slice: EndpointSlice = serde_json::from_value(slice).unwrap();
+        let before = *store.changes().borrow();
+        store.handle(&watch, &mut Shadow::default(), Event::Apply(Ok(slice)));
+        *store.changes().borrow() - before
+    };
+    assert_eq!(churn("ns", "10.0.0.1"), 0);
+    let ingress =
+        json!({"metadata": {"namespace": "ns", "name": "web", "annotations": {"tyk.io/upstream": "endpoints"}}});
+    let ingress: Ingress = serde_json::from_value(ingress).unwrap();
+    let ingresses = WatchId {
+        kind: "Ingress",
+        namespace: None,
+    };
+    store.handle(&ingresses, &mut Shadow::default(), Event::Apply(Ok(ingress)));
+    assert_eq!(churn("ns", "10.0.0.2"), 1);
+    assert_eq!(churn("ns", "10.0.0.2"), 0, "the same once more");
+    assert_eq!(churn("other", "10.0.0.2"), 0, "another namespace");
+    store.handle(&watch, &mut Shadow::<EndpointSlice>::default(), Event::InitDone);
+    store.handle(&ingresses, &mut Shadow::<Ingress>::default(), Event::InitDone);
+    let (_, snapshot) = store.snapshot().unwrap();
+    assert!(snapshot.endpoint_slices.is_empty());
+}
+
+#[test]
+fn a_secret_counts_when_it_comes_changes_and_goes() {
+    use crate::snapshot::TlsSecret;
+
+    let store = Store::new();
+    let watch = WatchId {
+        kind: "Secret",
+        namespace: None,
+    };
+    let secret = |key: &str, version: &str| -> TlsSecret {
+        serde_json::from_value(
+            json!({"metadata": {"namespace": "ns", "name": "tls", "resourceVersion": version},
+            "data": {"tls.crt": "YQ==", "tls.key": key}}),
+        )
+        .unwrap()
+    };
+    let raised = |event: Event<Arrival<TlsSecret>>| {
+        let before = *store.changes().borrow();
+        store.handle(&watch, &mut Shadow::default(), event);
+        *store.changes().borrow() - before
+    };
+    assert_eq!(raised(Event::Apply(Ok(secret("YQ==", "1")))), 1);
+    assert_eq!(raised(Event::Apply(Ok(secret("YQ==", "2")))), 0, "only its version");
+    assert_eq!(raised(Event::Apply(Ok(secret("Yg==", "3")))), 1, "a rotation");
+    assert_eq!(raised(Event::Delete(Ok(secret("Yg==", "4")))), 1);
+}

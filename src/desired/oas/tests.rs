@@ -256,7 +256,10 @@ fn references_that_lead_nowhere_are_told() {
     assert_eq!(versions[0]["id"], id("gone"), "it works as soon as it is there");
     object["spec"]["customDomain"] = json!({"enabled": true, "name": "a.com", "certificatesRef": ["gone"]});
     let (desired, found) = built(&[object]);
-    assert!(found.iter().any(|one| one.starts_with("CertificateNotFound")), "{found:?}");
+    assert!(
+        found.iter().any(|one| one.starts_with("CertificateNotFound")),
+        "{found:?}"
+    );
     assert!(desired.held.contains(&id("pets")));
 }
 

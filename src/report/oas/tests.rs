@@ -56,6 +56,10 @@ impl World {
             desired: &self.desired,
             diagnostics: &self.diagnostics,
             outcome: &self.outcome,
+            ingresses: &[],
+            translation: &Translation::default(),
+            owner: "east",
+            addresses: None,
             org: "org",
             now: Time(Timestamp::from_second(10).unwrap()),
         })

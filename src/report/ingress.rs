@@ -1,0 +1,175 @@
+//! The addresses in the status of Ingresses, and when one begins to be served.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerIngress};
+use kube::ResourceExt;
+
+use super::{Report, ReportInput, status};
+use crate::api::{TykOasApiDefinitionStatus, names};
+use crate::diagnostic::ObjectRef;
+use crate::snapshot::{NamespacedName, SnapshotKind};
+use crate::sync::ApiOutcome;
+
+/// `status.loadBalancer.ingress` of one Ingress.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IngressStatus {
+    /// The Ingress that is meant, so that one of the same name made later is not.
+    pub uid: Option<String>,
+    /// The addresses, sorted; none takes away what this operator wrote before.
+    pub addresses: Vec<IngressLoadBalancerIngress>,
+}
+
+/// How much of an Ingress the gateway has confirmed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Served {
+    /// Every path.
+    All,
+    /// At least one, and of each other one it is known that it cannot be served as it is.
+    Part,
+    /// There is no path that could be served.
+    Nothing,
+    /// Not known, or nothing yet.
+    Waiting,
+}
+
+/// Adds what there is to say about Ingresses.
+///
+/// An Ingress shows the addresses from the moment when the gateway serves it. One bad path does not take the address
+/// (and with external-dns the name) from the good ones, so it is enough that some are served and no other is on its
+/// way. While the gateway does not answer, what was confirmed stays.
+pub(super) fn report(input: &ReportInput<'_>, report: &mut Report) {
+    let round = Round::new(input);
+    for (name, ingress) in &input.snapshot.ingresses {
+        let served = match input.ingresses.binary_search(name) {
+            Ok(_) => round.served(name),
+            Err(_) => Served::Nothing,
+        };
+        if served == Served::All {
+            let news = round.news(name).map(|note| (ingress.object_ref(), note));
+            report.synced.extend(news);
+        }
+        let published = input.addresses.into_iter().flatten().map(Into::into).collect();
+        let wanted = match served {
+            _ if input.addresses.is_none() || ingress.metadata.deletion_timestamp.is_some() => continue,
+            Served::Waiting => continue,
+            Served::All | Served::Part => published,
+            Served::Nothing => Vec::new(),
+        };
+        if is_due(ingress, &wanted, input.owner) {
+            let uid = ingress.uid();
+            let status = IngressStatus { uid, addresses: wanted };
+            report.ingresses.insert(name.clone(), status);
+        }
+    }
+}
+
+/// Whether the status is another. Addresses that this operator has no hand in are never taken away.
+fn is_due(ingress: &Ingress, wanted: &[IngressLoadBalancerIngress], owner: &str) -> bool {
+    let manager = names::ingress_status_manager(owner);
+    let mut hands = ingress.managed_fields().iter();
+    let now = ingress
+        .status
+        .iter()
+        .flat_map(|status| &status.load_balancer)
+        .flat_map(|balancer| balancer.ingress.iter().flatten());
+    match wanted.is_empty() {
+        true => hands.any(|entry| entry.manager.as_ref() == Some(&manager)),
+        false => !now.eq(wanted),
+    }
+}
+
+/// The children that the round worked on, by their Ingress.
+struct Round<'a> {
+    input: &'a ReportInput<'a>,
+    children: BTreeMap<&'a NamespacedName, Vec<Made>>,
+    /// Ingresses of which children wait for their template: what was served of them still is.
+    held: BTreeSet<NamespacedName>,
+}
+
+/// One child.
+struct Made {
+    /// Id of its API.
+    id: String,
+    source: ObjectRef,
+    /// Whether its status already says that it is served.
+    told: bool,
+}
+
+impl<'a> Round<'a> {
+    fn new(input: &'a ReportInput<'a>) -> Self {
+        let mut children: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (name, child) in &input.translation.children {
+            let stored = input.snapshot.api_definitions.get(name);
+            children.entry(&child.ingress).or_default().push(Made {
+                id: child.definition.api_id(),
+                source: child.definition.object_ref(),
+                told: stored.is_some_and(|stored| status::is_synced(stored.status.as_ref())),
+            });
+        }
+        for (name, child) in &input.translation.oas_children {
+            let stored = input.snapshot.tyk_oas_api_definitions.get(name);
+            children.entry(&child.ingress).or_default().push(Made {
+                id: names::api_id(&name.namespace, &name.name),
+                source: child.definition.object_ref(),
+                told: stored.and_then(|stored| stored.status.as_ref()).is_some_and(is_told),
+            });
+        }
+        let held = input.translation.held.iter().filter_map(|name| {
+            let ingress = input.snapshot.api_definitions.get(name)?.ingress()?;
+            Some(NamespacedName::new(&name.namespace, ingress))
+        });
+        Self {
+            input,
+            children,
+            held: held.collect(),
+        }
+    }
+
+    fn children(&self, name: &NamespacedName) -> &[Made] {
+        self.children.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn served(&self, name: &NamespacedName) -> Served {
+        let Self { input, .. } = self;
+        if input.translation.ingresses.binary_search(name).is_err() {
+            return Served::Waiting;
+        }
+        let children = self.children(name);
+        let (mut synced, mut failed) = (0, 0);
+        for child in children {
+            let wanted = input.desired.api(&child.id);
+            match input.outcome.apis.get(&child.id) {
+                // Its definition was refused, or another resource has its id.
+                _ if wanted.is_none_or(|api| api.source != child.source) => failed += 1,
+                Some(ApiOutcome::Synced) => synced += 1,
+                Some(ApiOutcome::Failed(error)) if input.outcome.endpoint_error.as_ref() != Some(error) => failed += 1,
+                _ => {}
+            }
+        }
+        match children.len() {
+            0 if input.outcome.endpoint_error.is_some() || self.held.contains(name) => Served::Waiting,
+            0 => Served::Nothing,
+            all if synced == all => Served::All,
+            all if synced > 0 && synced + failed == all => Served::Part,
+            _ => Served::Waiting,
+        }
+    }
+
+    /// What the cluster was not told yet: that all of it is served. It outlives a restart in the children's status.
+    fn news(&self, name: &NamespacedName) -> Option<String> {
+        let children = self.children(name);
+        let plural = if children.len() == 1 { "" } else { "s" };
+        let note = format!("The gateway serves {} API{plural} of the Ingress.", children.len());
+        (!children.iter().all(|child| child.told)).then_some(note)
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+fn is_told(status: &TykOasApiDefinitionStatus) -> bool {
+    let mut conditions = status.conditions.iter();
+    conditions
+        .any(|condition| condition.type_ == "Synced" && condition.status == "True" && condition.reason == "Synced")
+}
