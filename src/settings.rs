@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::builder::BoolishValueParser;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::api::names;
 use crate::ingress::HttpForTlsHosts;
@@ -14,7 +13,7 @@ use crate::tyk::Endpoint;
 use crate::{desired, ingress};
 
 /// What Tyk is: the open-source gateway alone, or a licensed Dashboard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Open-source gateway.
     Ce,
@@ -24,13 +23,13 @@ pub enum Mode {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Tyk")]
 pub struct Tyk {
-    /// Kind of Tyk behind the URL: `ce`, the open-source gateway
+    /// Kind of Tyk behind the URL: `ce`, the open-source gateway [env: TYK_MODE]
     #[arg(
         long = "tyk-mode",
         env = "TYK_MODE",
-        value_enum,
         default_value = "ce",
-        hide_env = true
+        hide_env = true,
+        value_parser = mode
     )]
     pub mode: Mode,
     /// Base URL of the gateway's control API [env: TYK_URL]
@@ -50,7 +49,7 @@ pub struct Tyk {
         default_value = "false",
         default_missing_value = "true",
         num_args = 0..=1,
-        value_parser = BoolishValueParser::new()
+        value_parser = insecure_skip_verify
     )]
     pub insecure_skip_verify: bool,
     /// Mark of the APIs that this operator makes; operators that share a gateway need different ones [env: TYK_INGRESS_OWNER]
@@ -69,12 +68,22 @@ impl Tyk {
             .clone()
             .context("TYK_URL is not set: give the base URL of the gateway's control API")?;
         let auth = self
-            .auth
-            .clone()
+            .secret()?
             .context("TYK_AUTH is not set: give the secret of the gateway's control API")?;
         let mut endpoint = Endpoint::new(url, auth.expose());
         endpoint.insecure_skip_verify = self.insecure_skip_verify;
         Ok(endpoint)
+    }
+
+    /// The secret of the control API, if one is set.
+    ///
+    /// # Errors
+    /// When a header cannot carry it.
+    pub fn secret(&self) -> anyhow::Result<Option<&Secret>> {
+        let auth = self.auth.as_ref().filter(|auth| !auth.expose().is_empty());
+        let fits = auth.is_none_or(|auth| auth.expose().chars().all(|c| c.is_ascii_graphic()));
+        anyhow::ensure!(fits, "TYK_AUTH has characters that a header cannot carry");
+        Ok(auth)
     }
 
     /// What the payloads of this Tyk have in common.
@@ -177,12 +186,26 @@ impl Controller {
     }
 }
 
-fn secret(text: &str) -> Result<Secret, String> {
-    let text = text.trim();
-    match text.chars().all(|c| c.is_ascii_graphic()) {
-        true => Ok(Secret::new(text)),
-        false => Err("TYK_AUTH has characters that a header cannot carry".into()),
+fn mode(text: &str) -> Result<Mode, String> {
+    match text.trim() {
+        "" | "ce" => Ok(Mode::Ce),
+        other => Err(format!(
+            "TYK_MODE must be ce, the open-source gateway; {other:?} is not supported"
+        )),
     }
+}
+
+fn insecure_skip_verify(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "" | "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("TYK_TLS_INSECURE_SKIP_VERIFY must be true or false".into()),
+    }
+}
+
+/// Takes every text, because clap's message about a refused one would repeat it; [`Tyk::secret`] checks it.
+fn secret(text: &str) -> Result<Secret, String> {
+    Ok(Secret::new(text.trim()))
 }
 
 fn base_url(text: &str) -> Result<String, String> {

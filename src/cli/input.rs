@@ -27,9 +27,9 @@ impl Input {
             if path.as_os_str() == "-" {
                 let mut text = String::new();
                 let read = std::io::stdin().read_to_string(&mut text);
-                read.map_err(|source| LoadError::Read {
+                read.map_err(|reason| LoadError::Read {
                     path: "<stdin>".into(),
-                    source,
+                    reason,
                 })?;
                 loader.text("<stdin>", &text)?;
             } else {

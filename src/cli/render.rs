@@ -80,8 +80,7 @@ fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
     let state = json!({
         "apis": apis, "oas": none, "policies": none, "certificates": none, "diagnostics": world.diagnostics
     });
-    serde_json::to_writer_pretty(&mut *out, &state)?;
-    writeln!(out)?;
+    writeln!(out, "{}", serde_json::to_string_pretty(&state)?)?;
     Ok(())
 }
 

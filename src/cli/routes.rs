@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::input::World;
 use crate::desired::Api;
+use crate::snapshot::NamespacedName;
 
 /// One row of the table of routes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,13 +47,8 @@ impl Route {
 
 /// Every route that is sent to the gateway, sorted by host and path.
 pub fn of(world: &World) -> Vec<Route> {
-    let children = world
-        .translation
-        .children
-        .values()
-        .map(|child| (child.definition.metadata.name.as_deref(), child));
-    let children: std::collections::BTreeMap<_, _> = children.collect();
-    let route = |api: &Api| match children.get(&Some(api.source.name.as_str())) {
+    let children = &world.translation.children;
+    let route = |api: &Api| match children.get(&NamespacedName::new(&api.source.namespace, &api.source.name)) {
         Some(child) => Route {
             host: child.host.clone(),
             path: child.path.clone(),

@@ -36,7 +36,7 @@ pub fn check_listen_path(listen_path: &str) -> Result<(), String> {
 /// # Errors
 /// What is wrong with it.
 pub fn check_domain(domain: &str) -> Result<(), String> {
-    if domain.contains(|c: char| c == ' ' || c == '/') {
+    if domain.contains([' ', '/']) {
         return Err(format!("{domain:?} contains a space or a slash"));
     }
     check_template(domain)

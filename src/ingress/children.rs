@@ -243,6 +243,8 @@ impl<'a> Renderer<'a> {
         };
         if !domain.is_empty() {
             spec.insert("domain".into(), json!(domain));
+            // A template without a domain may have it, and the gateway would then serve the route on every host.
+            spec.remove("domain_disabled");
         }
         if port != 0 {
             spec.insert("listen_port".into(), json!(port));
@@ -275,7 +277,12 @@ fn route_proxy(proxy: &mut Value, listen_path: &str, target: &str) {
         *proxy = json!({});
     }
     let Value::Object(proxy) = proxy else { return };
-    for other_target in ["target_internal", "target_list", "enable_load_balancing"] {
+    for other_target in [
+        "target_internal",
+        "target_list",
+        "enable_load_balancing",
+        "service_discovery",
+    ] {
         proxy.remove(other_target);
     }
     proxy.insert("listen_path".into(), json!(listen_path));

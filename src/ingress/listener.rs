@@ -85,7 +85,7 @@ pub fn ports(context: Option<&OperatorContext>, options: &Options) -> Ports {
         .spec
         .env
         .as_ref()
-        .and_then(|env| env.ingress.clone())
+        .and_then(|env| env.ingress)
         .unwrap_or_default();
     let port = |port: Option<i64>| port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
     Ports {

@@ -1,7 +1,7 @@
 //! A Tyk gateway that behaves like the real one, for `dev` and for tests. It knows nothing of the rest of the crate.
 //!
 //! It is a gateway 5.11 in open source ("ce") mode: the control API with its files that become APIs at a reload, routing
-//! by the rules of `gorilla/mux`, and a proxy. Every behaviour is one that a real gateway showed; `tests/sim_gateway.rs`
+//! by the rules of `gorilla/mux`, and a proxy. Every behaviour is one that a real gateway showed; `tests/sim_gateway`
 //! runs the same scenarios against this one and, where one is at hand, against a real one.
 
 mod certs;

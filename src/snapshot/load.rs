@@ -37,12 +37,12 @@ impl fmt::Display for Location {
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// The file or directory cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {reason}")]
     Read {
         /// The path concerned.
         path: String,
         /// The system's reason.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The text is not YAML.
     #[error("{file} is not valid YAML: {message}")]
@@ -103,7 +103,7 @@ impl Loader {
     /// When a file cannot be read, is not YAML, or holds an object of a wrong shape.
     pub fn path(&mut self, path: &Path) -> Result<(), LoadError> {
         for file in manifest_files(path)? {
-            let text = std::fs::read_to_string(&file).map_err(|source| read_error(&file, source))?;
+            let text = std::fs::read_to_string(&file).map_err(|reason| read_error(&file, reason))?;
             self.text(&file.display().to_string(), &text)?;
         }
         Ok(())
@@ -263,17 +263,17 @@ fn object_error(location: &Location, object: &str, message: &str) -> LoadError {
     }
 }
 
-fn read_error(path: &Path, source: std::io::Error) -> LoadError {
+fn read_error(path: &Path, reason: std::io::Error) -> LoadError {
     LoadError::Read {
         path: path.display().to_string(),
-        source,
+        reason,
     }
 }
 
 /// The manifest files below `path`, in the order of their names. Hidden entries are left out, among them the links of a
 /// mounted ConfigMap; a file that is named outright is read whatever it is called.
 pub fn manifest_files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
-    let metadata = std::fs::metadata(path).map_err(|source| read_error(path, source))?;
+    let metadata = std::fs::metadata(path).map_err(|reason| read_error(path, reason))?;
     if !metadata.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -283,7 +283,7 @@ pub fn manifest_files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
                 .map(|entry| entry.map(|e| e.path()))
                 .collect::<Result<Vec<_>, _>>()
         })
-        .map_err(|source| read_error(path, source))?;
+        .map_err(|reason| read_error(path, reason))?;
     entries.retain(|entry| {
         entry
             .file_name()

@@ -129,8 +129,7 @@ impl Dev {
         }
         let secret = self
             .tyk
-            .auth
-            .as_ref()
+            .secret()?
             .map_or("tyk-ingress-dev", |secret| secret.expose())
             .to_owned();
         let config = sim::Config {

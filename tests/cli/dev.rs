@@ -1,0 +1,186 @@
+//! `dev`: files in, answers out.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::program::{Folder, command, ingress, service};
+
+/// Within this time whatever is waited for has happened.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A running `dev`; it ends with the test.
+struct Dev {
+    child: Child,
+    printed: Arc<Mutex<String>>,
+}
+
+impl Dev {
+    fn start(path: &str) -> Dev {
+        let mut command = command();
+        command.args(["dev", "--listen", "127.0.0.1:0", "-f", path]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let printed = Arc::new(Mutex::new(String::new()));
+        let sink = printed.clone();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                sink.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        let dev = Dev { child, printed };
+        dev.wait_for("in step", || dev.printed().contains("in step: "));
+        dev
+    }
+
+    fn printed(&self) -> String {
+        self.printed.lock().unwrap().clone()
+    }
+
+    /// Where the gateway listens, as it says itself.
+    fn authority(&self) -> String {
+        let printed = self.printed();
+        let rest = printed.split_once("simulated Tyk gateway at http://").unwrap().1;
+        rest.lines().next().unwrap().to_owned()
+    }
+
+    /// Status and body of an answer.
+    fn get(&self, host: &str, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.authority()).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        (status, body.to_owned())
+    }
+
+    fn wait_for(&self, what: &str, is_so: impl Fn() -> bool) {
+        let end = Instant::now() + DEADLINE;
+        while !is_so() {
+            assert!(
+                Instant::now() < end,
+                "not within {DEADLINE:?}: {what}\n{}",
+                self.printed()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Tells it to end, and gives back its exit code.
+    fn terminate(&mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(
+            std::process::Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let end = Instant::now() + DEADLINE;
+        loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => return status.code(),
+                None => assert!(Instant::now() < end, "it goes on after SIGTERM"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_quickstart_answers_as_its_table_says() {
+    let mut dev = Dev::start("examples/quickstart");
+    for (host, path, echo) in [
+        ("shop.example.com", "/", "web.default:80"),
+        ("shop.example.com", "/apix", "web.default:80"),
+        ("shop.example.com", "/api/orders", "api.default:8080"),
+        ("shop.example.com", "/api/health", "health.default:80"),
+        ("shop.example.com", "/api/health/", "api.default:8080"),
+        ("me.example.com", "/", "blog.default:80"),
+        ("other.org", "/x", "sorry.default:80"),
+    ] {
+        let (status, body) = dev.get(host, path);
+        assert_eq!(
+            (status, body.lines().next()),
+            (200, Some(format!("echo of service {echo}").as_str())),
+            "{host}{path}"
+        );
+        assert_eq!(body.lines().nth(1), Some(format!("GET {path} host={host}").as_str()));
+    }
+    assert!(
+        dev.printed().contains("curl -H 'Host: shop.example.com'"),
+        "{}",
+        dev.printed()
+    );
+    assert_eq!(dev.terminate(), Some(0), "{}", dev.printed());
+}
+
+#[test]
+fn an_edit_is_followed_and_a_broken_file_changes_nothing() {
+    let folder = Folder::new();
+    folder.write("services.yaml", &(service("one") + &service("two")));
+    folder.write("ingress.yaml", &ingress("a", "shop.test", "/", "one"));
+    let mut dev = Dev::start(folder.text());
+    assert!(dev.get("shop.test", "/").1.contains("service one."));
+
+    folder.write("ingress.yaml", &ingress("a", "shop.test", "/moved", "two"));
+    dev.wait_for("the edit is served", || {
+        dev.get("shop.test", "/moved").1.contains("service two.")
+    });
+    assert_eq!(dev.get("shop.test", "/").0, 404);
+
+    folder.write("ingress.yaml", "kind: [Ingress\n");
+    dev.wait_for("the error is told", || {
+        dev.printed().contains("the gateway stays as it was")
+    });
+    assert!(
+        dev.printed().contains("ingress.yaml is not valid YAML"),
+        "{}",
+        dev.printed()
+    );
+    assert!(dev.get("shop.test", "/moved").1.contains("service two."));
+
+    folder.write("more/ingress.yaml", &ingress("b", "cafe.test", "/", "one"));
+    folder.write("ingress.yaml", &ingress("a", "shop.test", "/again", "two"));
+    dev.wait_for("the repair and the new file are served", || {
+        dev.get("shop.test", "/again").0 == 200 && dev.get("cafe.test", "/").0 == 200
+    });
+    std::fs::remove_file(folder.path().join("more/ingress.yaml")).unwrap();
+    dev.wait_for("a removed file is followed", || dev.get("cafe.test", "/").0 == 404);
+    assert_eq!(dev.terminate(), Some(0));
+}
+
+#[test]
+fn unusable_files_and_addresses_end_the_start() {
+    let mut missing = command();
+    let ended = missing
+        .args(["dev", "--listen", "127.0.0.1:0", "-f", "/does/not/exist"])
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut busy = command();
+    let ended = busy
+        .args(["dev", "--listen", &address, "-f", "examples/quickstart"])
+        .output()
+        .unwrap();
+    let message = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{message}");
+    assert!(message.contains("--listen"), "{message}");
+}

@@ -1,0 +1,8 @@
+//! The built program as its users see it: arguments, files and environment in; exit code, output and messages out.
+
+#![allow(clippy::unwrap_used)]
+
+mod commands;
+mod dev;
+mod environment;
+mod program;
