@@ -7,6 +7,9 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, PKCS_ED25519, SanType, date_time_ymd,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use sha2::{Digest, Sha256};
 
 /// An authority and one server certificate that it signed, all PEM.
 #[derive(Debug)]
@@ -26,6 +29,18 @@ pub struct SigningKey {
     pub private: String,
     /// Public half.
     pub public: String,
+}
+
+impl ServerCertificate {
+    /// Hex SHA-256 of the certificate's DER, with which its id on a gateway ends.
+    ///
+    /// # Errors
+    /// When the certificate is not PEM.
+    pub fn fingerprint(&self) -> Result<String> {
+        let der = CertificateDer::from_pem_slice(self.certificate.as_bytes()).context("not a certificate")?;
+        let digest = Sha256::digest(&der);
+        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
 }
 
 /// Makes an authority and a certificate for `names` and 127.0.0.1.

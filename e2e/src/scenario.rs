@@ -14,6 +14,9 @@ use crate::http::{Answer, authority};
 use crate::operator::{Operator, OperatorConfig};
 use crate::{ControlPlane, api_definition, apply, fixtures, ports};
 
+/// Organisation of everything that the product makes.
+pub const ORGANISATION: &str = "e2e";
+
 /// A running product with nothing to do yet.
 pub struct Scenario {
     /// The control plane, shared with the other tests of the binary.
@@ -137,7 +140,7 @@ impl Scenario {
             .env("TYK_MODE", "ce")
             .env("TYK_URL", self.gateway.url())
             .env("TYK_AUTH", self.gateway.secret())
-            .env("TYK_ORG", "e2e")
+            .env("TYK_ORG", ORGANISATION)
             .env("WATCH_NAMESPACE", self.namespace())
             .env("WATCH_INGRESS_CLASS", self.class())
             .env("TYK_HTTP_INGRESS_PORT", port)
