@@ -96,6 +96,8 @@ macro_rules! catalogue {
 }
 
 catalogue! {
+    AnnotationWithoutEffect Warning "An annotation has no effect here."
+        "Remove the annotation, or change what the message names.";
     ApiIdConflict Error "Another resource already uses this Tyk API id."
         "Give each resource its own `spec.api_id`, or leave it out.";
     BackendNotFound Warning "The Service of a backend does not exist, so the gateway answers its path with an error."
@@ -106,6 +108,10 @@ catalogue! {
         "Create the OperatorContext, complete its `spec.env`, or correct `spec.contextRef`.";
     DuplicateObject Warning "The same object is defined more than once; the last definition is used."
         "Keep one definition.";
+    EndpointsNotReady Warning "No endpoint of the Service is ready, so the gateway answers its path with an error."
+        "Wait for a pod of the Service to become ready, or correct its selector or readiness probe.";
+    InvalidAnnotation Error "The value of an annotation cannot be used, so its default is in force."
+        "Set one of the values that the message names.";
     InvalidBackend Error "A backend does not name exactly one Service and one port."
         "Set `backend.service.name` and either `port.number` or `port.name`.";
     InvalidDefinition Error "The gateway cannot serve this definition, so it is not sent."
@@ -134,6 +140,8 @@ catalogue! {
         "Read the message; the operator tries again by itself.";
     TemplateNotFound Error "The template that the annotation `tyk.io/template` names does not exist."
         "Create the ApiDefinition in the namespace of the Ingress, or correct the annotation.";
+    UnknownAnnotation Warning "An annotation that begins with `tyk.io/` is not known."
+        "Correct its name, or remove it.";
     UnsupportedVersion Warning "This apiVersion of the object is not read."
         "Write the object with the apiVersion that the message names.";
 }

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod cluster;
 pub mod desired;
 pub mod diagnostic;
+pub mod expression;
 pub mod http;
 pub mod ingress;
 pub mod metrics;

@@ -65,11 +65,16 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "desired",
-        ours: &["api", "diagnostic", "ingress", "secret", "snapshot"],
+        ours: &["api", "diagnostic", "expression", "ingress", "secret", "snapshot"],
         not: PURE,
     },
     Room {
         name: "diagnostic",
+        ours: &[],
+        not: &[KUBERNETES, IMPURE, FILES],
+    },
+    Room {
+        name: "expression",
         ours: &[],
         not: &[KUBERNETES, IMPURE, FILES],
     },
@@ -80,7 +85,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "ingress",
-        ours: &["api", "diagnostic", "snapshot"],
+        ours: &["api", "diagnostic", "expression", "snapshot"],
         not: PURE,
     },
     Room {

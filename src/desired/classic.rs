@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Context, expression, owner};
+use super::{Context, owner};
 use crate::diagnostic::{Code, ObjectRef};
+use crate::expression;
 
 /// A finding: its code, the field, the message.
 pub type Problem = (Code, String, String);

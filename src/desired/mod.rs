@@ -3,7 +3,6 @@
 mod classic;
 mod collision;
 mod context;
-mod expression;
 pub mod owner;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,54 +1,195 @@
 //! Where the requests of a route go.
 
-use k8s_openapi::api::core::v1::Service;
+use std::cell::OnceCell;
+
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::networking::v1::{IngressBackend, ServiceBackendPort};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::Options;
+use super::annotations::{Annotations, Protocol, Upstream};
+use super::endpoints::{SlicePort, Slices};
 use crate::diagnostic::Code;
 use crate::snapshot::{NamespacedName, Snapshot};
 
-/// A Tyk target URL, and what is wrong with the backend if anything is. A path whose backend cannot be used keeps its
+/// A Tyk target, and what is wrong with the backend if anything is. A path whose backend cannot be used keeps its
 /// requests and answers them with the gateway's error: they must not fall through to another path.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Target {
     /// For `proxy.target_url`.
     pub url: String,
+    /// For `proxy.target_list`, each with its scheme; empty when the gateway does not balance.
+    pub list: Vec<String>,
     /// The finding about it.
     pub problem: Option<(Code, String)>,
 }
 
-/// Host for what has no backend; `.invalid` is reserved to never resolve (RFC 6761 section 6.4).
+/// Host for what has no backend; `.invalid` is reserved to never resolve (RFC 6761 section 6.4). The gateway answers
+/// 500 "Upstream host lookup failed" at once (seen on a gateway 5.11).
 const NOWHERE: &str = "http://backend-not-found.invalid";
+/// The same for a Service without ready endpoints. The gateway refuses a definition that balances among no targets.
+const NO_ENDPOINTS: &str = "http://no-ready-endpoints.invalid";
 
-/// Resolves a backend in the namespace of its Ingress.
-pub fn resolve(namespace: &str, backend: &IngressBackend, snapshot: &Snapshot, options: &Options) -> Target {
-    let Some(service) = &backend.service else {
-        return match &backend.resource {
-            Some(resource) => nowhere(
-                Code::ResourceBackendUnsupported,
-                format!("backend is the resource {} {}", resource.kind, resource.name),
-            ),
-            None => nowhere(Code::InvalidBackend, "backend names no service".into()),
-        };
-    };
-    let wanted = match service.port.as_ref().map(wanted_port) {
-        Some(Ok(wanted)) => wanted,
-        Some(Err(message)) => return nowhere(Code::InvalidBackend, message),
-        None => {
-            return nowhere(
-                Code::InvalidBackend,
-                format!("backend names no port of Service {}", service.name),
-            );
+/// The backends of one snapshot.
+#[derive(Debug)]
+pub struct Backends<'a> {
+    snapshot: &'a Snapshot,
+    options: &'a Options,
+    slices: OnceCell<Slices<'a>>,
+}
+
+impl<'a> Backends<'a> {
+    /// The backends of a snapshot.
+    pub fn new(snapshot: &'a Snapshot, options: &'a Options) -> Self {
+        Self {
+            snapshot,
+            options,
+            slices: OnceCell::new(),
         }
-    };
-    let name = NamespacedName::new(namespace, &service.name);
-    match snapshot.services.get(&name) {
-        Some(found) => of_service(&name, found, wanted, options),
-        None => of_missing_service(&name, wanted, options),
+    }
+
+    /// Resolves a backend in the namespace of its Ingress.
+    pub fn resolve(&self, namespace: &str, backend: &IngressBackend, annotations: &Annotations) -> Target {
+        let (service, wanted) = match named(backend) {
+            Ok(named) => named,
+            Err((code, message)) => return nowhere(code, message),
+        };
+        let name = NamespacedName::new(namespace, service);
+        match self.snapshot.services.get(&name) {
+            Some(found) => self.of_service(&name, found, wanted, annotations),
+            None => self.of_missing_service(&name, wanted, annotations),
+        }
+    }
+
+    fn of_service(
+        &self,
+        name: &NamespacedName,
+        service: &Service,
+        wanted: WantedPort<'_>,
+        annotations: &Annotations,
+    ) -> Target {
+        let Some(spec) = &service.spec else {
+            return nowhere(
+                Code::PortNotFound,
+                format!("Service {name} has no {wanted}; it has none"),
+            );
+        };
+        let port = declared(spec, wanted);
+        let app_protocol = port.and_then(|port| Protocol::of_app_protocol(port.app_protocol.as_deref()?));
+        let protocol = annotations.backend_protocol.or(app_protocol).unwrap_or(Protocol::Http);
+        let balanced = annotations.upstream == Some(Upstream::Endpoints);
+        match (external_name(spec), port, wanted) {
+            (Some(host), Some(port), _) => external(host, i64::from(port.port), protocol, balanced),
+            // An ExternalName Service needs no ports of its own.
+            (Some(host), None, WantedPort::Number(number)) => external(host, number.into(), protocol, balanced),
+            (None, Some(port), _) if balanced => self.of_endpoints(name, spec, port, protocol),
+            (None, Some(port), _) => self.of_dns_name(name, spec, port, protocol),
+            (_, None, wanted) => nowhere(
+                Code::PortNotFound,
+                format!("Service {name} has no {wanted}; it has {}", list(spec)),
+            ),
+        }
+    }
+
+    /// The Service by its name. That of a headless one leads to the pods themselves, so the port is theirs.
+    fn of_dns_name(&self, name: &NamespacedName, spec: &ServiceSpec, port: &ServicePort, protocol: Protocol) -> Target {
+        let at = |number: i64| self.url(name, number, protocol);
+        if spec.cluster_ip.as_deref() != Some("None") {
+            return fine(at(port.port.into()));
+        }
+        match &port.target_port {
+            None => fine(at(port.port.into())),
+            Some(IntOrString::Int(number)) => fine(at((*number).into())),
+            Some(IntOrString::String(target)) => match self.slices().number(slice_port(name, spec, port)) {
+                Some(number) => fine(at(number.into())),
+                None => Target {
+                    problem: Some((
+                        Code::EndpointsNotReady,
+                        format!("headless Service {name} has no endpoint that tells the number of its port {target:?}"),
+                    )),
+                    ..fine(at(port.port.into()))
+                },
+            },
+        }
+    }
+
+    fn of_endpoints(
+        &self,
+        name: &NamespacedName,
+        spec: &ServiceSpec,
+        port: &ServicePort,
+        protocol: Protocol,
+    ) -> Target {
+        if protocol == Protocol::H2c {
+            // In a list the gateway turns h2c into http, and the backend gets HTTP/1.1 (seen on a gateway 5.11).
+            let message = format!("the gateway cannot balance h2c, so Service {name} is used by its name");
+            return unheeded(self.of_dns_name(name, spec, port, protocol), message);
+        }
+        let addresses = self.slices().addresses(slice_port(name, spec, port));
+        if addresses.is_empty() {
+            return Target {
+                url: NO_ENDPOINTS.into(),
+                problem: Some((
+                    Code::EndpointsNotReady,
+                    format!("Service {name} has no ready endpoint for port {}", port.port),
+                )),
+                ..Target::default()
+            };
+        }
+        let scheme = protocol.scheme();
+        Target {
+            list: addresses
+                .iter()
+                .map(|address| format!("{scheme}://{address}"))
+                .collect(),
+            ..fine(self.url(name, port.port.into(), protocol))
+        }
+    }
+
+    fn of_missing_service(&self, name: &NamespacedName, wanted: WantedPort<'_>, annotations: &Annotations) -> Target {
+        let protocol = annotations.backend_protocol.unwrap_or(Protocol::Http);
+        match wanted {
+            WantedPort::Number(number) => Target {
+                problem: Some((Code::BackendNotFound, format!("Service {name} does not exist"))),
+                ..fine(self.url(name, number.into(), protocol))
+            },
+            wanted => nowhere(
+                Code::PortNotFound,
+                format!("Service {name} does not exist, so its {wanted} is not known"),
+            ),
+        }
+    }
+
+    fn url(&self, name: &NamespacedName, port: i64, protocol: Protocol) -> String {
+        let NamespacedName { namespace, name } = name;
+        let domain = &self.options.cluster_domain;
+        format!("{}://{name}.{namespace}.svc.{domain}:{port}", protocol.scheme())
+    }
+
+    fn slices(&self) -> &Slices<'a> {
+        self.slices.get_or_init(|| Slices::new(self.snapshot))
     }
 }
 
-#[derive(Clone, Copy)]
+/// The Service and port that a backend names.
+fn named(backend: &IngressBackend) -> Result<(&str, WantedPort<'_>), (Code, String)> {
+    let invalid = |message: String| (Code::InvalidBackend, message);
+    let Some(service) = &backend.service else {
+        return Err(match &backend.resource {
+            Some(resource) => (
+                Code::ResourceBackendUnsupported,
+                format!("backend is the resource {} {}", resource.kind, resource.name),
+            ),
+            None => invalid("backend names no service".into()),
+        });
+    };
+    match service.port.as_ref().map(wanted_port) {
+        Some(wanted) => Ok((&service.name, wanted.map_err(invalid)?)),
+        None => Err(invalid(format!("backend names no port of Service {}", service.name))),
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
 enum WantedPort<'a> {
     Number(u16),
     Name(&'a str),
@@ -78,51 +219,40 @@ fn wanted_port(port: &ServiceBackendPort) -> Result<WantedPort<'_>, String> {
     }
 }
 
-fn of_service(name: &NamespacedName, service: &Service, wanted: WantedPort<'_>, options: &Options) -> Target {
-    let spec = service.spec.clone().unwrap_or_default();
-    let ports = spec.ports.unwrap_or_default();
-    let declared = ports.iter().find(|port| match wanted {
+/// The port of a Service that is meant. Another protocol may have the same number: https and HTTP/3 share 443.
+fn declared<'a>(spec: &'a ServiceSpec, wanted: WantedPort<'_>) -> Option<&'a ServicePort> {
+    let tcp = |port: &&ServicePort| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP");
+    spec.ports.iter().flatten().filter(tcp).find(|port| match wanted {
         WantedPort::Number(number) => port.port == i32::from(number),
         WantedPort::Name(name) => port.name.as_deref() == Some(name),
-    });
-    let external_name = (spec.type_.as_deref() == Some("ExternalName"))
-        .then_some(spec.external_name)
-        .flatten();
-    let host = external_name.as_deref().map_or_else(
-        || cluster_name(name, options),
-        |host| host.trim_end_matches('.').to_owned(),
-    );
-    match (declared, wanted) {
-        (Some(port), _) => fine(format!("http://{host}:{}", port.port)),
-        // An ExternalName Service needs no ports of its own.
-        (None, WantedPort::Number(number)) if external_name.is_some() => fine(format!("http://{host}:{number}")),
-        (None, wanted) => nowhere(
-            Code::PortNotFound,
-            format!("Service {name} has no {wanted}; it has {}", list(&ports)),
-        ),
+    })
+}
+
+fn external_name(spec: &ServiceSpec) -> Option<&str> {
+    let name = spec.external_name.as_deref().map(|name| name.trim_end_matches('.'));
+    name.filter(|name| spec.type_.as_deref() == Some("ExternalName") && !name.is_empty())
+}
+
+fn external(host: &str, port: i64, protocol: Protocol, balanced: bool) -> Target {
+    let target = fine(format!("{}://{host}:{port}", protocol.scheme()));
+    if !balanced {
+        return target;
+    }
+    let message = format!("an ExternalName Service has no endpoints, so {host} is used by its name");
+    unheeded(target, message)
+}
+
+fn slice_port<'a>(service: &'a NamespacedName, spec: &'a ServiceSpec, port: &'a ServicePort) -> SlicePort<'a> {
+    SlicePort {
+        service,
+        name: port.name.as_deref().unwrap_or_default(),
+        family: spec.ip_families.iter().flatten().next().map(String::as_str),
     }
 }
 
-fn of_missing_service(name: &NamespacedName, wanted: WantedPort<'_>, options: &Options) -> Target {
-    match wanted {
-        WantedPort::Number(number) => Target {
-            url: format!("http://{}:{number}", cluster_name(name, options)),
-            problem: Some((Code::BackendNotFound, format!("Service {name} does not exist"))),
-        },
-        wanted => nowhere(
-            Code::PortNotFound,
-            format!("Service {name} does not exist, so its {wanted} is not known"),
-        ),
-    }
-}
-
-fn cluster_name(name: &NamespacedName, options: &Options) -> String {
-    format!("{}.{}.svc.{}", name.name, name.namespace, options.cluster_domain)
-}
-
-fn list(ports: &[k8s_openapi::api::core::v1::ServicePort]) -> String {
+fn list(spec: &ServiceSpec) -> String {
+    let ports = spec.ports.iter().flatten();
     let ports: Vec<_> = ports
-        .iter()
         .map(|port| match &port.name {
             Some(name) => format!("{} ({name})", port.port),
             None => port.port.to_string(),
@@ -136,12 +266,26 @@ fn list(ports: &[k8s_openapi::api::core::v1::ServicePort]) -> String {
 }
 
 fn fine(url: String) -> Target {
-    Target { url, problem: None }
+    Target {
+        url,
+        ..Target::default()
+    }
+}
+
+/// A target for which the wish for endpoints has no effect. A finding that it already has weighs more.
+fn unheeded(target: Target, message: String) -> Target {
+    Target {
+        problem: target.problem.or(Some((Code::AnnotationWithoutEffect, message))),
+        ..target
+    }
 }
 
 fn nowhere(code: Code, message: String) -> Target {
     Target {
-        url: NOWHERE.into(),
         problem: Some((code, message)),
+        ..fine(NOWHERE.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

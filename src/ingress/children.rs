@@ -1,16 +1,19 @@
 //! Routes to `ApiDefinition` children: one for each listener of a route.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
+use super::annotations::{Annotations, TemplateKind};
+use super::backend::{Backends, Target as BackendTarget};
 use super::host::Host;
 use super::listener::{self, HttpForTlsHosts, Listener};
 use super::route::Route;
-use super::{Child, Classes, Options, backend};
+use super::{Child, Classes, Options, overrides};
 use crate::api::{ApiDefinition, ApiDefinitionSpec, Target, names};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -21,6 +24,7 @@ type ExactLabels<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
 /// Renders routes that do not compete any more.
 pub struct Renderer<'a> {
     exact: ExactLabels<'a>,
+    backends: Backends<'a>,
     classes: &'a Classes,
     snapshot: &'a Snapshot,
     options: &'a Options,
@@ -34,6 +38,7 @@ impl<'a> Renderer<'a> {
     pub fn new(routes: &'a [Route<'_>], classes: &'a Classes, snapshot: &'a Snapshot, options: &'a Options) -> Self {
         Self {
             exact: exact_labels(routes),
+            backends: Backends::new(snapshot, options),
             classes,
             snapshot,
             options,
@@ -76,13 +81,13 @@ impl<'a> Renderer<'a> {
             return;
         };
         base.context_ref = context;
-        let target = backend::resolve(&namespace, route.backend, self.snapshot, self.options);
-        if let Some((code, message)) = target.problem {
-            self.report(code, route, route.backend_field(), message);
+        let target = self.backends.resolve(&namespace, route.backend, annotations(route));
+        if let Some((code, message)) = &target.problem {
+            self.report(*code, route, route.backend_field(), message.clone());
         }
         for listener in &listeners {
             let metadata = metadata(route, listener, &listeners);
-            self.add_child(route, listener, metadata, &base, &target.url);
+            self.add_child(route, listener, metadata, &base, &target);
         }
     }
 
@@ -92,7 +97,7 @@ impl<'a> Renderer<'a> {
         listener: &Listener<'_>,
         metadata: ObjectMeta,
         base: &ApiDefinitionSpec,
-        target: &str,
+        target: &BackendTarget,
     ) {
         let spec = match listener {
             Listener::Redirect(_) => match self.options.redirector_url.as_deref() {
@@ -109,7 +114,13 @@ impl<'a> Renderer<'a> {
                     return;
                 }
             },
-            Listener::Http(_) | Listener::Https(..) => self.spec(route, listener, base, target, &metadata),
+            Listener::Http(_) | Listener::Https(..) => {
+                let mut spec = self.spec(route, listener, base, &target.url, &metadata);
+                for (code, field, message) in overrides::apply(&mut spec.definition, annotations(route), target) {
+                    self.report(code, route, field, message);
+                }
+                spec
+            }
         };
         let name = NamespacedName::of(&metadata);
         let child = Child {
@@ -136,14 +147,14 @@ impl<'a> Renderer<'a> {
     /// What a child is made from: the template that the Ingress names, or a keyless API. `None` when the template is
     /// missing, since to serve the route without it could leave out its authentication.
     fn base(&mut self, route: &Route<'_>) -> Option<ApiDefinitionSpec> {
-        let annotations = route.ingress.annotations();
-        let name = annotations
-            .get(names::ANNOTATION_TEMPLATE)
-            .filter(|_| !listener::is_acme(route));
-        let Some(name) = name else { return Some(self.keyless()) };
-        let kind = annotations
-            .get(names::ANNOTATION_TEMPLATE_KIND)
-            .map_or("ApiDefinition", String::as_str);
+        let annotations = annotations(route);
+        let Some(name) = &annotations.template else {
+            return Some(self.keyless());
+        };
+        let kind = match annotations.template_kind {
+            Some(TemplateKind::TykOasApiDefinition) => "TykOasApiDefinition",
+            Some(TemplateKind::ApiDefinition) | None => "ApiDefinition",
+        };
         let key = NamespacedName::new(route.ingress.namespace().unwrap_or_default(), name);
         let template = self
             .snapshot
@@ -183,15 +194,10 @@ impl<'a> Renderer<'a> {
     }
 
     fn http_for_tls_hosts(&self, route: &Route<'_>) -> HttpForTlsHosts {
-        match route
-            .ingress
-            .annotations()
-            .get("tyk.io/ssl-redirect")
-            .map(String::as_str)
-        {
-            Some("true") => HttpForTlsHosts::Redirect,
-            Some("false") => HttpForTlsHosts::Serve,
-            _ => self.options.http_for_tls_hosts,
+        match annotations(route).ssl_redirect {
+            Some(true) => HttpForTlsHosts::Redirect,
+            Some(false) => HttpForTlsHosts::Serve,
+            None => self.options.http_for_tls_hosts,
         }
     }
 
@@ -258,6 +264,16 @@ impl<'a> Renderer<'a> {
     }
 }
 
+/// What the annotations ask for. A challenge is served as it is, whatever they say.
+fn annotations<'a>(route: &'a Route<'_>) -> &'a Annotations {
+    static NONE: LazyLock<Annotations> = LazyLock::new(Annotations::default);
+    if listener::is_acme(route) {
+        &NONE
+    } else {
+        &route.annotations
+    }
+}
+
 fn exact_labels<'a>(routes: &'a [Route<'_>]) -> ExactLabels<'a> {
     let mut labels = ExactLabels::new();
     for route in routes {
@@ -277,14 +293,6 @@ fn route_proxy(proxy: &mut Value, listen_path: &str, target: &str) {
         *proxy = json!({});
     }
     let Value::Object(proxy) = proxy else { return };
-    for other_target in [
-        "target_internal",
-        "target_list",
-        "enable_load_balancing",
-        "service_discovery",
-    ] {
-        proxy.remove(other_target);
-    }
     proxy.insert("listen_path".into(), json!(listen_path));
     proxy.insert("target_url".into(), json!(target));
     proxy.entry("strip_listen_path").or_insert_with(|| json!(false));

@@ -6,17 +6,18 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::host::Host;
-use super::path::{PathMatch, PathType};
+use super::path::PathType;
 use super::route::Route;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::snapshot::{NamespacedName, SnapshotKind};
 
 /// Keeps one route for each host and path, and tells the others who won.
 pub fn settle<'a>(routes: Vec<Route<'a>>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Route<'a>> {
-    let mut claims: BTreeMap<(Host, PathMatch), Vec<Route<'a>>> = BTreeMap::new();
+    // Annotations can give two paths one listen path, and the gateway tells APIs apart by its text.
+    let mut claims: BTreeMap<(Host, String), Vec<Route<'a>>> = BTreeMap::new();
     for route in routes {
         claims
-            .entry((route.host.clone(), route.path.clone()))
+            .entry((route.host.clone(), route.path.listen_path()))
             .or_default()
             .push(route);
     }

@@ -1,12 +1,15 @@
 //! Stage 1, the ingress engine: every Ingress of our classes is rendered together, from one snapshot, into
 //! `ApiDefinition` children. Pure, and it always succeeds: bad input costs its own path and leaves a diagnostic.
 
+pub mod annotations;
 mod backend;
 mod children;
 mod class;
 mod conflict;
+mod endpoints;
 mod host;
 mod listener;
+mod overrides;
 mod path;
 mod route;
 mod tls;

@@ -14,6 +14,8 @@ pub enum PathMatch {
     Exact(String),
     /// This path and all below it, element by element; without its trailing slash, so `/` is the empty text.
     Prefix(String),
+    /// A Tyk listen path as it stands: a string prefix, unless it ends in an expression.
+    Verbatim(String),
 }
 
 /// `pathType` of a rule.
@@ -73,6 +75,9 @@ impl PathMatch {
     /// The Tyk listen path for https of every host. The gateway renames two APIs of one domain and listen path, whatever
     /// their ports; a twin on http has the same empty domain, so the names of the variables differ here.
     pub fn listen_path_for_https(&self) -> String {
+        if let PathMatch::Verbatim(path) = self {
+            return format!("{path}{{tykroot:|^}}");
+        }
         match self.listen_path().as_str() {
             // Matches nothing more; the segment is wholly in braces, so the gateway counts it as it counts `/`.
             "/" => "/{tykroot:|^}".into(),
@@ -83,6 +88,7 @@ impl PathMatch {
     /// The Tyk listen path.
     pub fn listen_path(&self) -> String {
         match self {
+            PathMatch::Verbatim(path) => path.clone(),
             PathMatch::Prefix(path) if path.is_empty() => "/".into(),
             PathMatch::Prefix(path) => format!("{}{{tykp:/|$}}", template(path)),
             PathMatch::Exact(path) => match path.strip_suffix('/') {

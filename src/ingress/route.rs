@@ -1,14 +1,17 @@
 //! The rules of one Ingress as routes: a host, a path, and where its requests go.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressRule, IngressSpec};
 
+use super::annotations::{self, Annotations, PathMatching};
 use super::host::Host;
 use super::path::{PathMatch, PathType};
 use super::validation::check_path;
 use crate::api::names;
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
+use crate::expression;
 use crate::snapshot::SnapshotKind;
 
 /// One host and path of an Ingress.
@@ -28,6 +31,8 @@ pub struct Route<'a> {
     pub path_type: Option<PathType>,
     /// Where requests go.
     pub backend: &'a IngressBackend,
+    /// What the annotations of the Ingress say.
+    pub annotations: Arc<Annotations>,
     /// Hash that names the child among those of the Ingress.
     pub hash: String,
 }
@@ -50,11 +55,16 @@ impl Route<'_> {
 /// The routes of one Ingress, in the order of its rules, with the default backend last.
 pub fn routes_of<'a>(ingress: &'a Ingress, diagnostics: &mut Vec<Diagnostic>) -> Vec<Route<'a>> {
     let Some(spec) = &ingress.spec else { return Vec::new() };
+    let (annotations, problems) = Annotations::parse(ingress);
     let mut reader = Reader {
         ingress,
         spec,
+        annotations: annotations.into(),
         diagnostics,
     };
+    for (code, field, message) in problems {
+        reader.report(code, field, message);
+    }
     let rules = spec.rules.iter().flatten().enumerate();
     let mut routes: Vec<_> = rules.flat_map(|(index, rule)| reader.rule(index, rule)).collect();
     routes.extend(
@@ -69,6 +79,7 @@ pub fn routes_of<'a>(ingress: &'a Ingress, diagnostics: &mut Vec<Diagnostic>) ->
             "there are no rules and no default backend".into(),
         );
     }
+    reader.report_unused_listen_path(&routes);
     set_apart(&mut routes);
     routes
 }
@@ -76,6 +87,7 @@ pub fn routes_of<'a>(ingress: &'a Ingress, diagnostics: &mut Vec<Diagnostic>) ->
 struct Reader<'a, 'd> {
     ingress: &'a Ingress,
     spec: &'a IngressSpec,
+    annotations: Arc<Annotations>,
     diagnostics: &'d mut Vec<Diagnostic>,
 }
 
@@ -123,6 +135,7 @@ impl<'a> Reader<'a, '_> {
             path_text: "",
             path_type: None,
             backend,
+            annotations: Arc::clone(&self.annotations),
             hash: names::child_hash(host_text, "", Some("defaultBackend")),
         }
     }
@@ -140,7 +153,7 @@ impl<'a> Reader<'a, '_> {
             return None;
         };
         let text = path.path.as_deref().unwrap_or_default();
-        let parsed = check_path(path_type, text).and_then(|()| PathMatch::parse(path_type, text));
+        let parsed = check_path(path_type, text).and_then(|()| self.path_match(path_type, text));
         let (matched, cleaned) = match parsed {
             Ok(parsed) => parsed,
             Err(message) => {
@@ -160,8 +173,36 @@ impl<'a> Reader<'a, '_> {
             path_text: text,
             path_type: Some(path_type),
             backend: &path.backend,
+            annotations: Arc::clone(&self.annotations),
             hash: names::child_hash(rule.host.as_deref().unwrap_or_default(), text, None),
         })
+    }
+
+    /// The match as the annotations want it, and the cleaned path as with [`PathMatch::parse`].
+    fn path_match(&self, path_type: PathType, text: &str) -> Result<(PathMatch, Option<String>), String> {
+        if path_type == PathType::ImplementationSpecific
+            && let Some(listen_path) = &self.annotations.listen_path
+        {
+            return Ok((PathMatch::Verbatim(listen_path.0.clone()), None));
+        }
+        if self.annotations.path_matching == Some(PathMatching::Legacy) {
+            let text = if text.is_empty() { "/" } else { text };
+            expression::check_listen_path(text)?;
+            return Ok((PathMatch::Verbatim(text.into()), None));
+        }
+        PathMatch::parse(path_type, text)
+    }
+
+    fn report_unused_listen_path(&mut self, routes: &[Route<'_>]) {
+        let used = |route: &Route<'_>| route.path_type == Some(PathType::ImplementationSpecific);
+        if self.annotations.listen_path.is_some() && !routes.iter().any(used) {
+            let message = "no path of the Ingress has the pathType ImplementationSpecific";
+            self.report(
+                Code::AnnotationWithoutEffect,
+                annotations::field("listen-path"),
+                message.into(),
+            );
+        }
     }
 
     fn report(&mut self, code: Code, field: String, message: String) {

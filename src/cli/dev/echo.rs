@@ -1,7 +1,7 @@
 //! Echo upstreams: one loopback listener for each Service that `dev` has no real backend for.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
 use axum::Router;
@@ -35,10 +35,9 @@ impl Echoes {
         }
     }
 
-    /// Points every target that is a Service of the cluster to an echo upstream, which is started when it is new.
+    /// Points every target inside the cluster, a Service or an endpoint, to an echo upstream, which is started when it is new.
     pub async fn stand_in(&mut self, desired: &mut Desired) -> anyhow::Result<()> {
-        for api in desired.apis.values_mut() {
-            let target = &mut api.payload["proxy"]["target_url"];
+        for target in desired.apis.values_mut().flat_map(|api| targets(&mut api.payload)) {
             let Some(authority) = self.authority(target) else {
                 continue;
             };
@@ -51,12 +50,14 @@ impl Echoes {
         Ok(())
     }
 
-    /// The `host:port` of a target that is a Service of the cluster.
+    /// The `host:port` of a target that is a Service or an endpoint of the cluster.
     fn authority(&self, target: &Value) -> Option<String> {
         let rest = target.as_str()?.split_once("://")?.1;
         let authority = rest.split('/').next()?;
         let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-        host.ends_with(&self.suffix).then(|| authority.to_owned())
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+        let endpoint = address.is_some_and(|address| !address.is_loopback());
+        (endpoint || host.ends_with(&self.suffix)).then(|| authority.to_owned())
     }
 
     async fn start(&mut self, authority: String) -> anyhow::Result<SocketAddr> {
@@ -64,7 +65,10 @@ impl Echoes {
             .await
             .context("cannot start an echo upstream")?;
         let address = listener.local_addr()?;
-        let name = authority.replace(&self.suffix, "");
+        let name = match authority.contains(&self.suffix) {
+            true => format!("service {}", authority.replace(&self.suffix, "")),
+            false => format!("endpoint {authority}"),
+        };
         let router = Router::new().fallback(move |request: Request| {
             let text = answer(&name, &request);
             async move { text }
@@ -76,6 +80,22 @@ impl Echoes {
     }
 }
 
+/// Where a definition sends requests.
+fn targets(payload: &mut Value) -> Vec<&mut Value> {
+    let Some(proxy) = payload.get_mut("proxy").and_then(Value::as_object_mut) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for (field, value) in proxy {
+        match (field.as_str(), value) {
+            ("target_url", url) => found.push(url),
+            ("target_list", Value::Array(list)) => found.extend(list),
+            _ => {}
+        }
+    }
+    found
+}
+
 /// What a backend saw of a request.
 fn answer(name: &str, request: &Request) -> String {
     let host = request
@@ -83,9 +103,5 @@ fn answer(name: &str, request: &Request) -> String {
         .get(HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or_default();
-    format!(
-        "echo of service {name}\n{} {} host={host}\n",
-        request.method(),
-        request.uri()
-    )
+    format!("echo of {name}\n{} {} host={host}\n", request.method(), request.uri())
 }
