@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Echo, Scenario};
+use e2e::{Echo, PATIENCE, Scenario, eventually};
 use serde_json::{Value, json};
 
 use crate::suite::{start, told};
@@ -27,6 +27,8 @@ async fn load_balancing() -> Result<()> {
     let annotations = json!({"tyk.io/upstream": "endpoints"});
     world.apply_ingress_spec("load-balancing", annotations, spec).await?;
     world.expect_published("load-balancing").await?;
+    // The EndpointSlice may be seen after the Ingress; the suite waits a minute here.
+    expect_answer(&world).await?;
 
     let mut seen = BTreeSet::new();
     for _ in 0..100 {
@@ -38,6 +40,15 @@ async fn load_balancing() -> Result<()> {
     told(NAME, seen.len() == pods.len())?;
     ensure!(seen.len() == pods.len(), "only {seen:?} were seen");
     world.stop().await
+}
+
+async fn expect_answer(world: &Scenario) -> Result<()> {
+    eventually(PATIENCE, "a pod to answer", async || {
+        let answer = world.gateway.request("load-balancing", "/").await?;
+        ensure!(answer.status == 200, "the answer is {answer:?}");
+        Ok(())
+    })
+    .await
 }
 
 /// Echo servers on one port of 127.0.0.1 to 127.0.0.10.
