@@ -102,6 +102,16 @@ catalogue! {
         "Give each resource its own `spec.api_id`, or leave it out.";
     BackendNotFound Warning "The Service of a backend does not exist, so the gateway answers its path with an error."
         "Create the Service, or correct `backend.service.name`.";
+    CertificateExpiring Warning "A certificate expires within 14 days."
+        "Renew the certificate in the Secret.";
+    CertificateHostMismatch Warning "None of the certificates of a host is for this host, so clients refuse the connection."
+        "Use a certificate whose subject alternative names cover the host.";
+    CertificateInvalid Error "The gateway cannot use the certificate of a Secret; what it served before is still served."
+        "Put a valid certificate and its RSA or ECDSA key into `tls.crt` and `tls.key`.";
+    CertificateNotFound Error "The Secret of a certificate does not exist."
+        "Create a Secret of type `kubernetes.io/tls` in the namespace of the object, or correct the name.";
+    CertificateSkipped Warning "One of several certificates cannot be used; the others are."
+        "Read the message, and correct the Secret that it names.";
     Conflict Error "Another Ingress already serves this host and path; the oldest wins."
         "Remove the path from one of the two, or change its host or path.";
     ContextNotFound Error "The OperatorContext that the resource names cannot be used."

@@ -92,6 +92,7 @@ impl Tyk {
             org: self.org.clone(),
             owner: self.owner.clone(),
             url: self.url.clone().unwrap_or_default(),
+            now: None,
         }
     }
 }

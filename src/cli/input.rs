@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use crate::desired::{self, Desired};
 use crate::diagnostic::Diagnostic;
@@ -56,7 +57,7 @@ impl World {
     /// Runs the pure stages over manifests.
     pub fn of(loaded: Loaded, options: &ingress::Options, context: &desired::Context) -> World {
         let translation = ingress::render(&loaded.snapshot, options);
-        let (desired, found) = desired::build(&loaded.snapshot, &translation, context);
+        let (desired, found) = desired::build(&loaded.snapshot, &translation, &context.at(Timestamp::now()));
         let mut diagnostics = loaded.diagnostics.clone();
         diagnostics.extend(translation.diagnostics.iter().cloned());
         diagnostics.extend(found);

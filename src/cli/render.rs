@@ -44,6 +44,7 @@ impl Render {
             org: self.org,
             owner: "tyk-ingress".into(),
             url: self.tyk_url.unwrap_or_default(),
+            now: None,
         };
         let world = World::read(&self.input, &self.ingress, &context)?;
         let mut out = std::io::stdout().lock();
@@ -76,9 +77,16 @@ fn children(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
 
 fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
     let apis: Vec<_> = world.desired.apis.values().map(|api| &api.payload).collect();
+    let certificates = world.desired.certificates.iter();
+    let certificates: Vec<_> = certificates
+        .map(|(id, certificate)| {
+            let source = &certificate.source;
+            json!({"id": id, "namespace": source.namespace, "secret": source.name})
+        })
+        .collect();
     let none: [(); 0] = [];
     let state = json!({
-        "apis": apis, "oas": none, "policies": none, "certificates": none, "diagnostics": world.diagnostics
+        "apis": apis, "oas": none, "policies": none, "certificates": certificates, "diagnostics": world.diagnostics
     });
     writeln!(out, "{}", serde_json::to_string_pretty(&state)?)?;
     Ok(())

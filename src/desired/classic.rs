@@ -47,15 +47,21 @@ pub fn payload(definition: &Map<String, Value>, id: &str, source: &ObjectRef, co
         payload.remove(field);
     }
     payload.insert("api_id".into(), json!(id));
-    if text(&payload, "org_id").is_empty() {
-        payload.insert("org_id".into(), json!(context.org));
-    }
+    payload.insert("org_id".into(), json!(organisation(definition, context)));
     payload.insert("active".into(), json!(true));
     default_version(&mut payload);
     default_auth(&mut payload);
     numbers(&mut payload);
     owner::mark(&mut payload, &context.owner, &source.to_string());
     Value::Object(payload)
+}
+
+/// The organisation that an API belongs to.
+pub fn organisation<'a>(definition: &'a Map<String, Value>, context: &'a Context) -> &'a str {
+    match text(definition, "org_id") {
+        "" => &context.org,
+        org => org,
+    }
 }
 
 /// A definition without any version would answer every request with 403; Tyk Operator's webhook adds the same one.

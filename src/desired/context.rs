@@ -56,6 +56,7 @@ mod tests {
             org: "own".into(),
             owner: "me".into(),
             url: "http://gateway".into(),
+            now: None,
         };
         resolve(
             &Target {

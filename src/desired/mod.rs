@@ -1,5 +1,6 @@
 //! From resources to what one Tyk context should hold. Pure: no I/O, no clock, no randomness.
 
+pub mod certificates;
 mod classic;
 mod collision;
 mod context;
@@ -8,11 +9,13 @@ pub mod owner;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use certificates::Certificates;
 
 use crate::api::ApiDefinition;
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
-use crate::ingress::Translation;
+use crate::ingress::{Child, Translation};
 use crate::secret::Secret;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 
@@ -23,7 +26,7 @@ pub struct Desired {
     pub apis: BTreeMap<String, Api>,
     /// OAS API definitions by API id: the documents of `/tyk/apis/oas`.
     pub oas: BTreeMap<String, Api>,
-    /// Certificates by their id: the organisation, then the hex SHA-256 of the leaf's DER.
+    /// Certificates by their id: the organisation, then the hex SHA-256 of the leaf's DER, or of a pinned public key's.
     pub certificates: BTreeMap<String, Certificate>,
     /// Ids of APIs that are wanted, but whose definition cannot be used as it now stands: what the gateway holds of
     /// them stays as it is.
@@ -37,7 +40,7 @@ pub struct Desired {
 pub struct Certificate {
     /// The Secret that it comes from.
     pub source: ObjectRef,
-    /// Private key and chain, PEM, the leaf first.
+    /// Private key and chain, the leaf first, or a public key; PEM.
     pub pem: Secret,
 }
 
@@ -61,6 +64,18 @@ pub struct Context {
     pub owner: String,
     /// Base URL of the control API, to tell whether an OperatorContext means this Tyk.
     pub url: String,
+    /// Time at which certificates have to be valid; without one their dates count nothing.
+    pub now: Option<Timestamp>,
+}
+
+impl Context {
+    /// The same at another time.
+    pub fn at(&self, now: Timestamp) -> Self {
+        Self {
+            now: Some(now),
+            ..self.clone()
+        }
+    }
 }
 
 /// What the operator's own Tyk context should hold: the hand-written resources of the snapshot and the children of the
@@ -71,6 +86,7 @@ pub fn build(snapshot: &Snapshot, translation: &Translation, context: &Context) 
         context,
         desired: Desired::default(),
         candidates: Vec::new(),
+        certificates: Certificates::new(&snapshot.tls_secrets, context.now),
         diagnostics: Vec::new(),
     };
     for child in translation.children.values() {
@@ -78,7 +94,7 @@ pub fn build(snapshot: &Snapshot, translation: &Translation, context: &Context) 
         let created = ingress
             .and_then(|ingress| ingress.metadata.creation_timestamp.as_ref())
             .map(|time| time.0);
-        builder.add(&child.definition, created);
+        builder.add(&child.definition, Some(child), created);
     }
     for (name, resource) in &snapshot.api_definitions {
         if translation.children.contains_key(name) || resource.is_template() {
@@ -88,6 +104,7 @@ pub fn build(snapshot: &Snapshot, translation: &Translation, context: &Context) 
         if last_good || !resource.is_child() || resource.metadata.deletion_timestamp.is_some() {
             builder.add(
                 resource,
+                None,
                 resource.metadata.creation_timestamp.as_ref().map(|time| time.0),
             );
         }
@@ -108,11 +125,12 @@ struct Builder<'a> {
     context: &'a Context,
     desired: Desired,
     candidates: Vec<Candidate>,
+    certificates: Certificates<'a>,
     diagnostics: Vec<Diagnostic>,
 }
 
 impl Builder<'_> {
-    fn add(&mut self, resource: &ApiDefinition, created: Option<Timestamp>) {
+    fn add(&mut self, resource: &ApiDefinition, child: Option<&Child>, created: Option<Timestamp>) {
         let id = resource.api_id();
         if resource.metadata.deletion_timestamp.is_some() || resource.is_inactive() {
             self.desired.removals.insert(id);
@@ -135,7 +153,12 @@ impl Builder<'_> {
                 .extend(found.map(|(code, field, message)| Diagnostic::new(code, source.clone(), field, message)));
             return;
         }
-        let payload = classic::payload(&resource.spec.definition, &id, &source, &context);
+        let mut definition = resource.spec.definition.clone();
+        if self.certify(&mut definition, (&source, &context), child) {
+            self.desired.held.insert(id);
+            return;
+        }
+        let payload = classic::payload(&definition, &id, &source, &context);
         let generation = resource.metadata.generation.unwrap_or_default();
         let api = Api {
             source,
@@ -150,14 +173,47 @@ impl Builder<'_> {
         });
     }
 
+    /// Resolves what a definition refers to; true when it cannot be used as it is.
+    fn certify(
+        &mut self,
+        definition: &mut Map<String, Value>,
+        (source, context): (&ObjectRef, &Context),
+        child: Option<&Child>,
+    ) -> bool {
+        let org = classic::organisation(definition, context).to_owned();
+        let host = child.map(|child| child.host.as_str()).filter(|host| *host != "*");
+        let scope = (source.namespace.as_str(), org.as_str());
+        let resolved = self.certificates.resolve(definition, scope, host);
+        let about = |object: &ObjectRef, problems: Vec<classic::Problem>| {
+            let object = object.clone();
+            let finding = move |(code, field, message)| Diagnostic::new(code, object.clone(), field, message);
+            problems.into_iter().map(finding)
+        };
+        self.diagnostics.extend(about(source, resolved.problems));
+        if let Some(NamespacedName { namespace, name }) = child.map(|child| &child.ingress) {
+            let ingress = ObjectRef::new("Ingress", namespace, name);
+            self.diagnostics.extend(about(&ingress, resolved.of_ingress));
+        }
+        resolved.held
+    }
+
     fn finish(mut self) -> (Desired, Vec<Diagnostic>) {
         self.desired.apis = collision::settle(self.candidates, &mut self.diagnostics);
+        let (mut certificates, found) = self.certificates.finish();
+        self.diagnostics.extend(found);
+        if !certificates.is_empty() {
+            let payloads = self.desired.apis.values().map(|api| &api.payload);
+            let used: BTreeSet<_> = payloads.flat_map(certificates::references).collect();
+            certificates.retain(|id, _| used.contains(id.as_str()));
+        }
+        self.desired.certificates = certificates;
         let desired = &mut self.desired;
         desired.held.retain(|id| !desired.apis.contains_key(id));
         desired
             .removals
             .retain(|id| !desired.apis.contains_key(id) && !desired.held.contains(id));
         self.diagnostics.sort();
+        self.diagnostics.dedup();
         (self.desired, self.diagnostics)
     }
 }

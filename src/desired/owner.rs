@@ -19,6 +19,18 @@ pub fn of(definition: &Value) -> Option<&str> {
     definition.get("config_data")?.get(KEY)?.get("owner")?.as_str()
 }
 
+/// Ids of the certificates that the operator uploaded for a definition; the worker writes them at each write.
+pub fn certificates(definition: &Value) -> impl Iterator<Item = &str> {
+    let mark = definition.get("config_data").and_then(|data| data.get(KEY));
+    let ids = mark.and_then(|mark| mark.get("certificates")).and_then(Value::as_array);
+    ids.into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Whether `key` of `config_data` holds the mark.
+pub(super) fn is_mark(key: &str) -> bool {
+    key == KEY
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use super::state::hex;
 use super::x509::{self, Certificate};
 use hyper::{Method, Response};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -35,13 +35,24 @@ impl Certs {
         self.by_id.get(id)
     }
 
+    /// Loses everything, as when redis is flushed.
+    pub fn flush(&mut self) {
+        *self = Certs::default();
+    }
+
     fn add(&mut self, pem: &[u8], org: &str) -> Result<String, String> {
         let (chain, key) = read(pem)?;
-        let first = chain
-            .first()
-            .ok_or("Failed to decode certificate. It should be PEM encoded.")?;
-        let leaf = x509::parse(first).ok_or("x509: malformed certificate")?;
-        let id = format!("{org}{}", hex(&Sha256::digest(first)));
+        let public = SubjectPublicKeyInfoDer::from_pem_slice(pem).ok();
+        let (fingerprint, leaf) = match (chain.first(), public) {
+            (Some(_), Some(_)) => return Err("Public keys can't be combined with certificates".to_owned()),
+            (Some(first), None) => {
+                let leaf = x509::parse(first).ok_or("x509: malformed certificate")?;
+                (hex(&Sha256::digest(first)), leaf)
+            }
+            (None, Some(public)) => public_key(&public),
+            (None, None) => return Err("Failed to decode certificate. It should be PEM encoded.".to_owned()),
+        };
+        let id = format!("{org}{fingerprint}");
         if self.by_id.contains_key(&id) {
             return Err(format!("Certificate with {id} id already exists"));
         }
@@ -73,6 +84,16 @@ impl Certs {
             Vec::new()
         }
     }
+}
+
+/// Fingerprint of a bare public key, and the certificate that stands for it in lists.
+fn public_key(der: &[u8]) -> (String, Certificate) {
+    let fingerprint = hex(&Sha256::digest(der));
+    let certificate = Certificate {
+        subject: format!("Public Key: {fingerprint}"),
+        ..Certificate::default()
+    };
+    (fingerprint, certificate)
 }
 
 type Pair = (Vec<CertificateDer<'static>>, Option<PrivateKeyDer<'static>>);

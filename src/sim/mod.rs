@@ -148,6 +148,11 @@ impl Gateway {
         self.core.state().remove_api(api_id)
     }
 
+    /// Loses all certificates, as when somebody empties the redis that holds them.
+    pub fn flush_certificates(&self) {
+        self.core.state().certs.flush();
+    }
+
     /// The latest calls of the control API, oldest first; at most [`Gateway::CALLS`].
     pub fn calls(&self) -> Vec<Call> {
         self.core.calls()

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_util::sync::CancellationToken;
 
+use super::certificates::Certificates;
 use super::mark::Stamp;
 use super::{Calls, Observed, Plan};
 use crate::desired::Desired;
@@ -29,6 +30,7 @@ pub(super) async fn send(
     owner: &str,
     (desired, observed, plan): (&Desired, &Observed, &Plan),
     suspects: &BTreeSet<String>,
+    certificates: &Certificates,
     (cancel, calls): (&CancellationToken, &mut Calls),
 ) -> Batch {
     let mut batch = Batch::default();
@@ -39,8 +41,9 @@ pub(super) async fn send(
         }
         let payload = &desired.apis[id].payload;
         let stamp = Stamp::next(payload, observed.get(id));
+        let uploaded = certificates.of_api(payload, observed.get(id), desired);
         calls.writes += 1;
-        let answer = gateway.put_api(&stamp.put(payload, owner)).await;
+        let answer = gateway.put_api(&stamp.put(payload, owner, &uploaded)).await;
         if batch.stops(id, &answer) {
             return batch;
         }

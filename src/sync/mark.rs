@@ -4,6 +4,8 @@
 //! were taken out. The counter makes every write differ from what is loaded: a gateway keeps what it made of a file
 //! (a renamed listen path, for one) as long as the file's bytes stay the same.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -29,8 +31,8 @@ impl Stamp {
         }
     }
 
-    /// `payload` with this stamp and `owner` in its mark.
-    pub(super) fn put(&self, payload: &Value, owner: &str) -> Value {
+    /// `payload` with this stamp, `owner` and the ids of uploaded certificates in its mark.
+    pub(super) fn put(&self, payload: &Value, owner: &str, certificates: &BTreeSet<&str>) -> Value {
         let mut definition = payload.clone();
         let fields = definition.as_object_mut();
         let config_data = fields.and_then(|fields| object(fields, "config_data"));
@@ -38,6 +40,9 @@ impl Stamp {
             mark.insert("owner".into(), json!(owner));
             mark.insert("hash".into(), json!(self.hash));
             mark.insert("write".into(), json!(self.write));
+            if !certificates.is_empty() {
+                mark.insert("certificates".into(), json!(certificates));
+            }
         }
         definition
     }
@@ -112,7 +117,8 @@ mod tests {
         let mut payload = json!({"api_id": "a", "config_data": {"mine": 1}});
         owner::mark(payload.as_object_mut().unwrap(), "east", "ApiDefinition default/a");
         let stamp = Stamp::next(&payload, None);
-        let sent = stamp.put(&payload, "east");
+        let sent = stamp.put(&payload, "east", &BTreeSet::from(["1"]));
+        assert_eq!(owner::certificates(&sent).collect::<Vec<_>>(), ["1"]);
         assert_eq!(owner::of(&sent), Some("east"));
         assert_eq!(sent["config_data"]["mine"], 1);
         assert_eq!(sent["config_data"][KEY]["source"], "ApiDefinition default/a");
@@ -122,14 +128,14 @@ mod tests {
     #[test]
     fn a_payload_without_a_mark_gets_one() {
         let payload = json!({"config_data": null});
-        let sent = Stamp::next(&payload, None).put(&payload, "east");
+        let sent = Stamp::next(&payload, None).put(&payload, "east", &BTreeSet::new());
         assert_eq!(owner::of(&sent), Some("east"));
     }
 
     #[test]
     fn every_write_differs_from_what_is_loaded() {
         let payload = json!({"api_id": "a"});
-        let first = Stamp::next(&payload, None).put(&payload, "east");
+        let first = Stamp::next(&payload, None).put(&payload, "east", &BTreeSet::new());
         let mut loaded = first.clone();
         loaded["config_data"][KEY]["write"] = json!(1.0);
         assert_eq!(Stamp::next(&payload, Some(&loaded)).write, 2);

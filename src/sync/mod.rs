@@ -3,6 +3,7 @@
 
 mod backoff;
 mod batch;
+mod certificates;
 mod compare;
 mod diff;
 mod guard;

@@ -1,18 +1,23 @@
 //! One round against one gateway: read, compare, apply, reload, read back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::ObjectBackoff;
 use super::batch::{self, Batch};
+use super::certificates::{Certificates, Ensured};
 use super::diff::{Readings, diff_read};
 use super::guard::DeleteGuard;
 use super::{ApiOutcome, Calls, Observed, Outcome, Plan, mark, verify};
 use crate::desired::{Desired, owner};
 use crate::tyk::Error;
 use crate::tyk::gateway::Gateway;
+
+/// A resync comes up to a tenth early.
+const RESYNC_SHARE: f64 = 0.9;
 
 /// What a worker remembers of its gateway between rounds. Only hints: every round reads the gateway.
 pub(super) struct Session {
@@ -29,6 +34,7 @@ pub(super) struct Session {
     suspects: BTreeSet<String>,
     guard: DeleteGuard,
     objects: ObjectBackoff,
+    certificates: Certificates,
 }
 
 /// How a round ended.
@@ -56,11 +62,16 @@ struct Round<'a> {
     /// APIs that wait, and why.
     waiting: BTreeMap<String, String>,
     batch: Batch,
+    ensured: Ensured,
+    /// APIs that wait for a certificate, and why it is not there.
+    without_certificate: BTreeMap<String, String>,
 }
 
 impl Session {
-    pub(super) fn new(gateway: Gateway, owner: String, cancel: CancellationToken) -> Self {
+    /// `resync` is the time after which what is known of certificates is looked up anew.
+    pub(super) fn new(gateway: Gateway, owner: String, resync: Duration, cancel: CancellationToken) -> Self {
         Self {
+            certificates: Certificates::new(owner.clone(), resync.mul_f64(RESYNC_SHARE)),
             gateway,
             owner,
             cancel,
@@ -75,7 +86,8 @@ impl Session {
 
     /// When something that waits alone wants another round.
     pub(super) fn next(&self) -> Option<Instant> {
-        [self.objects.next(), self.guard.due()].into_iter().flatten().min()
+        let waits = [self.objects.next(), self.guard.due(), self.certificates.next()];
+        waits.into_iter().flatten().min()
     }
 
     /// Brings the gateway in step with `desired` as far as it lets us.
@@ -91,6 +103,11 @@ impl Session {
                 let unproven = || ApiOutcome::Failed(message.clone());
                 outcome.apis.entry(id.clone()).or_insert_with(unproven);
             }
+            for id in desired.certificates.keys() {
+                let unproven = || ApiOutcome::Failed(message.clone());
+                outcome.certificates.entry(id.clone()).or_insert_with(unproven);
+            }
+            self.certificates.doubt();
             outcome.endpoint_error = Some(message);
         }
         (outcome, ended)
@@ -100,16 +117,29 @@ impl Session {
         let cancel = self.cancel.clone();
         let read = cancel.run_until_cancelled(self.read(&mut outcome.calls)).await;
         let observed = read.ok_or(Ended::Cancelled)??;
-        let mut round = self.plan(desired, &observed);
-        if round.plan.is_empty() {
+        let ensured = self
+            .certificates
+            .ensure(&self.gateway, desired, &observed, (&cancel, outcome));
+        let ensured = ensured.await?;
+        if cancel.is_cancelled() {
+            return Err(Ended::Cancelled);
+        }
+        let (restored, changed) = (ensured.restored, ensured.restored > 0 || ensured.replaced);
+        let mut round = self.plan(desired, &observed, ensured);
+        if round.plan.is_empty() && !changed {
             self.settle(&round, &observed, outcome);
+            self.certificates.collect(&self.gateway, desired, &observed).await;
             return Ok(());
         }
         let work = (desired, &observed, &round.plan);
         let calls = (&self.cancel, &mut outcome.calls);
         // Set before the first call, since this future can be dropped at any of them.
         self.reload_owed = true;
-        round.batch = batch::send(&self.gateway, &self.owner, work, &self.suspects, calls).await;
+        let certificates = &self.certificates;
+        round.batch = batch::send(&self.gateway, &self.owner, work, &self.suspects, certificates, calls).await;
+        // What a gateway could not find when it loaded an API it does not look for again.
+        round.batch.touched |= changed;
+        outcome.drift_repaired += restored;
         self.reload_owed = round.batch.touched;
         let reread = self.read_back(&round, outcome).await;
         if let Some((id, error)) = round.batch.stopped.take() {
@@ -142,11 +172,14 @@ impl Session {
         }
         let observed = self.read(&mut outcome.calls).await?;
         self.settle(round, &observed, outcome);
+        if round.batch.stopped.is_none() {
+            self.certificates.collect(&self.gateway, round.desired, &observed).await;
+        }
         Ok(())
     }
 
     /// The difference, without what has to wait.
-    fn plan<'a>(&mut self, desired: &'a Desired, observed: &Observed) -> Round<'a> {
+    fn plan<'a>(&mut self, desired: &'a Desired, observed: &Observed, ensured: Ensured) -> Round<'a> {
         let now = Instant::now();
         let mut plan = diff_read(desired, observed, &self.owner, &self.readings);
         let unwanted = plan.deletes.clone();
@@ -175,8 +208,11 @@ impl Session {
                 Some(message) => waiting.insert(id.clone(), message).is_some(),
                 None => true,
             });
+        let without_certificate = ensured.hold_back(&mut plan, desired, observed);
         plan.stop_collisions(desired, observed);
         Round {
+            ensured,
+            without_certificate,
             desired,
             plan,
             unwanted,
@@ -234,6 +270,9 @@ impl Session {
         if let Some(rival) = round.plan.rivals.get(id) {
             return Some(ApiOutcome::Failed(verify::rival(rival)));
         }
+        if let Some(message) = round.without_certificate.get(id) {
+            return Some(ApiOutcome::Failed(message.clone()));
+        }
         if let Some(message) = round.waiting.get(id) {
             failing.insert(id.to_owned());
             return Some(ApiOutcome::Failed(message.clone()));
@@ -250,6 +289,10 @@ impl Session {
         } else {
             verify::kept(id, api, observed, &self.readings)
         };
+        // In step as far as its definition goes, so nothing of it has to wait.
+        if let (Ok(()), Some(message)) = (&result, round.ensured.missing_of(&api.payload)) {
+            return Some(ApiOutcome::Failed(message));
+        }
         Some(self.judge(id, hash, result, ApiOutcome::Synced, failing))
     }
 

@@ -70,7 +70,7 @@ impl Worker {
     }
 
     async fn run(mut self, cancel: CancellationToken) {
-        let mut session = Session::new(self.gateway.clone(), self.owner.clone(), cancel.clone());
+        let mut session = Session::new(self.gateway.clone(), self.owner.clone(), self.resync, cancel.clone());
         let mut schedule = Schedule::default();
         self.desired.mark_changed();
         while self.wait(&mut schedule, &cancel).await {

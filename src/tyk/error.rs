@@ -13,6 +13,9 @@ pub struct Error {
     retry_after: Option<Duration>,
 }
 
+/// The way out when the gateway does not let us in.
+pub(super) const CHECK_SECRET: &str = "; check TYK_AUTH";
+
 /// What a failed call means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -63,6 +66,15 @@ impl Error {
     pub(super) fn answered(mut self, status: u16, wait: Option<Duration>) -> Self {
         self.status = Some(status);
         self.retry_after = wait;
+        self
+    }
+
+    /// A refusal that looks like one of the caller but is one of what was sent.
+    pub(super) fn rejected(mut self) -> Self {
+        self.kind = Kind::Rejected;
+        if let Some(said) = self.detail.strip_suffix(CHECK_SECRET) {
+            self.detail = said.to_owned();
+        }
         self
     }
 

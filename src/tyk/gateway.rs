@@ -8,13 +8,14 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde_json::Value;
 
+use super::error::CHECK_SECRET;
 use super::{Endpoint, Error, Kind, Secret};
 
 const AUTHORIZATION: HeaderName = HeaderName::from_static("x-tyk-authorization");
 /// Bound of a list of all APIs; 5,000 of them have 31 MB.
-const LIST_LIMIT: usize = 512 << 20;
+pub(super) const LIST_LIMIT: usize = 512 << 20;
 /// Bound of every other answer.
-const ANSWER_LIMIT: usize = 1 << 20;
+pub(super) const ANSWER_LIMIT: usize = 1 << 20;
 /// How much of a gateway's message is shown, in characters.
 const MESSAGE_LIMIT: usize = 300;
 /// Longest wait that a gateway can ask for.
@@ -125,11 +126,11 @@ impl Gateway {
         call.status().await
     }
 
-    fn call(&self, method: Method, path: &[&str]) -> Result<Call<'_>, Error> {
+    pub(super) fn call(&self, method: Method, path: &[&str]) -> Result<Call<'_>, Error> {
         self.call_with(method, path, None)
     }
 
-    fn call_with(&self, method: Method, path: &[&str], query: Option<&str>) -> Result<Call<'_>, Error> {
+    pub(super) fn call_with(&self, method: Method, path: &[&str], query: Option<&str>) -> Result<Call<'_>, Error> {
         let mut url = self.base.clone();
         let bad_id = path.iter().any(|segment| matches!(*segment, "." | ".."));
         match url.path_segments_mut() {
@@ -152,15 +153,15 @@ impl Gateway {
 }
 
 /// One call on its way.
-struct Call<'a> {
-    name: String,
-    request: RequestBuilder,
+pub(super) struct Call<'a> {
+    pub(super) name: String,
+    pub(super) request: RequestBuilder,
     gateway: &'a Gateway,
 }
 
 impl Call<'_> {
     /// The answer to a call that only says whether it worked.
-    async fn status(self) -> Result<(), Error> {
+    pub(super) async fn status(self) -> Result<(), Error> {
         let name = self.name.clone();
         let answer = self.json(ANSWER_LIMIT).await?;
         match answer["status"].as_str() {
@@ -173,7 +174,8 @@ impl Call<'_> {
         }
     }
 
-    async fn json(self, limit: usize) -> Result<Value, Error> {
+    /// The JSON of a successful answer.
+    pub(super) async fn json(self, limit: usize) -> Result<Value, Error> {
         let Self { name, request, gateway } = self;
         let response = request.send().await.map_err(|e| gateway.broken(&name, &e))?;
         let status = response.status();
@@ -236,7 +238,7 @@ fn refusal(call: &str, status: StatusCode, message: &str) -> Error {
         message => format!("{status}: {message}"),
     };
     let (kind, way_out) = match status.as_u16() {
-        401 | 403 => (Kind::Unauthorized, "; check TYK_AUTH"),
+        401 | 403 => (Kind::Unauthorized, CHECK_SECRET),
         404 => (Kind::NotFound, ""),
         429 | 500.. => (Kind::Unavailable, ""),
         400..=499 => (Kind::Rejected, ""),

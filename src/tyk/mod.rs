@@ -1,5 +1,6 @@
 //! The wire: how Tyk is spoken to. Knows nothing of Kubernetes and decides nothing.
 
+pub mod certs;
 mod error;
 pub mod gateway;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::Wanted;
@@ -63,7 +64,7 @@ impl Engine {
         let pure = move || {
             let start = Instant::now();
             let translation = ingress::render(&input, &options);
-            let (desired, found) = desired::build(&input, &translation, &context);
+            let (desired, found) = desired::build(&input, &translation, &context.at(Timestamp::now()));
             let mut diagnostics = translation.diagnostics.clone();
             diagnostics.extend(found);
             diagnostics.sort();

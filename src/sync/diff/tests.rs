@@ -35,7 +35,7 @@ fn applied(desired: &Desired, observed: &Observed, plan: &Plan) -> Observed {
     after.retain(|id, _| !plan.deletes.contains(id));
     for id in plan.writes.keys() {
         let payload = &desired.apis[id].payload;
-        let mut sent = Stamp::next(payload, observed.get(id)).put(payload, OWNER);
+        let mut sent = Stamp::next(payload, observed.get(id)).put(payload, OWNER, &BTreeSet::new());
         sent["added"] = json!({"by": "the gateway"});
         sent["proxy"]["added"] = json!(0);
         after.insert(id.clone(), sent);
