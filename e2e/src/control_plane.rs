@@ -280,6 +280,8 @@ fn api_server_args(dir: &Path, etcd_port: u16, port: u16) -> Vec<OsString> {
         flag("--tls-private-key-file", dir.join("server.key")),
         flag("--token-auth-file", dir.join("tokens.csv")),
         flag("--authorization-mode", "RBAC"),
+        // As on OpenShift: whoever names an owner that blocks must have the right to.
+        flag("--enable-admission-plugins", "OwnerReferencesPermissionEnforcement"),
         flag("--service-account-issuer", "https://kubernetes.default.svc"),
         flag("--service-account-key-file", dir.join("service-account.pub")),
         flag("--service-account-signing-key-file", dir.join("service-account.key")),

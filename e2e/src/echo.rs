@@ -1,6 +1,7 @@
 //! A backend that tells who it is and what it saw.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Context, Result};
 use axum::extract::{Request, State};
@@ -15,7 +16,7 @@ pub const NAME_HEADER: &str = "x-echo-name";
 /// An HTTP server on a free loopback port. It ends when it is dropped.
 ///
 /// Its answer to everything is 200, with its name in [`NAME_HEADER`], and as JSON `name`, `method`, `path` (with the
-/// query) and `headers`.
+/// query), `protocol` and `headers`.
 #[derive(Debug)]
 pub struct Echo {
     name: String,
@@ -29,9 +30,17 @@ impl Echo {
     /// # Errors
     /// When there is no free port.
     pub async fn start(name: &str) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
+        Self::start_at(name, Ipv4Addr::LOCALHOST.into(), 0).await
+    }
+
+    /// Starts it on an address of this machine; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address is not this machine's, or the port is taken.
+    pub async fn start_at(name: &str, address: IpAddr, port: u16) -> Result<Self> {
+        let listener = TcpListener::bind((address, port))
             .await
-            .context("no free loopback port")?;
+            .with_context(|| format!("cannot listen on {address}, port {port}"))?;
         let port = listener.local_addr().context("a listener without an address")?.port();
         let router = axum::Router::new().fallback(answer).with_state(name.to_owned());
         let server = tokio::spawn(async move {
@@ -51,7 +60,7 @@ impl Echo {
         &self.name
     }
 
-    /// Its port on 127.0.0.1.
+    /// Its port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
@@ -74,6 +83,7 @@ async fn answer(State(name): State<String>, request: Request) -> impl IntoRespon
         "name": name,
         "method": request.method().as_str(),
         "path": request.uri().path_and_query().map(ToString::to_string),
+        "protocol": format!("{:?}", request.version()),
         "headers": headers,
     });
     (

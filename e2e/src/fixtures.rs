@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::pki::ServerCertificate;
 use crate::scenario::Backend;
 
 /// `spec.controller` of the IngressClasses that belong to the product.
@@ -48,4 +49,21 @@ pub fn ingress_class(name: &str) -> Value {
 pub fn external_service(name: &str, namespace: &str, port: u16) -> Value {
     json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
         "spec": {"type": "ExternalName", "externalName": "127.0.0.1", "ports": [{"name": "http", "port": port}]}})
+}
+
+/// A Secret of type `kubernetes.io/tls`.
+#[must_use]
+pub fn tls_secret(name: &str, namespace: &str, server: &ServerCertificate) -> Value {
+    json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": name, "namespace": namespace},
+        "stringData": {"tls.crt": server.certificate, "tls.key": server.key}})
+}
+
+/// An entry of `spec.tls`; without hosts it says nothing of them.
+#[must_use]
+pub fn tls(hosts: &[&str], secret: &str) -> Value {
+    match hosts {
+        [] => json!({"secretName": secret}),
+        hosts => json!({"hosts": hosts, "secretName": secret}),
+    }
 }

@@ -150,6 +150,19 @@ impl GatewayUnderTest {
         Ok(apis)
     }
 
+    /// Ids of the stored certificates of an organisation.
+    ///
+    /// # Errors
+    /// When the gateway does not answer with a list.
+    pub async fn certificates(&self, organisation: &str) -> Result<Vec<String>> {
+        let path = format!("/tyk/certs?org_id={organisation}");
+        let answer = self.control(Method::GET, &path, String::new()).await?.json()?;
+        // The gateway writes an empty list as null.
+        let ids: Option<Vec<String>> =
+            serde_json::from_value(answer["certs"].clone()).with_context(|| format!("{path} answers {answer}"))?;
+        Ok(ids.unwrap_or_default())
+    }
+
     /// Stores a definition; it is served after the next [`Self::reload`].
     ///
     /// # Errors

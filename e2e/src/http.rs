@@ -5,9 +5,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::header::HOST;
-use hyper::{HeaderMap, Method, Request, Uri};
+use hyper::{HeaderMap, Method, Request, Uri, Version};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// What a server answered.
@@ -15,6 +16,8 @@ use tokio::net::TcpStream;
 pub struct Answer {
     /// Status code.
     pub status: u16,
+    /// HTTP version.
+    pub version: Version,
     /// Headers, names in lower case.
     pub headers: HeaderMap,
     /// The whole body; bytes that are no UTF-8 are replaced.
@@ -69,11 +72,22 @@ impl Call {
         let stream = TcpStream::connect(&authority)
             .await
             .with_context(|| format!("cannot connect to {authority}"))?;
+        self.send_over(stream, &authority).await
+    }
+
+    /// Sends it over a connection that is there, and reads the whole answer. `authority` is the `Host` if none is given.
+    ///
+    /// # Errors
+    /// When the other side does not speak HTTP/1.1.
+    pub async fn send_over<S>(self, stream: S, authority: &str) -> Result<Answer>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
         let mut request = Request::builder().method(self.method).uri(&self.path);
         if !self.headers.iter().any(|(name, _)| HOST == *name) {
-            request = request.header(HOST, &authority);
+            request = request.header(HOST, authority);
         }
         for (name, value) in &self.headers {
             request = request.header(*name, value);
@@ -88,6 +102,7 @@ impl Call {
         connection.abort();
         Ok(Answer {
             status: head.status.as_u16(),
+            version: head.version,
             headers: head.headers,
             body: String::from_utf8_lossy(&body).into_owned(),
         })

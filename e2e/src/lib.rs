@@ -11,10 +11,12 @@ pub mod eventually;
 pub mod fixtures;
 pub mod gateway;
 pub mod http;
+pub mod https;
 pub mod operator;
 pub mod pki;
 pub mod ports;
 pub mod process;
+pub mod redirector;
 pub mod run_dir;
 pub mod scenario;
 

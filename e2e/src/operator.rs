@@ -34,6 +34,13 @@ impl OperatorConfig {
         self
     }
 
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(ToString::to_string));
+        self
+    }
+
     /// Removes a variable.
     #[must_use]
     pub fn without_env(mut self, name: &str) -> Self {
@@ -147,7 +154,10 @@ impl Operator {
 }
 
 /// `$TYK_INGRESS_BIN`, else the binary that cargo built into the folder of the test binary.
-fn binary() -> Result<PathBuf> {
+///
+/// # Errors
+/// When there is no such file.
+pub fn binary() -> Result<PathBuf> {
     let path = match env::var_os("TYK_INGRESS_BIN") {
         Some(path) => PathBuf::from(path),
         None => {

@@ -1,18 +1,21 @@
 //! One test's world: a namespace and an IngressClass of its own, a gateway, and the product between them.
 
-use anyhow::{Context, Result, bail, ensure};
-use k8s_openapi::api::events::v1::Event;
+mod expect;
+
+use anyhow::{Context, Result};
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{DeleteParams, DynamicObject, ListParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::echo::{Echo, NAME_HEADER};
-use crate::eventually::{PATIENCE, eventually};
 use crate::gateway::{GatewayUnderTest, MARK};
 use crate::http::{Answer, authority};
 use crate::operator::{Operator, OperatorConfig};
-use crate::{ControlPlane, api_definition, apply, fixtures};
+use crate::{ControlPlane, api_definition, apply, fixtures, ports};
+
+/// Organisation of everything that the product makes.
+pub const ORGANISATION: &str = "e2e";
 
 /// A running product with nothing to do yet.
 pub struct Scenario {
@@ -22,6 +25,7 @@ pub struct Scenario {
     pub gateway: GatewayUnderTest,
     client: Client,
     namespace: String,
+    https_port: u16,
     operator: Option<Operator>,
 }
 
@@ -62,6 +66,16 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// The same with more arguments for the product.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn start_with(name: &str, args: &[&str]) -> Result<Self> {
+        let mut scenario = Self::without_operator(name).await?;
+        scenario.start_operator_with(args).await?;
+        Ok(scenario)
+    }
+
     /// The same without the product.
     ///
     /// # Errors
@@ -70,6 +84,7 @@ impl Scenario {
         let cluster = ControlPlane::shared().await?;
         let gateway = GatewayUnderTest::start().await?;
         let client = cluster.admin().await?;
+        let [https_port] = ports::free()?;
         let namespace = format!("{MARK}{name}-{:06x}", rand::random::<u32>() & 0xff_ffff);
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         apply::object(&client, &object).await?;
@@ -79,6 +94,7 @@ impl Scenario {
             gateway,
             client,
             namespace,
+            https_port,
             operator: None,
         })
     }
@@ -93,6 +109,12 @@ impl Scenario {
     #[must_use]
     pub fn class(&self) -> &str {
         &self.namespace
+    }
+
+    /// The gateway's port for https.
+    #[must_use]
+    pub fn https_port(&self) -> u16 {
+        self.https_port
     }
 
     /// An admin's client.
@@ -118,10 +140,11 @@ impl Scenario {
             .env("TYK_MODE", "ce")
             .env("TYK_URL", self.gateway.url())
             .env("TYK_AUTH", self.gateway.secret())
-            .env("TYK_ORG", "e2e")
+            .env("TYK_ORG", ORGANISATION)
             .env("WATCH_NAMESPACE", self.namespace())
             .env("WATCH_INGRESS_CLASS", self.class())
-            .env("TYK_HTTP_INGRESS_PORT", port))
+            .env("TYK_HTTP_INGRESS_PORT", port)
+            .env("TYK_HTTPS_INGRESS_PORT", self.https_port.to_string()))
     }
 
     /// Starts the product and waits until it is ready.
@@ -129,7 +152,16 @@ impl Scenario {
     /// # Errors
     /// When it is not.
     pub async fn start_operator(&mut self) -> Result<()> {
-        self.operator = Some(Operator::start(self.cluster, self.operator_config()?).await?);
+        self.start_operator_with(&[]).await
+    }
+
+    /// The same with more arguments.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start_operator_with(&mut self, args: &[&str]) -> Result<()> {
+        let config = self.operator_config()?.args(args);
+        self.operator = Some(Operator::start(self.cluster, config).await?);
         Ok(())
     }
 
@@ -207,8 +239,8 @@ impl Scenario {
     /// # Errors
     /// When there is none of this name.
     pub async fn delete_ingress(&self, name: &str) -> Result<()> {
-        let api: Api<Ingress> = Api::namespaced(self.client(), &self.namespace);
-        api.delete(name, &DeleteParams::default())
+        self.ingresses()
+            .delete(name, &DeleteParams::default())
             .await
             .map(drop)
             .with_context(|| format!("cannot delete {name}"))
@@ -229,94 +261,21 @@ impl Scenario {
         Ok(self.api_definitions().list(&selected).await?.items)
     }
 
-    /// Waits until there are `count` children, and returns them.
+    /// The addresses in the status of an Ingress.
     ///
     /// # Errors
-    /// When their number stays another.
-    pub async fn expect_children(&self, count: usize) -> Result<Vec<DynamicObject>> {
-        eventually(PATIENCE, &format!("{count} children"), async || {
-            let children = self.children().await?;
-            let names: Vec<_> = children.iter().map(|child| child.metadata.name.as_deref()).collect();
-            ensure!(children.len() == count, "there are {names:?}");
-            Ok(children)
-        })
-        .await
+    /// When there is none of this name.
+    pub async fn published(&self, ingress: &str) -> Result<Vec<String>> {
+        let object = self.ingresses().get(ingress).await?;
+        let points = object.status.and_then(|status| status.load_balancer?.ingress);
+        let points = points.unwrap_or_default().into_iter();
+        Ok(points.filter_map(|point| point.ip.or(point.hostname)).collect())
     }
 
-    /// Waits until `host` and `path` are answered by `backend`.
-    ///
-    /// # Errors
-    /// When the answer stays another.
-    pub async fn expect_backend(&self, host: &str, path: &str, backend: &Backend) -> Result<Answer> {
-        let what = format!("{host}{path} to be answered by {}", backend.service());
-        let result = eventually(PATIENCE, &what, async || {
-            let answer = self.gateway.request(host, path).await?;
-            ensure!(
-                served_by(&answer) == Some(backend.service()),
-                "the answer is {answer:?}"
-            );
-            Ok(answer)
-        });
-        result.await.with_context(|| self.operator_log())
-    }
-
-    /// Waits until no backend answers `host` and `path`: the gateway has no route for them.
-    ///
-    /// # Errors
-    /// When a backend keeps answering.
-    pub async fn expect_no_route(&self, host: &str, path: &str) -> Result<()> {
-        let what = format!("{host}{path} to be gone");
-        let result = eventually(PATIENCE, &what, async || {
-            let answer = self.gateway.request(host, path).await?;
-            ensure!(
-                answer.status == 404 && served_by(&answer).is_none(),
-                "the answer is {answer:?}"
-            );
-            Ok(())
-        });
-        result.await.with_context(|| self.operator_log())
-    }
-
-    /// Waits until the gateway holds `count` APIs of this test.
-    ///
-    /// # Errors
-    /// When their number stays another.
-    pub async fn expect_apis(&self, count: usize) -> Result<Vec<Value>> {
-        let what = format!("{count} APIs on the gateway");
-        let result = eventually(PATIENCE, &what, async || {
-            let apis = self.gateway.list_marked(&self.namespace).await?;
-            let ids: Vec<_> = apis.iter().map(|api| &api["api_id"]).collect();
-            ensure!(apis.len() == count, "there are {ids:?}");
-            Ok(apis)
-        });
-        result.await.with_context(|| self.operator_log())
-    }
-
-    /// Waits for a Warning Event on an Ingress whose note contains every one of `words`.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub async fn expect_warning(&self, ingress: &str, words: &[&str]) -> Result<Event> {
-        let events: Api<Event> = Api::namespaced(self.client(), &self.namespace);
-        eventually(
-            PATIENCE,
-            &format!("a Warning on {ingress} with {words:?}"),
-            async || {
-                let mut seen = Vec::new();
-                for event in events.list(&ListParams::default()).await?.items {
-                    let on = event.regarding.as_ref().is_some_and(|object| {
-                        object.kind.as_deref() == Some("Ingress") && object.name.as_deref() == Some(ingress)
-                    });
-                    let note = event.note.clone().unwrap_or_default();
-                    if on && event.type_.as_deref() == Some("Warning") && words.iter().all(|word| note.contains(word)) {
-                        return Ok(event);
-                    }
-                    seen.push(note);
-                }
-                bail!("the notes of all Events are {seen:?}")
-            },
-        )
-        .await
+    /// The test's Ingresses.
+    #[must_use]
+    pub fn ingresses(&self) -> Api<Ingress> {
+        Api::namespaced(self.client(), &self.namespace)
     }
 
     fn operator_log(&self) -> String {

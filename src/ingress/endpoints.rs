@@ -68,7 +68,11 @@ impl<'a> Slices<'a> {
 
     fn of(&self, port: SlicePort<'_>) -> impl Iterator<Item = &'a EndpointSlice> {
         let slices = self.0.get(port.service).into_iter().flatten().copied();
-        slices.filter(move |slice| port.family.is_none_or(|family| slice.address_type == family))
+        let counts = move |slice: &&EndpointSlice| {
+            // A name is of no family: the gateway looks it up.
+            slice.address_type == "FQDN" || port.family.is_none_or(|family| slice.address_type == family)
+        };
+        slices.filter(counts)
     }
 }
 

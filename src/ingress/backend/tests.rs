@@ -282,6 +282,23 @@ fn a_pod_of_two_families_counts_once() {
 }
 
 #[test]
+fn endpoints_may_have_names() {
+    let slices = [slice(
+        "FQDN",
+        json!([{"port": 80}]),
+        json!([{"addresses": ["pod.example.org"]}]),
+    )];
+    for families in [json!(["IPv4"]), json!(["IPv6", "IPv4"]), Value::Null] {
+        let snapshot = world(json!({"ports": [{"port": 80}], "ipFamilies": families}), &slices);
+        let target = resolve(&snapshot, json!({"number": 80}), ENDPOINTS);
+        assert_eq!(
+            (target.list, target.problem),
+            (vec!["http://pod.example.org:80".to_owned()], None)
+        );
+    }
+}
+
+#[test]
 fn endpoints_of_each_protocol() {
     let slices = [slice(
         "IPv4",
