@@ -28,6 +28,8 @@ use crate::sync::Outcome;
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// Longest pause between attempts.
 const RETRY_MOST: Duration = Duration::from_secs(30);
+/// How often everything is translated anew, because time has passed.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(300);
 /// How often health is looked at.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
 /// Desired states that an outcome may still speak of.
@@ -97,22 +99,30 @@ impl Translate {
     async fn run(self, cancel: CancellationToken) -> anyhow::Result<()> {
         let mut changes = self.store.changes();
         changes.mark_changed();
-        while let Some(Ok(())) = cancel.run_until_cancelled(changes.changed()).await {
-            // Changes come in bursts: one translation serves them all.
-            if cancel
-                .run_until_cancelled(tokio::time::sleep(self.debounce))
-                .await
-                .is_none()
-            {
-                break;
-            }
-            changes.mark_unchanged();
+        while self.due(&mut changes, &cancel).await {
             if let Some((_, snapshot)) = self.store.snapshot() {
                 let translated = self.engine.translate(snapshot).await?;
                 self.latest.send_replace(Some(Arc::new(translated)));
             }
         }
         Ok(())
+    }
+
+    /// Waits until there is something to translate; false when the process is told to end.
+    async fn due(&self, changes: &mut watch::Receiver<u64>, cancel: &CancellationToken) -> bool {
+        let due = async {
+            tokio::select! {
+                changed = changes.changed() => {
+                    // Changes come in bursts: one translation serves them all.
+                    tokio::time::sleep(self.debounce).await;
+                    changes.mark_unchanged();
+                    changed.is_ok()
+                }
+                // Certificates begin and cease to be valid without any change.
+                () = tokio::time::sleep(CLOCK_INTERVAL) => true,
+            }
+        };
+        cancel.run_until_cancelled(due).await.unwrap_or(false)
     }
 }
 
