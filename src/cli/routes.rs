@@ -51,9 +51,12 @@ impl Route {
 pub fn of(world: &World) -> Vec<Route> {
     let (children, oas_children) = (&world.translation.children, &world.translation.oas_children);
     let name = |api: &Api| NamespacedName::new(&api.source.namespace, &api.source.name);
-    let classic = world.desired.apis.values().map(|api| match children.get(&name(api)) {
-        Some(child) => of_child(of_payload(api), child),
-        None => of_payload(api),
+    let classic = world.desired.apis.values().map(|api| {
+        let route = behind(of_payload(api), world);
+        match children.get(&name(api)) {
+            Some(child) => of_child(route, child),
+            None => route,
+        }
     });
     // An internal API has no route of its own.
     let public = world.desired.oas.values().filter(|api| !is_internal(&api.payload));
@@ -73,6 +76,21 @@ fn of_child<K>(route: Route, child: &Child<K>) -> Route {
         matching: child.path_type.into(),
         source: format!("Ingress {}", child.ingress),
         ..route
+    }
+}
+
+/// An API that only stands in front of another one leads where that one does.
+fn behind(route: Route, world: &World) -> Route {
+    let inner = route
+        .target
+        .strip_prefix("tyk://")
+        .and_then(|id| world.desired.oas.get(id));
+    match inner {
+        Some(inner) => Route {
+            target: of_document(inner).target,
+            ..route
+        },
+        None => route,
     }
 }
 

@@ -12,6 +12,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::desired::Desired;
+use crate::snapshot::document::EXTENSION;
+
+/// How a Service is named below the cluster's domain.
+const SHORT_SUFFIX: &str = ".svc";
 
 /// The listeners, by the authority that they stand in for. They end when this is dropped.
 #[derive(Debug)]
@@ -37,7 +41,9 @@ impl Echoes {
 
     /// Points every target inside the cluster, a Service or an endpoint, to an echo upstream, which is started when it is new.
     pub async fn stand_in(&mut self, desired: &mut Desired) -> anyhow::Result<()> {
-        for target in desired.apis.values_mut().flat_map(|api| targets(&mut api.payload)) {
+        let classic = desired.apis.values_mut().flat_map(|api| targets(&mut api.payload));
+        let oas = desired.oas.values_mut().filter_map(|api| upstream(&mut api.payload));
+        for target in classic.chain(oas) {
             let Some(authority) = self.authority(target) else {
                 continue;
             };
@@ -57,7 +63,8 @@ impl Echoes {
         let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
         let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
         let endpoint = address.is_some_and(|address| !address.is_loopback());
-        (endpoint || host.ends_with(&self.suffix)).then(|| authority.to_owned())
+        let service = host.ends_with(&self.suffix) || host.ends_with(SHORT_SUFFIX);
+        (endpoint || service).then(|| authority.to_owned())
     }
 
     async fn start(&mut self, authority: String) -> anyhow::Result<SocketAddr> {
@@ -65,8 +72,12 @@ impl Echoes {
             .await
             .context("cannot start an echo upstream")?;
         let address = listener.local_addr()?;
-        let name = match authority.contains(&self.suffix) {
-            true => format!("service {}", authority.replace(&self.suffix, "")),
+        let host = authority.rsplit_once(':').map_or(authority.as_str(), |(host, _)| host);
+        let name = match host.ends_with(&self.suffix) || host.ends_with(SHORT_SUFFIX) {
+            true => format!(
+                "service {}",
+                authority.replace(&self.suffix, "").replace(SHORT_SUFFIX, "")
+            ),
             false => format!("endpoint {authority}"),
         };
         let router = Router::new().fallback(move |request: Request| {
@@ -94,6 +105,12 @@ fn targets(payload: &mut Value) -> Vec<&mut Value> {
         }
     }
     found
+}
+
+/// Where an OAS document sends requests.
+fn upstream(document: &mut Value) -> Option<&mut Value> {
+    let url = document.get_mut(EXTENSION)?.get_mut("upstream")?.get_mut("url")?;
+    url.is_string().then_some(url)
 }
 
 /// What a backend saw of a request.
