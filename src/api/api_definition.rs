@@ -18,28 +18,6 @@ custom_resource!(
 );
 
 impl ApiDefinition {
-    /// Whether it was generated from an Ingress. The labels alone do not say so: a user may set them.
-    pub fn is_child(&self) -> bool {
-        let owners = self.owner_references();
-        let owned = owners
-            .iter()
-            .any(|owner| owner.kind == "Ingress" && owner.controller == Some(true));
-        owned && self.labels().contains_key(names::LABEL_INGRESS)
-    }
-
-    /// Name of the Ingress that it was generated from, which is of the same namespace; `None` when it is no child.
-    pub fn ingress(&self) -> Option<&str> {
-        let mut owners = self.owner_references().iter().filter(|_| self.is_child());
-        let owner = owners.find(|owner| owner.kind == "Ingress" && owner.controller == Some(true));
-        owner.map(|owner| owner.name.as_str())
-    }
-
-    /// Whether it is a child that another operator than `owner` has made, and which is that one's to change.
-    pub fn is_of_another(&self, owner: &str) -> bool {
-        let operator = self.labels().get(names::LABEL_OPERATOR);
-        self.is_child() && operator.is_some_and(|operator| *operator != names::label_value(owner))
-    }
-
     /// Whether it is a template of Ingresses, which is never published itself.
     pub fn is_template(&self) -> bool {
         self.labels()

@@ -3,6 +3,7 @@
 mod api_definition;
 mod conditions;
 mod crd;
+mod generated;
 pub mod names;
 mod oas_definition;
 mod oas_spec;
@@ -13,6 +14,7 @@ mod target;
 pub use api_definition::{ApiDefinition, ApiDefinitionSpec, ApiDefinitionStatus, Transaction};
 pub use conditions::{ConditionStatus, ConditionType, set_condition};
 pub use crd::{all_crds, crds_yaml, to_yaml};
+pub use generated::Generated;
 pub use oas_definition::{
     DomainStatus, PinnedStatus, TykOasApiDefinition, TykOasApiDefinitionStatus, VersioningStatus,
 };

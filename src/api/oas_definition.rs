@@ -16,15 +16,6 @@ custom_resource!(
 );
 
 impl TykOasApiDefinition {
-    /// Whether it was generated from an Ingress. The labels alone do not say so: a user may set them.
-    pub fn is_child(&self) -> bool {
-        let owners = self.owner_references();
-        let owned = owners
-            .iter()
-            .any(|owner| owner.kind == "Ingress" && owner.controller == Some(true));
-        owned && self.labels().contains_key(names::LABEL_INGRESS)
-    }
-
     /// Whether it is a template of Ingresses, which is never published itself.
     pub fn is_template(&self) -> bool {
         self.labels()

@@ -9,7 +9,7 @@ use kube::{Api, Client, Error, ResourceExt};
 use serde_json::json;
 
 use super::{CONCURRENCY, message, status_code};
-use crate::api::names;
+use crate::api::{Generated, names};
 use crate::report::IngressStatus;
 use crate::snapshot::{NamespacedName, Snapshot};
 

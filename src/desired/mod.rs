@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use certificates::Certificates;
 
-use crate::api::ApiDefinition;
+use crate::api::{ApiDefinition, Generated};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::ingress::{Child, Translation};
 use crate::secret::Secret;

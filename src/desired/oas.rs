@@ -12,7 +12,7 @@ use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
 use super::{Api, Builder, Candidate, Context, context, owner};
-use crate::api::{TykOasApiDefinition, names};
+use crate::api::{Generated, TykOasApiDefinition, names};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::ingress::Translation;
 use crate::snapshot::document::{EXTENSION, Problem, read};
@@ -84,7 +84,8 @@ pub(super) fn add_all(builder: &mut Builder<'_>, snapshot: &Snapshot, translatio
         adder.add(&child.definition, created.map(|time| time.0));
     }
     for (name, resource) in &snapshot.tyk_oas_api_definitions {
-        if translation.oas_children.contains_key(name) || resource.is_template() {
+        let foreign = resource.is_of_another(&adder.builder.context.owner);
+        if translation.oas_children.contains_key(name) || resource.is_template() || foreign {
             continue;
         }
         let last_good = translation.held.contains(name);

@@ -6,7 +6,7 @@ use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerIngress};
 use kube::ResourceExt;
 
 use super::{Report, ReportInput, status};
-use crate::api::{TykOasApiDefinitionStatus, names};
+use crate::api::{Generated, TykOasApiDefinitionStatus, names};
 use crate::diagnostic::ObjectRef;
 use crate::snapshot::{NamespacedName, SnapshotKind};
 use crate::sync::ApiOutcome;

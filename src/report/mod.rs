@@ -16,7 +16,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use crate::api::{ApiDefinition, ApiDefinitionStatus, TykOasApiDefinitionStatus, names};
+use crate::api::{ApiDefinition, ApiDefinitionStatus, Generated, TykOasApiDefinitionStatus, names};
 use crate::desired::Desired;
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::ingress::Translation;

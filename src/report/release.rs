@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 
 use super::ReportInput;
-use crate::api::{ApiDefinition, names};
+use crate::api::{ApiDefinition, Generated, names};
 use crate::snapshot::{NamespacedName, Snapshot};
 use crate::sync::ApiOutcome;
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::DeleteParams;
 use kube::{Api, ResourceExt};
 use serde_json::json;
-use tyk_ingress::api::{ApiDefinition, names};
+use tyk_ingress::api::{ApiDefinition, Generated, names};
 use tyk_ingress::cluster::finalizer;
 use tyk_ingress::ingress::{self, Options};
 use tyk_ingress::snapshot::Snapshot;
