@@ -1,11 +1,12 @@
 #![allow(clippy::unwrap_used)]
 use jiff::Timestamp;
+use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use crate::api::{TykOasApiDefinition, TykOasApiDefinitionStatus, names};
 use crate::desired::{self, Desired};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::ingress::Translation;
 use crate::report::{Report, ReportInput, report};
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -149,4 +150,35 @@ fn an_object_goes_when_the_gateway_was_seen_without_its_api() {
     assert!(failed.oas_release.is_empty());
     let gone = World::new(deleting, Some(ApiOutcome::Gone)).report();
     assert_eq!((gone.oas_release, gone.release), (vec![key()], Vec::new()));
+}
+
+#[test]
+fn a_template_in_use_is_not_let_go() {
+    let deleted = |object: &mut Value| {
+        object["metadata"]["labels"] = json!({names::LABEL_INGRESS_TEMPLATE: "true"});
+        object["metadata"]["finalizers"] = json!([names::FINALIZER_TEMPLATE]);
+        object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    };
+    let user = |kind: &str| -> Ingress {
+        let annotations = json!({"tyk.io/template": "a", "tyk.io/template-kind": kind});
+        serde_json::from_value(json!({"metadata": {"namespace": "ns", "name": "web", "annotations": annotations}}))
+            .unwrap()
+    };
+    let mut world = World::new(deleted, None);
+    assert_eq!(world.report().oas_release, [key()], "nobody uses it");
+    world.snapshot.insert(user("ApiDefinition"));
+    assert_eq!(
+        world.report().oas_release,
+        [key()],
+        "a template of the other kind is used"
+    );
+    world.snapshot.insert(user("TykOasApiDefinition"));
+    let report = world.report();
+    assert!(report.oas_release.is_empty());
+    let found = &report.diagnostics[0];
+    assert_eq!(
+        (found.code, found.object.kind),
+        (Code::TemplateInUse, "TykOasApiDefinition")
+    );
+    assert_eq!(found.message, "Can't delete a, Ingress resources [web] depend on it");
 }
