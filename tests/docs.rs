@@ -85,7 +85,15 @@ fn links_lead_to_files() {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
-    pages.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md"].map(|name| root().join(name)));
+    let others = [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "examples/README.md",
+        "examples/tls/README.md",
+        "e2e/README.md",
+    ];
+    pages.extend(others.map(|name| root().join(name)));
     let mut dead = Vec::new();
     for page in pages {
         let text = std::fs::read_to_string(&page).unwrap();
@@ -107,13 +115,23 @@ fn every_example_is_listed_and_clean() {
                 list.contains(&format!("[`{name}`]({name})")),
                 "{name} is not in examples/README.md"
             );
-            let mut validate = std::process::Command::new(env!("CARGO_BIN_EXE_tyk-ingress"));
-            let ended = validate.args(["validate", "-f"]).arg(&path).output().unwrap();
-            let out = String::from_utf8(ended.stdout).unwrap();
-            assert!(
-                ended.status.success() && out.ends_with("0 errors, 0 warnings\n"),
-                "{name}: {out}"
-            );
+            assert_clean(&path);
         }
     }
+}
+
+#[test]
+fn the_examples_can_be_served_together() {
+    assert_clean(&root().join("examples"));
+}
+
+fn assert_clean(path: &Path) {
+    let mut validate = std::process::Command::new(env!("CARGO_BIN_EXE_tyk-ingress"));
+    let ended = validate.args(["validate", "-f"]).arg(path).output().unwrap();
+    let out = String::from_utf8(ended.stdout).unwrap();
+    assert!(
+        ended.status.success() && out.ends_with("0 errors, 0 warnings\n"),
+        "{}: {out}",
+        path.display()
+    );
 }
