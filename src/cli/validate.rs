@@ -23,6 +23,9 @@ pub struct Validate {
     output: Output,
     #[command(flatten)]
     ingress: settings::Ingress,
+    /// Base URL of the gateway's control API, to know which OperatorContexts mean it [env: TYK_URL]
+    #[arg(long, env = "TYK_URL", hide_env = true)]
+    tyk_url: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -41,14 +44,18 @@ type Locations = BTreeMap<ObjectRef, Location>;
 
 impl Validate {
     pub(super) fn run(self) -> anyhow::Result<End> {
-        let world = World::read(&self.input, &self.ingress, &Context::default())?;
+        let context = Context {
+            url: self.tyk_url.clone().unwrap_or_default(),
+            ..Context::default()
+        };
+        let world = World::read(&self.input, &self.ingress, &context)?;
         let (found, locations) = (&world.diagnostics, &world.loaded.locations);
         let mut out = std::io::stdout().lock();
         match self.output {
             Output::Human => {
                 output::diagnostics(&mut out, found, locations)?;
                 let ingresses = world.translation.ingresses.len();
-                let apis = world.desired.apis.len();
+                let apis = world.desired.apis.len() + world.desired.oas.len();
                 writeln!(
                     out,
                     "{ingresses} Ingresses of our class, {apis} APIs: {}",

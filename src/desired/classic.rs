@@ -121,17 +121,25 @@ fn check_target(target: &str) -> Result<(), String> {
         return match target {
             // GraphQL engines and looping APIs have no target.
             "" => Ok(()),
-            _ => Err(format!("{target:?} has no scheme such as http://")),
+            _ => Err(format!("{:?} has no scheme such as http://", without_user(target))),
         };
     };
     let known = ["http", "https", "h2c", "ws", "wss", "tcp", "tls", "tyk", "srv", "kafka"].contains(&scheme);
     if !known {
-        return Err(format!("{target:?} has the unknown scheme {scheme:?}"));
+        return Err(format!("{:?} has the unknown scheme {scheme:?}", without_user(target)));
     }
     if rest.is_empty() || rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(format!("{target:?} is not a URL"));
+        return Err(format!("{:?} is not a URL", without_user(target)));
     }
     Ok(())
+}
+
+/// A URL for a message: user and password, if it has any, are nobody else's business.
+fn without_user(target: &str) -> String {
+    match target.rsplit_once('@') {
+        Some((_, rest)) => format!("…@{rest}"),
+        None => target.to_owned(),
+    }
 }
 
 fn proxy(definition: &Map<String, Value>) -> Map<String, Value> {
@@ -144,4 +152,21 @@ fn proxy(definition: &Map<String, Value>) -> Map<String, Value> {
 
 fn text<'a>(object: &'a Map<String, Value>, field: &str) -> &'a str {
     object.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_target_is_named_without_its_password() {
+        for target in [
+            "ftp://user:hunter2@host",
+            "http://user:hunter2@ho st",
+            "user:hunter2@host",
+        ] {
+            let message = check_target(target).unwrap_err();
+            assert!(!message.contains("hunter2") && message.contains("@ho"), "{message}");
+        }
+    }
 }

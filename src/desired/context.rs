@@ -30,9 +30,13 @@ pub fn resolve(target: &Target, namespace: &str, snapshot: &Snapshot, own: &Cont
         .map(|url| url.trim().trim_end_matches('/'))
         .filter(|url| !url.is_empty());
     if let Some(url) = url.filter(|url| *url != own.url) {
+        let own = if own.url.is_empty() {
+            "no other than its own"
+        } else {
+            own.url.as_str()
+        };
         return Err(format!(
-            "OperatorContext {name} means the Tyk at {url}; this operator configures the one at {}",
-            own.url
+            "OperatorContext {name} means the Tyk at {url}; this operator configures {own}"
         ));
     }
     let org = env.org.filter(|org| !org.is_empty()).unwrap_or_else(|| own.org.clone());

@@ -1,6 +1,5 @@
 //! A TLS Secret: only what serving needs, and nothing that prints it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use k8s_openapi::ByteString;
@@ -16,28 +15,38 @@ pub struct TlsSecret {
     /// Name and namespace.
     pub metadata: ObjectMeta,
     #[serde(default, skip_serializing)]
-    data: BTreeMap<String, ByteString>,
+    data: Material<ByteString>,
     #[serde(default, rename = "stringData", skip_serializing)]
-    string_data: BTreeMap<String, String>,
+    string_data: Material<String>,
+}
+
+/// The keys that are read; what else a Secret holds is not kept.
+#[derive(Clone, Default, PartialEq, Deserialize)]
+struct Material<T> {
+    #[serde(rename = "tls.crt")]
+    certificate: Option<T>,
+    #[serde(rename = "tls.key")]
+    private_key: Option<T>,
 }
 
 impl TlsSecret {
     /// The certificate chain, PEM, of the key `tls.crt`.
     pub fn certificate(&self) -> &[u8] {
-        self.value("tls.crt")
+        either(&self.string_data.certificate, &self.data.certificate)
     }
 
     /// The private key, PEM, of the key `tls.key`. Never to be logged.
     pub fn private_key(&self) -> &[u8] {
-        self.value("tls.key")
+        either(&self.string_data.private_key, &self.data.private_key)
     }
+}
 
-    fn value(&self, key: &str) -> &[u8] {
-        let plain = self.string_data.get(key).map(String::as_bytes);
-        plain
-            .or_else(|| self.data.get(key).map(|bytes| bytes.0.as_slice()))
-            .unwrap_or_default()
-    }
+/// The API server writes `stringData` over `data`; only files have both.
+fn either<'a>(plain: &'a Option<String>, encoded: &'a Option<ByteString>) -> &'a [u8] {
+    let plain = plain.as_ref().map(String::as_bytes);
+    plain
+        .or(encoded.as_ref().map(|bytes| bytes.0.as_slice()))
+        .unwrap_or_default()
 }
 
 impl fmt::Debug for TlsSecret {
