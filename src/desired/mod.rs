@@ -156,7 +156,10 @@ impl Builder<'_> {
             let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
             match context::resolve(target, namespace, self.snapshot, self.context) {
                 Ok(found) => context = found,
-                Err(message) => problems.push((Code::ContextNotFound, "spec.contextRef".into(), message)),
+                Err(message) => {
+                    self.tell_ingress_of_context(child, &message);
+                    problems.push((Code::ContextNotFound, "spec.contextRef".into(), message));
+                }
             }
         }
         let source = resource.object_ref();
@@ -185,6 +188,18 @@ impl Builder<'_> {
             created,
             name: NamespacedName::of(&resource.metadata),
         });
+    }
+
+    /// Whoever wrote the Ingress may never look at its children. All of them have the same to say.
+    fn tell_ingress_of_context<K>(&mut self, child: Option<&Child<K>>, message: &str) {
+        let Some(NamespacedName { namespace, name }) = child.map(|child| &child.ingress) else {
+            return;
+        };
+        let ingress = ObjectRef::new("Ingress", namespace, name);
+        let finding = Diagnostic::new(Code::ContextNotFound, ingress, "", message);
+        if !self.diagnostics.contains(&finding) {
+            self.diagnostics.push(finding);
+        }
     }
 
     /// Resolves what a definition refers to; true when it cannot be used as it is.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{Api, Builder, Candidate, Context, context, owner};
 use crate::api::{Generated, TykOasApiDefinition, names};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
-use crate::ingress::Translation;
+use crate::ingress::{Child, Translation};
 use crate::snapshot::document::{EXTENSION, Problem, read};
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 
@@ -81,7 +81,7 @@ pub(super) fn add_all(builder: &mut Builder<'_>, snapshot: &Snapshot, translatio
     for child in translation.oas_children.values() {
         let ingress = snapshot.ingresses.get(&child.ingress);
         let created = ingress.and_then(|ingress| ingress.metadata.creation_timestamp.as_ref());
-        adder.add(&child.definition, created.map(|time| time.0));
+        adder.add(&child.definition, Some(child), created.map(|time| time.0));
     }
     for (name, resource) in &snapshot.tyk_oas_api_definitions {
         let foreign = resource.is_of_another(&adder.builder.context.owner);
@@ -91,7 +91,7 @@ pub(super) fn add_all(builder: &mut Builder<'_>, snapshot: &Snapshot, translatio
         let last_good = translation.held.contains(name);
         if last_good || !resource.is_child() || resource.metadata.deletion_timestamp.is_some() {
             let created = resource.metadata.creation_timestamp.as_ref();
-            adder.add(resource, created.map(|time| time.0));
+            adder.add(resource, None, created.map(|time| time.0));
         }
     }
 }
@@ -102,7 +102,12 @@ struct Adder<'a, 'b> {
 }
 
 impl Adder<'_, '_> {
-    fn add(&mut self, resource: &TykOasApiDefinition, created: Option<Timestamp>) {
+    fn add(
+        &mut self,
+        resource: &TykOasApiDefinition,
+        child: Option<&Child<TykOasApiDefinition>>,
+        created: Option<Timestamp>,
+    ) {
         let document = match read(self.snapshot, resource) {
             Ok(document) => document,
             Err(problem) => return self.unreadable(resource, problem),
@@ -117,6 +122,9 @@ impl Adder<'_, '_> {
         let fatal = problems
             .iter()
             .any(|(code, ..)| code.severity() == crate::diagnostic::Severity::Error);
+        for (_, _, message) in problems.iter().filter(|(code, ..)| *code == Code::ContextNotFound) {
+            self.builder.tell_ingress_of_context(child, message);
+        }
         self.report(&source, problems);
         if fatal {
             self.builder.desired.held.insert(id);
