@@ -72,10 +72,11 @@ impl fmt::Debug for OperatorContextEnv {
 }
 
 /// The control API of a Tyk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Open source gateway, through its own control API.
+    #[default]
     Ce,
     /// Self-managed Tyk, through the dashboard.
     Pro,

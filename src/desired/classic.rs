@@ -53,6 +53,7 @@ pub fn payload(definition: &Map<String, Value>, id: &str, source: &ObjectRef, co
     default_auth(&mut payload);
     numbers(&mut payload);
     owner::mark(&mut payload, &context.owner, &source.to_string());
+    owner::mark_context(&mut payload, &context.name);
     Value::Object(payload)
 }
 
