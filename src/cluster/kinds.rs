@@ -39,11 +39,15 @@ impl Watched for TlsSecret {
 
 impl Watched for Namespace {
     fn same(&self, other: &Self) -> bool {
-        self.metadata.uid == other.metadata.uid && self.metadata.deletion_timestamp == other.metadata.deletion_timestamp
+        let compared = |meta: &ObjectMeta| (meta.uid.clone(), meta.deletion_timestamp.clone(), meta.labels.clone());
+        compared(&self.metadata) == compared(&other.metadata)
     }
 
+    /// Contexts choose namespaces by their labels.
     fn slim(&mut self) {
+        let labels = self.metadata.labels.take();
         self.metadata = bare(&self.metadata);
+        self.metadata.labels = labels;
         self.spec = None;
         self.status = None;
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Installation;
-use crate::api::{OperatorContext, Target};
+use crate::api::{Mode, OperatorContext, Target};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::snapshot::{ContextSettings, NamespacedName, Snapshot, SnapshotKind};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, context::ContextSettings};
 
 /// What the payloads that go to one Tyk under one set of settings have in common.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,6 +55,12 @@ impl Operator {
     }
 }
 
+/// Why a context cannot be used.
+struct Broken {
+    field: &'static str,
+    message: String,
+}
+
 /// Why a resource cannot use its context.
 pub(super) type Refusal = (Code, String);
 
@@ -63,7 +69,7 @@ pub(super) struct Contexts<'a> {
     snapshot: &'a Snapshot,
     operator: &'a Operator,
     usable: BTreeMap<NamespacedName, Context>,
-    broken: BTreeMap<NamespacedName, String>,
+    broken: BTreeMap<NamespacedName, Broken>,
 }
 
 impl<'a> Contexts<'a> {
@@ -103,9 +109,9 @@ impl<'a> Contexts<'a> {
         let warning = self.permit(found, &name, namespace)?;
         match (self.usable.get(&name), self.broken.get(&name)) {
             (Some(context), _) => Ok((context, warning)),
-            (None, message) => {
-                let message = message.map(String::as_str).unwrap_or_default();
-                Err((Code::ContextNotFound, format!("OperatorContext {name}: {message}")))
+            (None, problem) => {
+                let message = problem.map(|problem| problem.message.clone());
+                Err((Code::ContextNotFound, message.unwrap_or_default()))
             }
         }
     }
@@ -130,7 +136,7 @@ impl<'a> Contexts<'a> {
             return Ok(None);
         }
         match &context.spec.allowed_namespaces {
-            Some(allowed) if self.snapshot.allows(allowed, namespace) => Ok(None),
+            Some(allowed) if allowed.contains(namespace, self.labels(namespace)) => Ok(None),
             Some(_) => {
                 let message = format!(
                     "OperatorContext {name} is not for the namespace {namespace}; its spec.allowedNamespaces says who may use it"
@@ -152,11 +158,16 @@ impl<'a> Contexts<'a> {
         }
     }
 
+    fn labels(&self, namespace: &str) -> Option<&BTreeMap<String, String>> {
+        let found = self.snapshot.namespaces.get(&NamespacedName::new("", namespace))?;
+        found.metadata.labels.as_ref()
+    }
+
     /// Findings about the contexts themselves.
     pub(super) fn diagnostics(&self) -> impl Iterator<Item = Diagnostic> + '_ {
-        self.broken.iter().filter_map(|(name, message)| {
+        self.broken.iter().filter_map(|(name, problem)| {
             let object = self.snapshot.operator_contexts.get(name)?.object_ref();
-            Some(Diagnostic::new(Code::ContextInvalid, object, "spec", message))
+            Some(Diagnostic::new(Code::ContextInvalid, object, problem.field, &problem.message))
         })
     }
 
@@ -172,26 +183,25 @@ impl<'a> Contexts<'a> {
     }
 }
 
-fn resolve(name: &NamespacedName, snapshot: &Snapshot, operator: &Operator) -> Result<Context, String> {
-    let settings = snapshot
-        .context_settings(name)
-        .map_err(|problem| problem.to_string())?;
+fn resolve(name: &NamespacedName, snapshot: &Snapshot, operator: &Operator) -> Result<Context, Broken> {
+    let settings = snapshot.context_settings(name).map_err(|problem| Broken {
+        field: problem.field(),
+        message: problem.to_string(),
+    })?;
     let own = &operator.own;
-    if let Some(reference) = snapshot
-        .operator_contexts
-        .get(name)
-        .and_then(|context| context.spec.secret_ref.as_ref())
-    {
-        let namespace = reference.namespace_or(&name.namespace);
-        if namespace != name.namespace && !operator.cross_namespace {
-            return Err(format!(
-                "its Secret is in the namespace {namespace}; a Secret is read only from the context's own namespace"
-            ));
-        }
+    let broken = |field, message: String| Broken {
+        field,
+        message: format!("OperatorContext {name}: {message}"),
+    };
+    if let Some(namespace) = foreign_secret(name, snapshot).filter(|_| !operator.cross_namespace) {
+        let message = format!(
+            "its Secret is in the namespace {namespace}, and Secrets are read from the context's own namespace alone; move the Secret"
+        );
+        return Err(broken("spec.secretRef", message));
     }
     let tyk = match operator.only_own {
         true => own.tyk.clone(),
-        false => installation(&settings, &own.tyk)?,
+        false => installation(&settings, &own.tyk).map_err(|message| broken("spec.env", message))?,
     };
     Ok(Context {
         name: name.to_string(),
@@ -203,16 +213,30 @@ fn resolve(name: &NamespacedName, snapshot: &Snapshot, operator: &Operator) -> R
     })
 }
 
+/// The namespace of a context's Secret, when that is another than the context's.
+fn foreign_secret(name: &NamespacedName, snapshot: &Snapshot) -> Option<String> {
+    let reference = snapshot.operator_contexts.get(name)?.spec.secret_ref.as_ref()?;
+    let namespace = reference.namespace_or(&name.namespace);
+    (namespace != name.namespace).then(|| namespace.to_owned())
+}
+
 /// The Tyk that settings mean. What they leave out is the operator's own, except that the operator's credentials are
 /// never sent to a URL that a context gives: whoever may write a context could read them there.
 fn installation(settings: &ContextSettings, own: &Arc<Installation>) -> Result<Arc<Installation>, String> {
     let url = settings.url.as_ref().unwrap_or(&own.url);
     let mode = settings.mode.unwrap_or(own.mode);
+    if mode == Mode::Pro {
+        return Err("it means a Tyk Dashboard; this operator configures gateways (mode ce)".into());
+    }
     let same = *url == own.url && mode == own.mode;
     let auth = match &settings.auth {
         Some(auth) => auth.clone(),
         None if same => own.auth.clone(),
-        None => return Err(format!("it gives the URL {url} and no credentials (auth, or TYK_AUTH in its Secret)")),
+        None => {
+            return Err(format!(
+                "it gives the URL {url} and no credentials; set TYK_AUTH in the Secret of spec.secretRef"
+            ));
+        }
     };
     let found = Installation {
         mode,

@@ -40,6 +40,12 @@ pub struct Desired {
     pub held: BTreeSet<String>,
     /// Ids of APIs whose resource is inactive or being deleted: each is reported as gone once it is.
     pub removals: BTreeSet<String>,
+    /// Policies by their id.
+    pub policies: BTreeMap<String, Policy>,
+    /// As `held`, of policies.
+    pub held_policies: BTreeSet<String>,
+    /// As `removals`, of policies.
+    pub policy_removals: BTreeSet<String>,
     /// Names of the contexts that mean this Tyk, as owner marks have them. What bears our mark under another one is the
     /// business of another worker, which may reach the same Tyk by another URL.
     pub contexts: BTreeSet<String>,
@@ -61,6 +67,9 @@ impl Desired {
             certificates: BTreeMap::new(),
             held: BTreeSet::new(),
             removals: BTreeSet::new(),
+            policies: BTreeMap::new(),
+            held_policies: BTreeSet::new(),
+            policy_removals: BTreeSet::new(),
             contexts,
         }
     }
@@ -96,6 +105,17 @@ pub struct Api {
     pub payload: Value,
 }
 
+/// One policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// The resource that it is made from.
+    pub source: ObjectRef,
+    /// `metadata.generation` of that resource, 0 when unknown.
+    pub generation: i64,
+    /// The JSON to send, with id, organisation and the owner mark in it.
+    pub payload: Value,
+}
+
 /// What every Tyk should hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fleet {
@@ -105,6 +125,10 @@ pub struct Fleet {
     pub places: BTreeMap<ObjectRef, Place>,
     /// The OperatorContexts that can be used.
     pub contexts: BTreeMap<NamespacedName, Context>,
+    /// Why the deletion of a resource waits, in the words that Tyk Operator's users know.
+    pub refusals: BTreeMap<ObjectRef, String>,
+    /// Fields of a resource's status that say who uses it and whom it uses.
+    pub links: BTreeMap<ObjectRef, Map<String, Value>>,
 }
 
 /// Where a resource goes.
@@ -330,6 +354,7 @@ impl Builder<'_> {
             tyks: tyks.into_iter().map(|(tyk, desired)| (tyk, Arc::new(desired))).collect(),
             places: self.places,
             contexts: self.contexts.usable().clone(),
+            ..Fleet::default()
         };
         (fleet, self.diagnostics)
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 use thiserror::Error;
 
-use super::{Snapshot, SnapshotKind, TlsSecret};
+use super::{NamedSecret, Snapshot, SnapshotKind, TlsSecret};
 use crate::api::{
     APIDescription, ApiDefinition, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph,
     SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition,
@@ -167,6 +167,7 @@ impl Loader {
             ("", Some("Secret")) if object["type"] == "kubernetes.io/tls" => {
                 self.typed::<TlsSecret>(location, object, strict)
             }
+            ("", Some("Secret")) => self.typed::<NamedSecret>(location, object, strict),
             ("discovery.k8s.io", Some("EndpointSlice")) => self.typed::<EndpointSlice>(location, object, strict),
             ("tyk.tyk.io", Some("ApiDefinition")) => self.typed::<ApiDefinition>(location, object, strict),
             ("tyk.tyk.io", Some("OperatorContext")) => self.typed::<OperatorContext>(location, object, strict),

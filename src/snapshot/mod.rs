@@ -1,7 +1,9 @@
 //! An immutable view of the world: every object that a translation may look at, in ordered maps.
 
+mod context;
 pub mod document;
 mod load;
+mod named_secret;
 mod template;
 mod tls_secret;
 
@@ -21,6 +23,8 @@ use crate::api::{
 };
 use crate::diagnostic::ObjectRef;
 
+pub use context::{ContextProblem, ContextSettings, Place};
+pub use named_secret::NamedSecret;
 pub use tls_secret::TlsSecret;
 
 pub use load::{LoadError, Loaded, Loader, Location, manifest_files};
@@ -79,6 +83,8 @@ pub struct Snapshot {
     pub endpoint_slices: Objects<EndpointSlice>,
     /// Secrets of type `kubernetes.io/tls`.
     pub tls_secrets: Objects<TlsSecret>,
+    /// Secrets that other objects name. From files there are more of them, but for those of type `kubernetes.io/tls`.
+    pub secrets: Objects<NamedSecret>,
     /// ApiDefinitions: hand-written ones, templates, and the children of Ingresses as they now stand in the cluster.
     pub api_definitions: Objects<ApiDefinition>,
     /// OperatorContexts.
@@ -126,7 +132,7 @@ pub trait SnapshotKind: ResourceExt + Clone {
 /// `kind` in manifests of a type of ours.
 const fn kind_name(type_name: &'static str) -> &'static str {
     match type_name.as_bytes() {
-        b"TlsSecret" => "Secret",
+        b"TlsSecret" | b"NamedSecret" => "Secret",
         _ => type_name,
     }
 }
@@ -152,6 +158,7 @@ snapshot_kinds! {
     Service "v1" true services;
     EndpointSlice "discovery.k8s.io/v1" true endpoint_slices;
     TlsSecret "v1" true tls_secrets;
+    NamedSecret "v1" true secrets;
     ApiDefinition "tyk.tyk.io/v1alpha1" true api_definitions;
     OperatorContext "tyk.tyk.io/v1alpha1" true operator_contexts;
     TykOasApiDefinition "tyk.tyk.io/v1alpha1" true tyk_oas_api_definitions;
