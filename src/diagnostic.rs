@@ -114,8 +114,14 @@ catalogue! {
         "Read the message, and correct the Secret that it names.";
     Conflict Error "Another Ingress already serves this host and path; the oldest wins."
         "Remove the path from one of the two, or change its host or path.";
+    ContextInvalid Error "The settings of an OperatorContext cannot be used, so nothing is sent to the Tyk that it means."
+        "Correct what the message names in `spec.env` or in the Secret of `spec.secretRef`.";
+    ContextNotAllowed Error "The OperatorContext that the resource names is not for its namespace."
+        "Ask whoever owns the OperatorContext to name the namespace in its `spec.allowedNamespaces`.";
     ContextNotFound Error "The OperatorContext that the resource names cannot be used."
         "Create the OperatorContext, complete its `spec.env`, or correct `spec.contextRef`.";
+    ContextOfOtherNamespace Warning "The OperatorContext of a resource is in another namespace and does not say who may use it."
+        "Name the namespace in `spec.allowedNamespaces` of the OperatorContext; then `--cross-namespace-contexts=deny` can be set.";
     DocumentNotFound Error "The OpenAPI document of the resource does not exist, so it is not sent."
         "Create the ConfigMap and key that `spec.tykOAS.configmapRef` names, or set `spec.tykOAS.document`.";
     DuplicateObject Warning "The same object is defined more than once; the last definition is used."
@@ -154,6 +160,8 @@ catalogue! {
         "Add `http.paths` to the rule, or `spec.defaultBackend` to the Ingress.";
     SecretNotFound Error "A Secret that the resource names cannot be used."
         "Create the Secret in the namespace of the resource, or correct its name.";
+    ResourceInUse Warning "The resource is to be deleted, but others still use it, so it stays until the last of them is gone."
+        "Remove the references that the message names, or delete those resources.";
     SyncFailed Error "Tyk did not take the definition; what it served before is still served."
         "Read the message; the operator tries again by itself.";
     TemplateInUse Warning "The template is to be deleted, but Ingresses still use it, so it stays until the last of them is gone."

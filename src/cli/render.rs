@@ -43,8 +43,7 @@ impl Render {
         let context = crate::desired::Context {
             org: self.org,
             owner: "tyk-ingress".into(),
-            url: self.tyk_url.unwrap_or_default(),
-            now: None,
+            ..crate::desired::Context::at_url(self.tyk_url.as_deref().unwrap_or_default())
         };
         let world = World::read(&self.input, &self.ingress, &context)?;
         let mut out = std::io::stdout().lock();

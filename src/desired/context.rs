@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::Installation;
 use crate::api::{Mode, OperatorContext, Target};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, context::ContextSettings};
+use crate::snapshot::{ContextProblem, ContextSettings, NamespacedName, Snapshot, SnapshotKind};
 
 /// What the payloads that go to one Tyk under one set of settings have in common.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +27,28 @@ pub struct Context {
     pub user_group_owners: Vec<String>,
     /// Time at which certificates have to be valid; without one their dates count nothing.
     pub now: Option<Timestamp>,
+}
+
+impl Context {
+    /// The own settings of an operator of which only the URL of its Tyk is known.
+    pub fn at_url(url: &str) -> Self {
+        let url = url.trim().trim_end_matches('/').to_owned();
+        Self {
+            tyk: Arc::new(Installation {
+                url,
+                ..Installation::default()
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// The same at another time.
+    pub fn at(&self, now: Timestamp) -> Self {
+        Self {
+            now: Some(now),
+            ..self.clone()
+        }
+    }
 }
 
 /// The operator's settings about contexts.
@@ -184,10 +206,14 @@ impl<'a> Contexts<'a> {
 }
 
 fn resolve(name: &NamespacedName, snapshot: &Snapshot, operator: &Operator) -> Result<Context, Broken> {
-    let settings = snapshot.context_settings(name).map_err(|problem| Broken {
-        field: problem.field(),
-        message: problem.to_string(),
-    })?;
+    let settings = match snapshot.context_settings(name) {
+        // Where nothing is sent to its Tyk, nobody needs the credentials.
+        Err(ContextProblem::SecretMissing { .. }) if operator.only_own => ContextSettings::default(),
+        settings => settings.map_err(|problem| Broken {
+            field: problem.field(),
+            message: problem.to_string(),
+        })?,
+    };
     let own = &operator.own;
     let broken = |field, message: String| Broken {
         field,

@@ -140,16 +140,6 @@ pub struct Place {
     pub id: String,
 }
 
-impl Context {
-    /// The same at another time.
-    pub fn at(&self, now: Timestamp) -> Self {
-        Self {
-            now: Some(now),
-            ..self.clone()
-        }
-    }
-}
-
 /// What the operator's own Tyk should hold, see [`build_all`].
 pub fn build(snapshot: &Snapshot, translation: &Translation, context: &Context) -> (Desired, Vec<Diagnostic>) {
     let (fleet, diagnostics) = build_all(snapshot, translation, &Operator::new(context.clone()));

@@ -13,7 +13,6 @@ use serde_json::{Map, Value, json};
 
 use super::{Api, Builder, Candidate, Context, owner};
 use crate::api::{Generated, TykOasApiDefinition, names};
-use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::ingress::{Child, Translation};
 use crate::snapshot::document::{EXTENSION, Problem, read};
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};

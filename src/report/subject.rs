@@ -2,7 +2,6 @@
 
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::ResourceExt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -74,9 +73,20 @@ pub(super) fn all<'a>(input: &ReportInput<'a>) -> Vec<Subject<'a>> {
         let finalizers = &[names::FINALIZER_OAS_API_DEFINITION, names::FINALIZER_TEMPLATE];
         found.extend(generated(input, object.as_ref(), &object.status, (role, finalizers)));
     }
-    for object in snapshot.operator_contexts.values() {
-        let kept = (Role::Context, &[names::FINALIZER_OPERATOR_CONTEXT][..]);
-        found.push(written(object.as_ref(), &object.status, kept));
+    macro_rules! add {
+        ($($field:ident $role:ident $finalizer:ident;)*) => {
+            $(for object in snapshot.$field.values() {
+                found.push(written(object.as_ref(), &object.status, (Role::$role, &[names::$finalizer])));
+            })*
+        };
+    }
+    add! {
+        tyk_streams_api_definitions Api FINALIZER_STREAMS_API_DEFINITION;
+        tyk_mcp_proxy_definitions Api FINALIZER_MCP_PROXY_DEFINITION;
+        security_policies Policy FINALIZER_SECURITY_POLICY;
+        sub_graphs Part FINALIZER_SUB_GRAPH;
+        super_graphs Part FINALIZER_SUPER_GRAPH;
+        operator_contexts Context FINALIZER_OPERATOR_CONTEXT;
     }
     found
 }
@@ -100,7 +110,7 @@ fn written<'a, K: SnapshotKind>(
 ) -> Subject<'a> {
     let status = serde_json::to_value(status).ok();
     Subject {
-        object: object.object_ref(),
+        object: SnapshotKind::object_ref(object),
         metadata: object.meta(),
         status: match status {
             Some(Value::Object(status)) => status,

@@ -311,7 +311,7 @@ impl Session {
     ) {
         let unwanted = round.unwanted.union(&round.desired.removals);
         for id in unwanted.filter(|id| round.desired.api(id).is_none()) {
-            let ours = |held: &Value| owner::is_ours(held, &self.owner, &round.desired.contexts);
+            let ours = |held: &serde_json::Value| owner::is_ours(held, &self.owner, &round.desired.contexts);
             let held = observed.get(id).is_some_and(ours);
             let result = match round.waiting.get(id) {
                 Some(message) if held => {

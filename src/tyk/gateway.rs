@@ -5,7 +5,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect};
+use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde_json::Value;
 
 use super::error::CHECK_SECRET;
@@ -43,7 +43,11 @@ impl Gateway {
                 "the URL has to start with http:// or https://; correct TYK_URL".into(),
             ));
         }
-        let client = Client::builder()
+        let mut client = Client::builder();
+        for authority in authorities(&endpoint.ca_bundle).map_err(setup)? {
+            client = client.add_root_certificate(authority);
+        }
+        let client = client
             .default_headers(authorization(&endpoint.secret).map_err(setup)?)
             .redirect(redirect::Policy::none())
             .connect_timeout(endpoint.timeouts.connect)
@@ -385,5 +389,17 @@ mod tests {
         assert_eq!(wait("7"), Some(7));
         assert_eq!(wait("86400"), Some(300));
         assert_eq!(wait("soon"), None);
+    }
+}
+
+/// The certificates of a CA bundle.
+fn authorities(bundle: &str) -> Result<Vec<Certificate>, String> {
+    if bundle.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let unreadable = "the CA bundle holds no certificate in PEM form";
+    match Certificate::from_pem_bundle(bundle.as_bytes()) {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(unreadable.to_owned()),
     }
 }
