@@ -156,12 +156,12 @@ catalogue! {
         "Start `tyk-ingress redirector` and give its address by --redirector-url, or remove the annotation.";
     ResourceBackendUnsupported Error "A backend names a resource; only Services can be served, so the gateway answers its path with an error."
         "Use `backend.service`.";
+    ResourceInUse Warning "The resource is to be deleted, but others still use it, so it stays until the last of them is gone."
+        "Remove the references that the message names, or delete those resources.";
     RuleWithoutPaths Warning "A rule has no paths and the Ingress no default backend, so nothing is served for it."
         "Add `http.paths` to the rule, or `spec.defaultBackend` to the Ingress.";
     SecretNotFound Error "A Secret that the resource names cannot be used."
         "Create the Secret in the namespace of the resource, or correct its name.";
-    ResourceInUse Warning "The resource is to be deleted, but others still use it, so it stays until the last of them is gone."
-        "Remove the references that the message names, or delete those resources.";
     SyncFailed Error "Tyk did not take the definition; what it served before is still served."
         "Read the message; the operator tries again by itself.";
     TemplateInUse Warning "The template is to be deleted, but Ingresses still use it, so it stays until the last of them is gone."

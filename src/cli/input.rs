@@ -60,7 +60,11 @@ impl World {
         let mut operator = Operator::new(context.at(Timestamp::now()));
         operator.only_own = context.tyk.url.is_empty();
         let (fleet, found) = desired::build_all(&loaded.snapshot, &translation, &operator);
-        let desired = fleet.tyks.get(&context.tyk).map(|desired| Desired::clone(desired)).unwrap_or_default();
+        let desired = fleet
+            .tyks
+            .get(&context.tyk)
+            .map(|desired| Desired::clone(desired))
+            .unwrap_or_default();
         let mut diagnostics = loaded.diagnostics.clone();
         diagnostics.extend(translation.diagnostics.iter().cloned());
         diagnostics.extend(found);

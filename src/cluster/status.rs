@@ -12,10 +12,7 @@ use crate::api::names;
 use crate::diagnostic::ObjectRef;
 
 /// Writes the statuses; the errors by object. An object that is gone is none.
-pub async fn write(
-    client: &Client,
-    statuses: &BTreeMap<ObjectRef, Map<String, Value>>,
-) -> Vec<(ObjectRef, String)> {
+pub async fn write(client: &Client, statuses: &BTreeMap<ObjectRef, Map<String, Value>>) -> Vec<(ObjectRef, String)> {
     let calls: Vec<_> = statuses
         .iter()
         .map(|(object, status)| {
@@ -50,6 +47,9 @@ async fn write_one(client: &Client, object: &ObjectRef, status: Map<String, Valu
 fn plural(kind: &str) -> String {
     let crds = crate::api::all_crds().into_iter();
     let names = crds.map(|crd| crd.spec.names);
-    let found = names.filter(|names| names.kind == kind).map(|names| names.plural).next();
+    let found = names
+        .filter(|names| names.kind == kind)
+        .map(|names| names.plural)
+        .next();
     found.unwrap_or_default()
 }

@@ -189,7 +189,12 @@ impl<'a> Contexts<'a> {
     pub(super) fn diagnostics(&self) -> impl Iterator<Item = Diagnostic> + '_ {
         self.broken.iter().filter_map(|(name, problem)| {
             let object = self.snapshot.operator_contexts.get(name)?.object_ref();
-            Some(Diagnostic::new(Code::ContextInvalid, object, problem.field, &problem.message))
+            Some(Diagnostic::new(
+                Code::ContextInvalid,
+                object,
+                problem.field,
+                &problem.message,
+            ))
         })
     }
 
@@ -199,7 +204,10 @@ impl<'a> Contexts<'a> {
         let mut found: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         let before = self.broken.keys().filter_map(|name| self.operator.last.get(name));
         for context in self.usable.values().chain(before).chain([&self.operator.own]) {
-            found.entry(context.tyk.clone()).or_default().insert(context.name.clone());
+            found
+                .entry(context.tyk.clone())
+                .or_default()
+                .insert(context.name.clone());
         }
         found
     }

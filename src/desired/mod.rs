@@ -329,19 +329,28 @@ impl Builder<'_> {
             candidates.entry(candidate.tyk.clone()).or_default().push(candidate);
         }
         for (tyk, id) in self.removals {
-            tyks.entry(tyk).or_insert_with(|| Desired::of(BTreeSet::new())).removals.insert(id);
+            tyks.entry(tyk)
+                .or_insert_with(|| Desired::of(BTreeSet::new()))
+                .removals
+                .insert(id);
         }
         for (tyk, desired) in &mut tyks {
             let rivals = candidates.remove(tyk).unwrap_or_default();
             let apis = collision::settle(rivals, &mut self.diagnostics);
-            let held = self.held.iter().filter(|(at, _)| at.as_ref().is_none_or(|at| at == tyk));
+            let held = self
+                .held
+                .iter()
+                .filter(|(at, _)| at.as_ref().is_none_or(|at| at == tyk));
             desired.held = held.map(|(_, id)| id.clone()).collect();
             desired.complete(apis, &certificates);
         }
         self.diagnostics.sort();
         self.diagnostics.dedup();
         let fleet = Fleet {
-            tyks: tyks.into_iter().map(|(tyk, desired)| (tyk, Arc::new(desired))).collect(),
+            tyks: tyks
+                .into_iter()
+                .map(|(tyk, desired)| (tyk, Arc::new(desired)))
+                .collect(),
             places: self.places,
             contexts: self.contexts.usable().clone(),
             ..Fleet::default()

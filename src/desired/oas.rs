@@ -153,7 +153,8 @@ impl Adder<'_, '_> {
         let source = resource.object_ref();
         let reference = resource.spec.context_ref.as_ref();
         if resource.metadata.deletion_timestamp.is_some() {
-            ids.take(1).for_each(|id| self.builder.remove(source.clone(), reference, id));
+            ids.take(1)
+                .for_each(|id| self.builder.remove(source.clone(), reference, id));
             return;
         }
         let held = ids.collect::<Vec<_>>();

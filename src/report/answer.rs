@@ -74,7 +74,10 @@ impl<'a> Form<'a> {
     fn in_state(desired: &'a Desired, role: Role, id: &str) -> Self {
         match role {
             Role::Policy => Self {
-                wanted: desired.policies.get(id).map(|one| (&one.source, one.generation, &one.payload)),
+                wanted: desired
+                    .policies
+                    .get(id)
+                    .map(|one| (&one.source, one.generation, &one.payload)),
                 removed: desired.policy_removals.contains(id),
             },
             _ => Self {

@@ -9,13 +9,25 @@ use crate::desired::Api;
 use crate::snapshot::document::EXTENSION;
 
 /// What is written of every kind.
-const COMMON: [&str; 4] = ["latestTransaction", "observedGeneration", "conditions", "ingressTemplate"];
+const COMMON: [&str; 4] = [
+    "latestTransaction",
+    "observedGeneration",
+    "conditions",
+    "ingressTemplate",
+];
 
 /// Further fields that are written of a kind.
 const OF_KIND: [(&str, &[&str]); 8] = [
     (
         "ApiDefinition",
-        &["api_id", "orgId", "linked_by_apis", "linked_by_policies", "linked_to_apis", "linked_to_subgraph"],
+        &[
+            "api_id",
+            "orgId",
+            "linked_by_apis",
+            "linked_by_policies",
+            "linked_to_apis",
+            "linked_to_subgraph",
+        ],
     ),
     ("TykOasApiDefinition", &DOCUMENT),
     ("TykStreamsApiDefinition", &DOCUMENT),
@@ -83,7 +95,10 @@ pub(super) fn confirmed(
     };
     if kind == "ApiDefinition" {
         status.insert("api_id".into(), json!(place.id));
-        status.insert("orgId".into(), json!(api.payload["org_id"].as_str().unwrap_or(input.org)));
+        status.insert(
+            "orgId".into(),
+            json!(api.payload["org_id"].as_str().unwrap_or(input.org)),
+        );
     } else {
         status.insert("id".into(), json!(place.id));
         document(subject, api, status);
@@ -100,7 +115,14 @@ fn document(subject: &Subject<'_>, api: &Api, status: &mut Map<String, Value>) {
         ("listenPath", extension["server"]["listenPath"]["value"].clone()),
         ("targetURL", extension["upstream"]["url"].clone()),
         // Tyk Operator has a text there for the other kinds.
-        ("domain", if is_streams_or_mcp { domain["name"].clone() } else { only(domain, &["name", "enabled", "certificates"]) }),
+        (
+            "domain",
+            if is_streams_or_mcp {
+                domain["name"].clone()
+            } else {
+                only(domain, &["name", "enabled", "certificates"])
+            },
+        ),
         (
             "certificatePinning",
             pinned(&extension["upstream"]["certificatePinning"]["domainToPublicKeysMapping"]),
@@ -112,7 +134,9 @@ fn document(subject: &Subject<'_>, api: &Api, status: &mut Map<String, Value>) {
 }
 
 fn pinned(mapping: &Value) -> Value {
-    let entries = mapping.as_array().map(|entries| entries.iter().map(|entry| only(entry, &["domain", "publicKeys"])));
+    let entries = mapping
+        .as_array()
+        .map(|entries| entries.iter().map(|entry| only(entry, &["domain", "publicKeys"])));
     entries.map_or(Value::Null, |entries| entries.collect())
 }
 
@@ -141,3 +165,6 @@ pub(super) fn links(input: &ReportInput<'_>, subject: &Subject<'_>, status: &mut
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,7 +129,10 @@ impl<'a> Round<'a> {
 
     fn served(&self, name: &NamespacedName) -> Served {
         let children = self.children(name);
-        let states: Vec<_> = children.iter().map(|child| answer::of_child(self.input, &child.source)).collect();
+        let states: Vec<_> = children
+            .iter()
+            .map(|child| answer::of_child(self.input, &child.source))
+            .collect();
         let count = |wanted: fn(&ChildState) -> bool| states.iter().filter(|state| wanted(state)).count();
         let synced = count(|state| *state == ChildState::Synced);
         let failed = count(|state| *state == ChildState::Failed);

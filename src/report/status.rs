@@ -148,7 +148,9 @@ impl Writer {
         let tyk = input.fleet.contexts.get(&subject.name()).map(|context| &context.tyk);
         let outcome = tyk.and_then(|tyk| input.outcomes.get(tyk));
         let synced = match outcome.map(|outcome| outcome.endpoint_error.as_deref()) {
-            _ if accepted.status != ConditionStatus::True => Verdict::new(false, "NotAccepted", "its settings cannot be used"),
+            _ if accepted.status != ConditionStatus::True => {
+                Verdict::new(false, "NotAccepted", "its settings cannot be used")
+            }
             None => Verdict::new(ConditionStatus::Unknown, "Pending", "waits for its Tyk"),
             Some(None) => Verdict::new(true, "Reachable", ""),
             Some(Some(error)) => Verdict::new(false, "Unreachable", error),

@@ -64,12 +64,20 @@ pub(super) fn all<'a>(input: &ReportInput<'a>) -> Vec<Subject<'a>> {
     let snapshot = input.snapshot;
     let mut found = Vec::new();
     for object in snapshot.api_definitions.values() {
-        let role = if object.is_template() { Role::Template } else { Role::Api };
+        let role = if object.is_template() {
+            Role::Template
+        } else {
+            Role::Api
+        };
         let finalizers = &[names::FINALIZER_API_DEFINITION, names::FINALIZER_TEMPLATE];
         found.extend(generated(input, object.as_ref(), &object.status, (role, finalizers)));
     }
     for object in snapshot.tyk_oas_api_definitions.values() {
-        let role = if object.is_template() { Role::Template } else { Role::Api };
+        let role = if object.is_template() {
+            Role::Template
+        } else {
+            Role::Api
+        };
         let finalizers = &[names::FINALIZER_OAS_API_DEFINITION, names::FINALIZER_TEMPLATE];
         found.extend(generated(input, object.as_ref(), &object.status, (role, finalizers)));
     }

@@ -48,7 +48,12 @@ impl Workers {
     /// with their Tyk. Nothing is taken off a Tyk that leaves the fleet: its settings may mean the same one under another
     /// URL or credential.
     pub fn hand_over(&mut self, revision: u64, fleet: &Fleet) {
-        let gone: Vec<_> = self.running.keys().filter(|tyk| !fleet.tyks.contains_key(*tyk)).cloned().collect();
+        let gone: Vec<_> = self
+            .running
+            .keys()
+            .filter(|tyk| !fleet.tyks.contains_key(*tyk))
+            .cloned()
+            .collect();
         for tyk in gone {
             if let Some(running) = self.running.remove(&tyk) {
                 tracing::info!(%tyk, "no context means this Tyk any more; it is left as it is");
@@ -79,7 +84,9 @@ impl Workers {
         let (wanted, desired) = watch::channel(None);
         let cancel = self.cancel.child_token();
         let before: Vec<_>;
-        (before, self.ending) = std::mem::take(&mut self.ending).into_iter().partition(|(url, _)| *url == tyk.url);
+        (before, self.ending) = std::mem::take(&mut self.ending)
+            .into_iter()
+            .partition(|(url, _)| *url == tyk.url);
         let outcomes = self.outcomes.clone();
         let task = match Gateway::new(endpoint(&tyk)) {
             Ok(gateway) => {

@@ -87,7 +87,12 @@ impl Engine {
     fn remember(&mut self, snapshot: &Snapshot, fleet: &Fleet) {
         let mut last = BTreeMap::clone(&self.operator.last);
         last.retain(|name, _| snapshot.operator_contexts.contains_key(name));
-        last.extend(fleet.contexts.iter().map(|(name, context)| (name.clone(), context.clone())));
+        last.extend(
+            fleet
+                .contexts
+                .iter()
+                .map(|(name, context)| (name.clone(), context.clone())),
+        );
         self.operator.last = Arc::new(last);
     }
 
