@@ -15,7 +15,7 @@ use tokio::sync::watch::{Receiver, Sender};
 use tokio_util::sync::CancellationToken;
 
 use super::LOG_INTERVAL;
-use super::config_maps::{self, Referenced};
+use super::named::{self, Named};
 use super::watch::{self, Arrival};
 use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
 use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind};
@@ -71,27 +71,39 @@ pub(super) fn same_metadata(one: &ObjectMeta, other: &ObjectMeta) -> bool {
     compared(one) == compared(other)
 }
 
-/// One watch: a kind, and a namespace or all.
+/// One watch: a kind, a namespace or all, and a name or all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct WatchId {
     /// Kind of the objects.
     pub kind: &'static str,
     /// Namespace of the objects, `None` for all.
     pub namespace: Option<String>,
+    /// Name of the one object, `None` for all.
+    pub name: Option<String>,
 }
 
 impl WatchId {
     /// Whether its failure costs only the objects that need it, and not the whole world.
     fn is_optional(&self) -> bool {
-        self.kind == ConfigMap::KIND
+        self.kind == ConfigMap::KIND || self.name.is_some()
+    }
+
+    /// Whether the watch says what there is of this object.
+    fn covers(&self, name: &NamespacedName) -> bool {
+        let fits = |wanted: &Option<String>, found: &String| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        fits(&self.namespace, &name.namespace) && fits(&self.name, &name.name)
     }
 }
 
 impl std::fmt::Display for WatchId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind)?;
+        if let Some(name) = &self.name {
+            write!(f, " {name}")?;
+        }
         match &self.namespace {
-            None => f.write_str(self.kind),
-            Some(namespace) => write!(f, "{} in {namespace}", self.kind),
+            None => Ok(()),
+            Some(namespace) => write!(f, " in {namespace}"),
         }
     }
 }
@@ -117,8 +129,8 @@ struct State {
     snapshot: Arc<Snapshot>,
     watches: BTreeMap<WatchId, WatchState>,
     scope: Scope,
-    /// ConfigMaps that are watched, or are about to be.
-    config_maps: Referenced,
+    /// Objects that are watched, or are about to be, because others name them.
+    named: Named,
 }
 
 /// Every object that the watches have seen and that still exists.
@@ -137,7 +149,7 @@ impl Store {
         let store = Arc::new(Self::new());
         store.state().scope = scope.clone();
         watch::start_all(&store, &client, scope, &cancel);
-        tokio::spawn(config_maps::follow(Arc::clone(&store), client, cancel));
+        tokio::spawn(named::follow(Arc::clone(&store), client, cancel));
         store
     }
 
@@ -181,6 +193,9 @@ impl Store {
     /// Takes in what a watch delivers.
     pub(super) fn handle<K: Watched>(&self, id: &WatchId, shadow: &mut Shadow<K>, event: Event<Arrival<K>>) {
         let mut state = self.state();
+        if state.has_ended(id) {
+            return;
+        }
         let changed = match event {
             Event::Init => {
                 shadow.clear();
@@ -207,7 +222,7 @@ impl Store {
             Event::Delete(Ok(object)) => state.remove::<K>(&NamespacedName::of(object.meta())),
             Event::Delete(Err(invalid)) => state.remove::<K>(&NamespacedName::of(&invalid.metadata)),
         };
-        if changed && K::KIND == TykOasApiDefinition::KIND {
+        if changed && [TykOasApiDefinition::KIND, OperatorContext::KIND].contains(&K::KIND) {
             state.refer();
         }
         if changed {
@@ -219,6 +234,9 @@ impl Store {
     /// Keeps the error of a watch, which goes on by itself.
     pub(super) fn failed(&self, id: &WatchId, error: &str) {
         let mut state = self.state();
+        if state.has_ended(id) {
+            return;
+        }
         let watch = state.watches.entry(id.clone()).or_default();
         let due = match watch.synced {
             // What keeps the first list away is in `waiting` all the time, so it is said once.
@@ -236,9 +254,9 @@ impl Store {
         }
     }
 
-    /// The ConfigMaps that TykOasApiDefinitions name.
-    pub(super) fn referenced(&self) -> Referenced {
-        self.state().config_maps.clone()
+    /// The objects that are watched because others name them.
+    pub(super) fn named(&self) -> Named {
+        self.state().named.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -247,32 +265,25 @@ impl Store {
 }
 
 impl State {
-    /// Takes in which ConfigMaps are named now. The snapshot waits for those that are new: without its document an API
+    /// Whether nothing names any more what the watch is for; its last events may still be on their way.
+    fn has_ended(&self, id: &WatchId) -> bool {
+        id.is_optional() && !self.named.contains_key(id)
+    }
+
+    /// Takes in which objects are named now. The snapshot waits for those that are new: without its document an API
     /// would be reported as broken.
     fn refer(&mut self) {
-        let wanted = config_maps::referenced(&self.snapshot, &self.scope);
-        let before = mem::replace(&mut self.config_maps, wanted);
-        for namespace in before
-            .keys()
-            .filter(|namespace| !self.config_maps.contains_key(*namespace))
-        {
-            self.watches.remove(&config_maps::watch_id(namespace));
+        let wanted = named::named(&self.snapshot, &self.scope);
+        let before = mem::replace(&mut self.named, wanted);
+        for id in before.keys().filter(|id| !self.named.contains_key(*id)) {
+            self.watches.remove(id);
         }
-        for (namespace, names) in &self.config_maps {
-            if before.get(namespace).is_none_or(|before| !names.is_subset(before)) {
-                self.watches
-                    .insert(config_maps::watch_id(namespace), WatchState::default());
+        for (id, names) in &self.named {
+            if before.get(id).is_none_or(|before| !names.is_subset(before)) {
+                self.watches.insert(id.clone(), WatchState::default());
             }
         }
-        let wanted = &self.config_maps;
-        let named = |name: &NamespacedName| {
-            wanted
-                .get(&name.namespace)
-                .is_some_and(|names| names.contains(&name.name))
-        };
-        Arc::make_mut(&mut self.snapshot)
-            .config_maps
-            .retain(|name, _| named(name));
+        named::retain(Arc::make_mut(&mut self.snapshot), &self.named);
     }
 
     fn put<K: Watched>(&mut self, object: K) -> bool {
@@ -290,13 +301,8 @@ impl State {
     /// Replaces all that the watch is responsible for by a complete list.
     fn swap<K: Watched>(&mut self, id: &WatchId, list: Shadow<K>) -> bool {
         let objects = K::objects(Arc::make_mut(&mut self.snapshot));
-        let covered = |name: &NamespacedName| {
-            id.namespace
-                .as_ref()
-                .is_none_or(|namespace| *namespace == name.namespace)
-        };
         let (before, others): (Objects<K>, Objects<K>) =
-            mem::take(objects).into_iter().partition(|(name, _)| covered(name));
+            mem::take(objects).into_iter().partition(|(name, _)| id.covers(name));
         let same = before.len() == list.len()
             && before
                 .iter()
