@@ -1,5 +1,5 @@
-//! Objects that are watched because another one names them: ConfigMaps with documents of TykOasApiDefinitions, and
-//! Secrets of OperatorContexts and of signatures.
+//! Objects that are watched because another one names them: ConfigMaps with documents of definitions, and Secrets of
+//! OperatorContexts and of signatures.
 //!
 //! A cluster has many others, so none is watched before it is named, and only the named ones are kept. A Secret has a
 //! watch of its own, so that no other one is even read. ConfigMaps can be as many as the definitions that name them;
@@ -22,7 +22,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::store::{Scope, Store, WatchId, Watched};
 use super::watch::pump;
-use crate::snapshot::{NamedSecret, NamespacedName, Snapshot, SnapshotKind};
+use crate::api::{DocumentSource, HasDocument};
+use crate::snapshot::{NamedSecret, NamespacedName, Objects, Snapshot, SnapshotKind};
 
 /// The watches, and the names of the objects that each of them is for.
 pub(super) type Named = BTreeMap<WatchId, BTreeSet<String>>;
@@ -37,12 +38,13 @@ pub(super) fn named(snapshot: &Snapshot, scope: &Scope) -> Named {
             found.entry(id).or_default().insert(name.to_owned());
         }
     };
-    for (owner, definition) in &snapshot.tyk_oas_api_definitions {
-        let spec = &definition.spec;
-        if let Some(reference) = &spec.tyk_oas.configmap_ref {
-            add(config_maps(reference.namespace_or(&owner.namespace)), &reference.name);
+    for (own, source) in sources(snapshot) {
+        if let Some(reference) = &source.configmap_ref {
+            add(config_maps(reference.namespace_or(own)), &reference.name);
         }
-        let signing = spec.upstream_request_signing.as_ref();
+    }
+    for (owner, definition) in &snapshot.tyk_oas_api_definitions {
+        let signing = definition.spec.upstream_request_signing.as_ref();
         if let Some(reference) = signing.and_then(|signing| signing.secret_ref.as_ref()) {
             let namespace = reference.namespace_or(&owner.namespace);
             add(secret(namespace, &reference.name), &reference.name);
@@ -55,6 +57,18 @@ pub(super) fn named(snapshot: &Snapshot, scope: &Scope) -> Named {
         }
     }
     found
+}
+
+/// Where the document of each definition is, with the definition's namespace.
+fn sources(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &DocumentSource)> {
+    fn of<K: HasDocument>(objects: &Objects<K>) -> impl Iterator<Item = (&str, &DocumentSource)> {
+        objects
+            .iter()
+            .map(|(name, object)| (name.namespace.as_str(), object.source()))
+    }
+    of(&snapshot.tyk_oas_api_definitions)
+        .chain(of(&snapshot.tyk_streams_api_definitions))
+        .chain(of(&snapshot.tyk_mcp_proxy_definitions))
 }
 
 /// The watch of the ConfigMaps of a namespace.

@@ -17,7 +17,10 @@ use tokio_util::sync::CancellationToken;
 use super::LOG_INTERVAL;
 use super::named::{self, Named};
 use super::watch::{self, Arrival};
-use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
+use crate::api::{
+    APIDescription, ApiDefinition, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph,
+    SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition,
+};
 use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind};
 
 /// What is watched.
@@ -53,7 +56,10 @@ macro_rules! watched {
     };
 }
 
-watched! { IngressClass Service ApiDefinition OperatorContext TykOasApiDefinition }
+watched! {
+    IngressClass Service ApiDefinition OperatorContext TykOasApiDefinition TykStreamsApiDefinition TykMcpProxyDefinition
+    SecurityPolicy SubGraph SuperGraph APIDescription PortalAPICatalogue PortalConfig
+}
 
 impl Watched for ConfigMap {
     fn same(&self, other: &Self) -> bool {
@@ -71,6 +77,28 @@ pub(super) fn same_metadata(one: &ObjectMeta, other: &ObjectMeta) -> bool {
     compared(one) == compared(other)
 }
 
+/// Kinds whose objects name ConfigMaps and Secrets.
+const NAMING: [&str; 4] = [
+    OperatorContext::KIND,
+    TykOasApiDefinition::KIND,
+    TykStreamsApiDefinition::KIND,
+    TykMcpProxyDefinition::KIND,
+];
+
+/// Kinds whose CustomResourceDefinition may be missing.
+const OPTIONAL: [&str; 10] = [
+    OperatorContext::KIND,
+    TykOasApiDefinition::KIND,
+    TykStreamsApiDefinition::KIND,
+    TykMcpProxyDefinition::KIND,
+    SecurityPolicy::KIND,
+    SubGraph::KIND,
+    SuperGraph::KIND,
+    APIDescription::KIND,
+    PortalAPICatalogue::KIND,
+    PortalConfig::KIND,
+];
+
 /// One watch: a kind, a namespace or all, and a name or all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct WatchId {
@@ -83,9 +111,15 @@ pub(super) struct WatchId {
 }
 
 impl WatchId {
-    /// Whether its failure costs only the objects that need it, and not the whole world.
-    fn is_optional(&self) -> bool {
+    /// Whether it is there only because an object names what it is for.
+    fn is_for_named(&self) -> bool {
         self.kind == ConfigMap::KIND || self.name.is_some()
+    }
+
+    /// Whether this failure costs only the objects that need the watch, and not the whole world. Objects of a kind that
+    /// the API server does not know do not exist; any other failure of their watch may hide some.
+    fn can_do_without(&self, failure: &Failure) -> bool {
+        self.is_for_named() || (failure.unknown_kind && OPTIONAL.contains(&self.kind))
     }
 
     /// Whether the watch says what there is of this object.
@@ -93,6 +127,15 @@ impl WatchId {
         let fits = |wanted: &Option<String>, found: &String| wanted.as_ref().is_none_or(|wanted| wanted == found);
         fits(&self.namespace, &name.namespace) && fits(&self.name, &name.name)
     }
+}
+
+/// Why a watch does not deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// What to tell whoever runs the operator.
+    pub message: String,
+    /// Whether the API server does not know the kind: its CustomResourceDefinition is not installed.
+    pub unknown_kind: bool,
 }
 
 impl std::fmt::Display for WatchId {
@@ -112,14 +155,15 @@ impl std::fmt::Display for WatchId {
 struct WatchState {
     synced: bool,
     error: Option<String>,
+    /// The first snapshot goes without it, and so do all others until it delivers.
+    given_up: bool,
     logged: Option<Instant>,
 }
 
 impl WatchState {
     /// Whether the first snapshot waits for it.
-    fn is_awaited(&self, id: &WatchId) -> bool {
-        let given_up = id.is_optional() && self.error.is_some();
-        !self.synced && !given_up
+    fn is_awaited(&self) -> bool {
+        !self.synced && !self.given_up
     }
 }
 
@@ -164,7 +208,7 @@ impl Store {
     /// world would be taken for the whole and the rest for deleted.
     pub fn snapshot(&self) -> Option<(u64, Arc<Snapshot>)> {
         let state = self.state();
-        let synced = !state.watches.iter().any(|(id, watch)| watch.is_awaited(id));
+        let synced = !state.watches.values().any(WatchState::is_awaited);
         synced.then(|| (*self.revision.borrow(), Arc::clone(&state.snapshot)))
     }
 
@@ -176,7 +220,7 @@ impl Store {
     /// The watches that have not delivered their first list, each with its last error.
     pub fn waiting(&self) -> Vec<String> {
         let state = self.state();
-        let waiting = state.watches.iter().filter(|(id, watch)| watch.is_awaited(id));
+        let waiting = state.watches.iter().filter(|(_, watch)| watch.is_awaited());
         waiting
             .map(|(id, watch)| match &watch.error {
                 None => id.to_string(),
@@ -222,7 +266,7 @@ impl Store {
             Event::Delete(Ok(object)) => state.remove::<K>(&NamespacedName::of(object.meta())),
             Event::Delete(Err(invalid)) => state.remove::<K>(&NamespacedName::of(&invalid.metadata)),
         };
-        if changed && [TykOasApiDefinition::KIND, OperatorContext::KIND].contains(&K::KIND) {
+        if changed && NAMING.contains(&K::KIND) {
             state.refer();
         }
         if changed {
@@ -232,7 +276,8 @@ impl Store {
     }
 
     /// Keeps the error of a watch, which goes on by itself.
-    pub(super) fn failed(&self, id: &WatchId, error: &str) {
+    pub(super) fn failed(&self, id: &WatchId, failure: &Failure) {
+        let error = failure.message.as_str();
         let mut state = self.state();
         if state.has_ended(id) {
             return;
@@ -247,9 +292,9 @@ impl Store {
             tracing::warn!(watch = %id, error, "cannot watch; retrying");
             watch.logged = Some(Instant::now());
         }
-        let first = watch.error.replace(error.to_owned()).is_none() && !watch.synced;
-        if first && id.is_optional() {
-            // The snapshot does not wait for it any longer.
+        watch.error = Some(error.to_owned());
+        if watch.is_awaited() && id.can_do_without(failure) {
+            watch.given_up = true;
             self.revision.send_modify(|revision| *revision += 1);
         }
     }
@@ -267,7 +312,7 @@ impl Store {
 impl State {
     /// Whether nothing names any more what the watch is for; its last events may still be on their way.
     fn has_ended(&self, id: &WatchId) -> bool {
-        id.is_optional() && !self.named.contains_key(id)
+        id.is_for_named() && !self.named.contains_key(id)
     }
 
     /// Takes in which objects are named now. The snapshot waits for those that are new: without its document an API

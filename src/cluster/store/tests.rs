@@ -7,7 +7,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
-use super::{Shadow, Store, WatchId};
+use super::{Failure, Shadow, Store, WatchId};
 use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
 use crate::cluster::named;
 use crate::cluster::watch::Arrival;
@@ -18,6 +18,13 @@ fn id(namespace: Option<&str>) -> WatchId {
         kind: "ApiDefinition",
         namespace: namespace.map(str::to_owned),
         name: None,
+    }
+}
+
+fn failure(message: &str) -> Failure {
+    Failure {
+        message: message.into(),
+        unknown_kind: false,
     }
 }
 
@@ -97,7 +104,7 @@ fn there_is_no_world_before_every_watch_is_in_sync() {
     feed.list(vec![good("a")]);
     assert_eq!(feed.names(), None);
     assert_eq!(feed.store.waiting(), ["OperatorContext in ns"]);
-    feed.store.failed(&other, "refused");
+    feed.store.failed(&other, &failure("refused"));
     assert_eq!(feed.store.waiting(), ["OperatorContext in ns: refused"]);
     let before = feed.revision();
     feed.store
@@ -254,7 +261,7 @@ fn the_world_waits_for_config_maps_that_are_named_and_not_for_those_that_cannot_
     store.handle(&definitions, &mut shadow, Event::Apply(naming_a_config_map("a")));
     assert!(store.snapshot().is_none(), "the document is not there yet");
     let config_maps = named::config_maps("ns");
-    store.failed(&config_maps, "forbidden");
+    store.failed(&config_maps, &failure("forbidden"));
     assert!(store.snapshot().unwrap().0 > before + 1, "who waits is woken");
 
     let object: ConfigMap = serde_json::from_value(json!({"metadata": {"namespace": "ns", "name": "c"}})).unwrap();
@@ -414,7 +421,7 @@ fn a_secret_that_cannot_be_read_does_not_hold_up_the_world() {
     };
     store.handle(&contexts, &mut Shadow::default(), Event::Apply(naming_a_secret("a")));
     let before = *store.changes().borrow();
-    store.failed(&named::secret("ns", "conf"), "forbidden");
+    store.failed(&named::secret("ns", "conf"), &failure("forbidden"));
     assert!(store.snapshot().unwrap().0 > before, "who waits is woken");
 }
 
@@ -440,4 +447,29 @@ fn the_watch_of_one_secret_leaves_the_others() {
     };
     store.handle(&tls, &mut Shadow::<TlsSecret>::default(), Event::InitDone);
     assert_eq!(store.snapshot().unwrap().1.secrets.len(), 2);
+}
+
+#[test]
+fn a_kind_that_the_cluster_does_not_know_is_not_waited_for() {
+    let unknown = Failure {
+        message: "unknown".into(),
+        unknown_kind: true,
+    };
+    for (kind, optional) in [
+        ("SecurityPolicy", true),
+        ("OperatorContext", true),
+        ("ApiDefinition", false),
+    ] {
+        let store = Store::new();
+        let watch = WatchId { kind, namespace: None, name: None };
+        store.expect(&watch);
+        store.failed(&watch, &failure("no answer"));
+        assert!(store.snapshot().is_none(), "{kind}: some may exist");
+        let before = *store.changes().borrow();
+        store.failed(&watch, &unknown);
+        assert_eq!(store.snapshot().is_some(), optional, "{kind}");
+        assert_eq!(*store.changes().borrow() > before, optional, "{kind}");
+        store.failed(&watch, &failure("no answer"));
+        assert_eq!(store.snapshot().is_some(), optional, "{kind}: what was decided stays");
+    }
 }
