@@ -461,7 +461,11 @@ fn a_kind_that_the_cluster_does_not_know_is_not_waited_for() {
         ("ApiDefinition", false),
     ] {
         let store = Store::new();
-        let watch = WatchId { kind, namespace: None, name: None };
+        let watch = WatchId {
+            kind,
+            namespace: None,
+            name: None,
+        };
         store.expect(&watch);
         store.failed(&watch, &failure("no answer"));
         assert!(store.snapshot().is_none(), "{kind}: some may exist");
