@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
     use crate::api::OperatorContext;
-    use crate::snapshot::NamedSecret;
+    use crate::snapshot::{Loader, NamedSecret};
 
     #[test]
     fn ports_of_a_context_are_those_of_its_secret_and_its_env() {
@@ -143,5 +143,66 @@ mod tests {
         assert_eq!(of("env"), Ok((81, 0)));
         assert_eq!(of("both"), Ok((81, 9)));
         assert!(of("broken").is_err() && of("missing").is_err());
+    }
+    #[test]
+    fn a_context_that_cannot_be_used_takes_no_child_away() {
+        let text = "
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: tyk}
+spec:
+  controller: tyk.io/ingress-controller
+  parameters: {apiGroup: tyk.tyk.io, kind: OperatorContext, name: east, namespace: ns, scope: Namespace}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, namespace: ns}
+spec:
+  ingressClassName: tyk
+  tls: [{hosts: [a.com], secretName: tls}]
+  rules: [{host: a.com, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
+";
+        let context = "
+---
+apiVersion: tyk.tyk.io/v1alpha1
+kind: OperatorContext
+metadata: {name: east, namespace: ns}
+spec: {secretRef: {name: conf}}
+";
+        let secret = "
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: conf, namespace: ns}
+stringData: {TYK_HTTP_INGRESS_PORT: '81', TYK_HTTPS_INGRESS_PORT: '82'}
+";
+        let rendered = |parts: &[&str]| {
+            let mut loader = Loader::default();
+            loader.text("a.yaml", &parts.concat()).unwrap();
+            let options = Options {
+                https_port: 0,
+                ..Options::default()
+            };
+            super::super::render(&loader.finish().snapshot, &options)
+        };
+        let good = rendered(&[text, context, secret]);
+        assert_eq!((good.children.len(), good.held.len()), (2, 0));
+        let ports = good
+            .children
+            .values()
+            .map(|child| &child.definition.spec.definition["listen_port"]);
+        assert_eq!(ports.map(|port| port.as_u64().unwrap()).max(), Some(82));
+        for broken in [rendered(&[text, context]), rendered(&[text])] {
+            assert_eq!(
+                broken.children.len(),
+                1,
+                "on the one port of the operator's own settings"
+            );
+            assert!(
+                good.children.keys().all(|name| broken.held.contains(name)),
+                "{:?}",
+                broken.held
+            );
+        }
     }
 }
