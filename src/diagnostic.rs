@@ -161,7 +161,7 @@ catalogue! {
     RuleWithoutPaths Warning "A rule has no paths and the Ingress no default backend, so nothing is served for it."
         "Add `http.paths` to the rule, or `spec.defaultBackend` to the Ingress.";
     SecretNotFound Error "A Secret that the resource names cannot be used."
-        "Create the Secret in the namespace of the resource, or correct its name.";
+        "Create the Secret and the key that the message names, or correct the reference.";
     SyncFailed Error "Tyk did not take the definition; what it served before is still served."
         "Read the message; the operator tries again by itself.";
     TemplateInUse Warning "The template is to be deleted, but Ingresses still use it, so it stays until the last of them is gone."

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
 use super::store::{Watched, same_metadata};
-use crate::snapshot::{Snapshot, TlsSecret};
+use crate::snapshot::{NamedSecret, Snapshot, TlsSecret};
 
 /// Annotation of Ingresses whose requests go to endpoints, and its value.
 const UPSTREAM_ENDPOINTS: (&str, &str) = ("tyk.io/upstream", "endpoints");
@@ -34,6 +34,16 @@ impl Watched for TlsSecret {
         self.certificate() == other.certificate()
             && self.private_key() == other.private_key()
             && same_metadata(&self.metadata, &other.metadata)
+    }
+}
+
+impl Watched for NamedSecret {
+    fn same(&self, other: &Self) -> bool {
+        self.same_data(other)
+    }
+
+    fn slim(&mut self) {
+        self.metadata = bare(&self.metadata);
     }
 }
 

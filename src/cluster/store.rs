@@ -15,7 +15,7 @@ use tokio::sync::watch::{Receiver, Sender};
 use tokio_util::sync::CancellationToken;
 
 use super::LOG_INTERVAL;
-use super::config_maps::{self, Referenced};
+use super::named::{self, Named};
 use super::watch::{self, Arrival};
 use crate::api::{
     APIDescription, ApiDefinition, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph,
@@ -77,8 +77,9 @@ pub(super) fn same_metadata(one: &ObjectMeta, other: &ObjectMeta) -> bool {
     compared(one) == compared(other)
 }
 
-/// Kinds whose objects name ConfigMaps.
-const DOCUMENTED: [&str; 3] = [
+/// Kinds whose objects name ConfigMaps and Secrets.
+const NAMING: [&str; 4] = [
+    OperatorContext::KIND,
     TykOasApiDefinition::KIND,
     TykStreamsApiDefinition::KIND,
     TykMcpProxyDefinition::KIND,
@@ -98,20 +99,33 @@ const OPTIONAL: [&str; 10] = [
     PortalConfig::KIND,
 ];
 
-/// One watch: a kind, and a namespace or all.
+/// One watch: a kind, a namespace or all, and a name or all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct WatchId {
     /// Kind of the objects.
     pub kind: &'static str,
     /// Namespace of the objects, `None` for all.
     pub namespace: Option<String>,
+    /// Name of the one object, `None` for all.
+    pub name: Option<String>,
 }
 
 impl WatchId {
+    /// Whether it is there only because an object names what it is for.
+    fn is_for_named(&self) -> bool {
+        self.kind == ConfigMap::KIND || self.name.is_some()
+    }
+
     /// Whether this failure costs only the objects that need the watch, and not the whole world. Objects of a kind that
     /// the API server does not know do not exist; any other failure of their watch may hide some.
     fn can_do_without(&self, failure: &Failure) -> bool {
-        self.kind == ConfigMap::KIND || (failure.unknown_kind && OPTIONAL.contains(&self.kind))
+        self.is_for_named() || (failure.unknown_kind && OPTIONAL.contains(&self.kind))
+    }
+
+    /// Whether the watch says what there is of this object.
+    fn covers(&self, name: &NamespacedName) -> bool {
+        let fits = |wanted: &Option<String>, found: &String| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        fits(&self.namespace, &name.namespace) && fits(&self.name, &name.name)
     }
 }
 
@@ -126,9 +140,13 @@ pub(super) struct Failure {
 
 impl std::fmt::Display for WatchId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind)?;
+        if let Some(name) = &self.name {
+            write!(f, " {name}")?;
+        }
         match &self.namespace {
-            None => f.write_str(self.kind),
-            Some(namespace) => write!(f, "{} in {namespace}", self.kind),
+            None => Ok(()),
+            Some(namespace) => write!(f, " in {namespace}"),
         }
     }
 }
@@ -155,8 +173,8 @@ struct State {
     snapshot: Arc<Snapshot>,
     watches: BTreeMap<WatchId, WatchState>,
     scope: Scope,
-    /// ConfigMaps that are watched, or are about to be.
-    config_maps: Referenced,
+    /// Objects that are watched, or are about to be, because others name them.
+    named: Named,
 }
 
 /// Every object that the watches have seen and that still exists.
@@ -175,7 +193,7 @@ impl Store {
         let store = Arc::new(Self::new());
         store.state().scope = scope.clone();
         watch::start_all(&store, &client, scope, &cancel);
-        tokio::spawn(config_maps::follow(Arc::clone(&store), client, cancel));
+        tokio::spawn(named::follow(Arc::clone(&store), client, cancel));
         store
     }
 
@@ -219,6 +237,9 @@ impl Store {
     /// Takes in what a watch delivers.
     pub(super) fn handle<K: Watched>(&self, id: &WatchId, shadow: &mut Shadow<K>, event: Event<Arrival<K>>) {
         let mut state = self.state();
+        if state.has_ended(id) {
+            return;
+        }
         let changed = match event {
             Event::Init => {
                 shadow.clear();
@@ -245,7 +266,7 @@ impl Store {
             Event::Delete(Ok(object)) => state.remove::<K>(&NamespacedName::of(object.meta())),
             Event::Delete(Err(invalid)) => state.remove::<K>(&NamespacedName::of(&invalid.metadata)),
         };
-        if changed && DOCUMENTED.contains(&K::KIND) {
+        if changed && NAMING.contains(&K::KIND) {
             state.refer();
         }
         if changed {
@@ -258,6 +279,9 @@ impl Store {
     pub(super) fn failed(&self, id: &WatchId, failure: &Failure) {
         let error = failure.message.as_str();
         let mut state = self.state();
+        if state.has_ended(id) {
+            return;
+        }
         let watch = state.watches.entry(id.clone()).or_default();
         let due = match watch.synced {
             // What keeps the first list away is in `waiting` all the time, so it is said once.
@@ -275,9 +299,9 @@ impl Store {
         }
     }
 
-    /// The ConfigMaps that definitions name.
-    pub(super) fn referenced(&self) -> Referenced {
-        self.state().config_maps.clone()
+    /// The objects that are watched because others name them.
+    pub(super) fn named(&self) -> Named {
+        self.state().named.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -286,32 +310,25 @@ impl Store {
 }
 
 impl State {
-    /// Takes in which ConfigMaps are named now. The snapshot waits for those that are new: without its document an API
+    /// Whether nothing names any more what the watch is for; its last events may still be on their way.
+    fn has_ended(&self, id: &WatchId) -> bool {
+        id.is_for_named() && !self.named.contains_key(id)
+    }
+
+    /// Takes in which objects are named now. The snapshot waits for those that are new: without its document an API
     /// would be reported as broken.
     fn refer(&mut self) {
-        let wanted = config_maps::referenced(&self.snapshot, &self.scope);
-        let before = mem::replace(&mut self.config_maps, wanted);
-        for namespace in before
-            .keys()
-            .filter(|namespace| !self.config_maps.contains_key(*namespace))
-        {
-            self.watches.remove(&config_maps::watch_id(namespace));
+        let wanted = named::named(&self.snapshot, &self.scope);
+        let before = mem::replace(&mut self.named, wanted);
+        for id in before.keys().filter(|id| !self.named.contains_key(*id)) {
+            self.watches.remove(id);
         }
-        for (namespace, names) in &self.config_maps {
-            if before.get(namespace).is_none_or(|before| !names.is_subset(before)) {
-                self.watches
-                    .insert(config_maps::watch_id(namespace), WatchState::default());
+        for (id, names) in &self.named {
+            if before.get(id).is_none_or(|before| !names.is_subset(before)) {
+                self.watches.insert(id.clone(), WatchState::default());
             }
         }
-        let wanted = &self.config_maps;
-        let named = |name: &NamespacedName| {
-            wanted
-                .get(&name.namespace)
-                .is_some_and(|names| names.contains(&name.name))
-        };
-        Arc::make_mut(&mut self.snapshot)
-            .config_maps
-            .retain(|name, _| named(name));
+        named::retain(Arc::make_mut(&mut self.snapshot), &self.named);
     }
 
     fn put<K: Watched>(&mut self, object: K) -> bool {
@@ -329,13 +346,8 @@ impl State {
     /// Replaces all that the watch is responsible for by a complete list.
     fn swap<K: Watched>(&mut self, id: &WatchId, list: Shadow<K>) -> bool {
         let objects = K::objects(Arc::make_mut(&mut self.snapshot));
-        let covered = |name: &NamespacedName| {
-            id.namespace
-                .as_ref()
-                .is_none_or(|namespace| *namespace == name.namespace)
-        };
         let (before, others): (Objects<K>, Objects<K>) =
-            mem::take(objects).into_iter().partition(|(name, _)| covered(name));
+            mem::take(objects).into_iter().partition(|(name, _)| id.covers(name));
         let same = before.len() == list.len()
             && before
                 .iter()

@@ -98,6 +98,7 @@ impl Starter<'_> {
         let id = WatchId {
             kind: <K as SnapshotKind>::KIND,
             namespace: namespace.map(str::to_owned),
+            name: None,
         };
         // Before the task runs, so that no snapshot is taken without this watch.
         self.store.expect(&id);

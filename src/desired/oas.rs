@@ -24,6 +24,16 @@ pub fn is_document(definition: &Value) -> bool {
     definition["openapi"].is_string() && definition[EXTENSION].is_object()
 }
 
+/// A definition as it may be shown: secrets that the operator reads out of Kubernetes and puts in are left out.
+pub fn without_secrets(definition: &Value) -> Value {
+    let mut shown = definition.clone();
+    let signing = format!("/{EXTENSION}/upstream/authentication/requestSigning/secret");
+    if let Some(secret) = shown.pointer_mut(&signing) {
+        *secret = json!("***");
+    }
+    shown
+}
+
 /// Domain (empty for every host) and listen path of a document.
 pub fn route(document: &Value) -> (&str, &str) {
     let server = &document[EXTENSION]["server"];

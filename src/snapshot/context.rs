@@ -180,7 +180,7 @@ const CA_BUNDLE: Setting = Setting {
     key: "TYK_TLS_CA_BUNDLE",
     field: "spec.env.caBundle",
     expected: "must be certificates in PEM form, each from `-----BEGIN CERTIFICATE-----` to `-----END CERTIFICATE-----`",
-    env: |_| None,
+    env: |env| env.ca_bundle.clone(),
 };
 const HTTP_PORT: Setting = Setting {
     key: "TYK_HTTP_INGRESS_PORT",

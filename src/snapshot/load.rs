@@ -397,4 +397,22 @@ mod tests {
         let loaded = load("apiVersion: networking.k8s.io/v1beta1\nkind: Ingress\nmetadata: {name: old}\n").unwrap();
         assert_eq!(loaded.diagnostics[0].code, Code::UnsupportedVersion);
     }
+    #[test]
+    fn secrets_are_told_apart_by_their_type() {
+        let secret = |name: &str, rest: &str| {
+            format!("---\n{{apiVersion: v1, kind: Secret, metadata: {{name: {name}}}, {rest}}}\n")
+        };
+        let tls = secret("tls", "type: kubernetes.io/tls");
+        let conf = secret("conf", "stringData: {TYK_AUTH: hunter2, PORT: 80}");
+        let sealed = secret("sealed", "type: Opaque, data: {password: 'ENC[hunter2]'}");
+        let loaded = load(&format!("{tls}{conf}{sealed}")).unwrap();
+        let names = |names: Vec<&NamespacedName>| names.iter().map(|name| name.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(loaded.snapshot.tls_secrets.keys().collect()), ["tls"]);
+        assert_eq!(names(loaded.snapshot.secrets.keys().collect()), ["conf", "sealed"]);
+        let error = load(&secret("bad", "data: hunter2")).unwrap_err().to_string();
+        assert!(
+            error.contains("Secret bad: data") && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
 }

@@ -148,8 +148,14 @@ fn values_that_cannot_be_used_are_named_and_not_shown() {
 fn a_bundle_of_certificates_is_taken_as_it_is() {
     let one = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----";
     let two = format!("# ours\n{one}\n{one}");
-    let found = with(json!({}), json!({"TYK_TLS_CA_BUNDLE": format!("{two}\n")})).unwrap();
+    let found = with(
+        json!({"caBundle": one}),
+        json!({"TYK_TLS_CA_BUNDLE": format!("{two}\n")}),
+    )
+    .unwrap();
     assert_eq!(found.ca_bundle, Some(two));
+    let found = with(json!({"caBundle": one}), json!({})).unwrap();
+    assert_eq!(found.ca_bundle.as_deref(), Some(one));
 }
 
 #[test]
