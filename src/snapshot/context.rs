@@ -93,7 +93,7 @@ pub enum Place {
     /// A key of the Secret that it names.
     Secret {
         /// The Secret.
-        secret: NamespacedName,
+        secret: Box<NamespacedName>,
         /// The key.
         key: &'static str,
     },
@@ -240,7 +240,7 @@ impl Sources<'_> {
             let text = secret.text(setting.key);
             if secret.has(setting.key) && text != Some("") {
                 let place = || Place::Secret {
-                    secret: name.clone(),
+                    secret: Box::new(name.clone()),
                     key: setting.key,
                 };
                 return text.and_then(read).map(Some).ok_or_else(|| problem(place()));

@@ -98,3 +98,35 @@ async fn a_missing_kind_is_waited_for() -> Result<()> {
     })
     .await
 }
+
+#[tokio::test]
+async fn a_secret_is_read_while_a_context_names_it() -> Result<()> {
+    let world = World::start("secrets").await?;
+    let secret = async |name: &str, url: &str| {
+        let meta = json!({"name": name, "namespace": world.namespace});
+        let object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"TYK_URL": url}});
+        e2e::apply::object(&world.admin, &object).await.map(drop)
+    };
+    let context = async |secret: &str| {
+        let spec = json!({"secretRef": {"name": secret}});
+        world.apply("OperatorContext", "east", json!({}), spec).await
+    };
+    let url = |snapshot: &Snapshot| snapshot.context_settings(&world.name("east")).ok()?.url;
+    secret("other", "http://other").await?;
+    secret("conf", "http://one").await?;
+    context("conf").await?;
+    let one = |snapshot: &Snapshot| url(snapshot).as_deref() == Some("http://one");
+    let snapshot = world.snapshot("the Secret", one).await?;
+    ensure!(
+        snapshot.secrets.len() == 1,
+        "only what is named is kept: {:?}",
+        snapshot.secrets
+    );
+    secret("conf", "http://two").await?;
+    let two = |snapshot: &Snapshot| url(snapshot).as_deref() == Some("http://two");
+    world.snapshot("its change", two).await?;
+    context("other").await?;
+    let other = |snapshot: &Snapshot| url(snapshot).as_deref() == Some("http://other") && snapshot.secrets.len() == 1;
+    world.snapshot("the other Secret alone", other).await?;
+    Ok(())
+}
