@@ -102,3 +102,40 @@ pub struct DocumentApiStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_field_survives_a_round_trip_and_no_value_is_printed() {
+        let status = json!({
+            "id": "i", "name": "n", "enabled": true, "listenPath": "/", "domain": "a.test", "latestCRDSpecHash": "1",
+            "latestConfigMapHash": "2", "latestTykSpecHash": "3", "latestTransaction": {"status": "Failed", "error": "e"},
+            "linkedByPolicies": [{"name": "p"}], "observedGeneration": 1,
+        });
+        let object = |kind: &str, field: &str, source: serde_json::Value| {
+            json!({
+                "apiVersion": "tyk.tyk.io/v1alpha1", "kind": kind, "metadata": {"name": "a"},
+                "spec": {"contextRef": {"name": "pro", "namespace": "tyk"}, field: source}, "status": status,
+            })
+        };
+        let source = json!({"configmapRef": {"name": "a", "keyNames": ["b", "c"], "namespace": "d"}});
+        let written = object("TykStreamsApiDefinition", "tykStreams", source);
+        let streams: TykStreamsApiDefinition = serde_json::from_value(written.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&streams).unwrap(), written);
+        assert_eq!(streams.source().configmap_ref.as_ref().unwrap().keys(), ["b", "c"]);
+        let written = object(
+            "TykMcpProxyDefinition",
+            "tykMCP",
+            json!({"document": {"key": "hunter2"}}),
+        );
+        let proxy: TykMcpProxyDefinition = serde_json::from_value(written.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&proxy).unwrap(), written);
+        let text = format!("{proxy:?}");
+        assert!(text.contains("key") && !text.contains("hunter2"), "{text}");
+    }
+}

@@ -71,3 +71,28 @@ pub struct SuperGraphStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_field_survives_a_round_trip() {
+        let graph = json!({
+            "apiVersion": "tyk.tyk.io/v1alpha1", "kind": "SubGraph", "metadata": {"name": "a"},
+            "spec": {"schema": "s", "sdl": "d"}, "status": {"linked_by_api": "b", "observedGeneration": 1},
+        });
+        let read: SubGraph = serde_json::from_value(graph.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), graph);
+        let graph = json!({
+            "apiVersion": "tyk.tyk.io/v1alpha1", "kind": "SuperGraph", "metadata": {"name": "a"},
+            "spec": {"subgraph_refs": [{"name": "b", "namespace": "c"}], "merged_sdl": "m", "schema": "s"},
+            "status": {"observedGeneration": 1},
+        });
+        let read: SuperGraph = serde_json::from_value(graph.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), graph);
+    }
+}

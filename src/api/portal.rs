@@ -47,3 +47,24 @@ pub struct PortalStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn unknown_fields_survive_a_round_trip_and_no_value_is_printed() {
+        let object = json!({
+            "apiVersion": "tyk.tyk.io/v1alpha1", "kind": "PortalConfig", "metadata": {"name": "a"},
+            "spec": {"contextRef": {"name": "pro"}, "dcr_options": {"access_token": "hunter2"}, "next_year": 1},
+            "status": {"id": "i", "latestTransaction": {"status": "Successful"}, "observedGeneration": 1},
+        });
+        let config: PortalConfig = serde_json::from_value(object.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&config).unwrap(), object);
+        let text = format!("{config:?}");
+        assert!(text.contains("dcr_options") && !text.contains("hunter2"), "{text}");
+    }
+}

@@ -67,3 +67,44 @@ pub struct LinkedApi {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_field_survives_a_round_trip_and_no_value_is_printed() {
+        let object = json!({
+            "apiVersion": "tyk.tyk.io/v1alpha1",
+            "kind": "SecurityPolicy",
+            "metadata": {"name": "gold", "namespace": "default"},
+            "spec": {"contextRef": {"name": "pro"}, "name": "gold", "meta_data": {"token": "hunter2"}, "next_year": [1]},
+            "status": {
+                "pol_id": "p", "latestCRDSpecHash": "1", "latestTykSpecHash": "2",
+                "latestTransaction": {"status": "Successful", "time": "2024-05-06T07:08:09Z"},
+                "linked_apis": [{"kind": "TykOasApiDefinition", "name": "a", "namespace": "b"}, {"name": "c"}],
+                "observedGeneration": 3,
+            },
+        });
+        let policy: SecurityPolicy = serde_json::from_value(object.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&policy).unwrap(), object);
+        let text = format!("{policy:?}");
+        assert!(text.contains("meta_data") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn the_id_is_the_written_one_or_made_from_the_name() {
+        let id = |spec: Value| {
+            let metadata = json!({"name": "gold", "namespace": "default"});
+            let policy: SecurityPolicy = serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap();
+            policy.policy_id()
+        };
+        assert_eq!(id(json!({"id": "mine"})), "mine");
+        for absent in [json!({}), json!({"id": ""}), json!({"id": null}), json!({"id": 7})] {
+            assert_eq!(id(absent), "ZGVmYXVsdC9nb2xk");
+        }
+    }
+}

@@ -118,3 +118,58 @@ fn position(error: &str) -> String {
         None => "is not YAML".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::{TykMcpProxyDefinition, TykStreamsApiDefinition};
+
+    fn world() -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        let object = json!({
+            "metadata": {"namespace": "ns", "name": "doc"},
+            "data": {"one": "{\"a\": {\"hun", "whole": "a: 1"},
+            "binaryData": {"two": "dGVyMiI6IDF9fQ=="},
+        });
+        let config_map: ConfigMap = serde_json::from_value(object).unwrap();
+        snapshot.insert(config_map);
+        snapshot
+    }
+
+    fn streams(source: Value) -> Result<Value, Problem> {
+        let object = json!({"metadata": {"namespace": "ns", "name": "a"}, "spec": {"tykStreams": source}});
+        let resource: TykStreamsApiDefinition = serde_json::from_value(object).unwrap();
+        read(&world(), &resource).map(Value::Object)
+    }
+
+    #[test]
+    fn a_document_is_one_key_or_the_parts_of_several() {
+        let keys = |keys: Value| json!({"configmapRef": {"name": "doc", "keyNames": keys}});
+        let whole = streams(json!({"configmapRef": {"name": "doc", "keyName": "whole"}}));
+        assert_eq!(whole, Ok(json!({"a": 1})));
+        assert_eq!(streams(keys(json!(["one", "two"]))), Ok(json!({"a": {"hunter2": 1}})));
+        let (code, field, message) = streams(keys(json!(["one", "three"]))).unwrap_err();
+        assert_eq!(code, Code::DocumentNotFound);
+        assert_eq!(field, "spec.tykStreams.configmapRef.keyNames");
+        assert_eq!(message, "ConfigMap ns/doc has no key \"three\"");
+        let (code, field, message) = streams(keys(json!(["two", "one"]))).unwrap_err();
+        assert_eq!(
+            (code, field.as_str()),
+            (Code::InvalidDocument, "spec.tykStreams.configmapRef")
+        );
+        assert!(
+            message.contains("[\"two\", \"one\"]") && !message.contains("hunter2"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn findings_name_the_field_of_their_kind() {
+        let resource = TykMcpProxyDefinition::new("a", Default::default());
+        let (code, field, _) = read(&world(), &resource).unwrap_err();
+        assert_eq!((code, field.as_str()), (Code::DocumentNotFound, "spec.tykMCP"));
+    }
+}

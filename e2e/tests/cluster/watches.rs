@@ -52,7 +52,7 @@ async fn a_watch_without_rights_says_so() -> Result<()> {
     eventually(PATIENCE, "every watch to have failed", async || {
         let waiting = store.waiting();
         ensure!(
-            waiting.len() == 9 && waiting.iter().all(|one| one.contains("not allowed")),
+            waiting.len() == 17 && waiting.iter().all(|one| one.contains("not allowed")),
             "{waiting:?}"
         );
         ensure!(store.snapshot().is_none());
@@ -62,18 +62,23 @@ async fn a_watch_without_rights_says_so() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_missing_kind_is_waited_for() -> Result<()> {
+async fn only_api_definitions_are_waited_for_when_kinds_are_missing() -> Result<()> {
     // Of its own, since the other tests need every kind.
     let cluster = ControlPlane::start().await?;
     let admin = cluster.admin().await?;
     let kinds: Api<CustomResourceDefinition> = Api::all(admin.clone());
-    let name = "operatorcontexts.tyk.tyk.io";
-    kinds.delete(name, &DeleteParams::default()).await?;
-    eventually(PATIENCE, "the kind to be gone", async || {
-        ensure!(kinds.get_opt(name).await?.is_none());
-        Ok(())
-    })
-    .await?;
+    for name in [
+        "apidefinitions.tyk.tyk.io",
+        "operatorcontexts.tyk.tyk.io",
+        "securitypolicies.tyk.tyk.io",
+    ] {
+        kinds.delete(name, &DeleteParams::default()).await?;
+        eventually(PATIENCE, "the kind to be gone", async || {
+            ensure!(kinds.get_opt(name).await?.is_none());
+            Ok(())
+        })
+        .await?;
+    }
     let config = cluster
         .service_account_kubeconfig(SYSTEM_NAMESPACE, SERVICE_ACCOUNT)
         .await?;
@@ -83,7 +88,7 @@ async fn a_missing_kind_is_waited_for() -> Result<()> {
     eventually(PATIENCE, "the other watches", async || {
         let waiting = store.waiting();
         ensure!(
-            waiting.len() == 1 && waiting[0].starts_with("OperatorContext: "),
+            waiting.len() == 1 && waiting[0].starts_with("ApiDefinition: "),
             "{waiting:?}"
         );
         ensure!(waiting[0].contains("CustomResourceDefinition"), "{waiting:?}");
@@ -94,6 +99,14 @@ async fn a_missing_kind_is_waited_for() -> Result<()> {
     cluster.apply(&tyk_ingress::api::crds_yaml()).await?;
     eventually(PATIENCE, "the kind to be watched", async || {
         ensure!(store.snapshot().is_some(), "{:?}", store.waiting());
+        Ok(())
+    })
+    .await?;
+    let context = json!({"apiVersion": "tyk.tyk.io/v1alpha1", "kind": "OperatorContext", "metadata": {"name": "late"}});
+    e2e::apply::object(&admin, &context).await?;
+    eventually(PATIENCE, "an object of a kind that came late", async || {
+        let snapshot = store.snapshot().map(|(_, snapshot)| snapshot);
+        ensure!(snapshot.is_some_and(|snapshot| !snapshot.operator_contexts.is_empty()));
         Ok(())
     })
     .await

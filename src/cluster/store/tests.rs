@@ -8,7 +8,7 @@ use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
 use super::{Failure, Shadow, Store, WatchId};
-use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
+use crate::api::{ApiDefinition, OperatorContext, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition};
 use crate::cluster::named;
 use crate::cluster::watch::Arrival;
 use crate::snapshot::{NamedSecret, NamespacedName, Snapshot, TlsSecret};
@@ -476,4 +476,20 @@ fn a_kind_that_the_cluster_does_not_know_is_not_waited_for() {
         store.failed(&watch, &failure("no answer"));
         assert_eq!(store.snapshot().is_some(), optional, "{kind}: what was decided stays");
     }
+}
+
+#[test]
+fn documents_of_streams_and_proxies_are_waited_for_too() {
+    let store = Store::new();
+    let reference = json!({"configmapRef": {"name": "c", "keyNames": ["a", "b"]}});
+    let object =
+        |field: &str| json!({"metadata": {"namespace": field.to_lowercase(), "name": "a"}, "spec": {field: reference}});
+    let watch = |kind| WatchId { kind, namespace: None };
+    let streams: TykStreamsApiDefinition = serde_json::from_value(object("tykStreams")).unwrap();
+    let proxy: TykMcpProxyDefinition = serde_json::from_value(object("tykMCP")).unwrap();
+    let (kind, shadow) = (watch("TykStreamsApiDefinition"), &mut Shadow::default());
+    store.handle(&kind, shadow, Event::Apply(Ok(streams)));
+    let (kind, shadow) = (watch("TykMcpProxyDefinition"), &mut Shadow::default());
+    store.handle(&kind, shadow, Event::Apply(Ok(proxy)));
+    assert_eq!(store.waiting(), ["ConfigMap in tykmcp", "ConfigMap in tykstreams"]);
 }
