@@ -13,9 +13,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use certificates::Certificates;
+pub use classic::{Link, links};
 
 use crate::api::{ApiDefinition, Generated};
-use crate::diagnostic::{Code, Diagnostic, ObjectRef};
+use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 use crate::ingress::{Child, Translation};
 use crate::secret::Secret;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
@@ -96,6 +97,7 @@ impl Context {
 pub fn build(snapshot: &Snapshot, translation: &Translation, context: &Context) -> (Desired, Vec<Diagnostic>) {
     let mut builder = Builder {
         snapshot,
+        translation,
         context,
         desired: Desired::default(),
         candidates: Vec::new(),
@@ -136,6 +138,7 @@ struct Candidate {
 
 struct Builder<'a> {
     snapshot: &'a Snapshot,
+    translation: &'a Translation,
     context: &'a Context,
     desired: Desired,
     candidates: Vec<Candidate>,
@@ -163,14 +166,20 @@ impl Builder<'_> {
             }
         }
         let source = resource.object_ref();
-        if !problems.is_empty() {
+        let mut definition = resource.spec.definition.clone();
+        let world = classic::World {
+            snapshot: self.snapshot,
+            translation: self.translation,
+        };
+        problems.extend(classic::resolve(&mut definition, &source.namespace, world));
+        let unusable = problems.iter().any(|(code, ..)| code.severity() == Severity::Error);
+        let found = problems.into_iter();
+        self.diagnostics
+            .extend(found.map(|(code, field, message)| Diagnostic::new(code, source.clone(), field, message)));
+        if unusable {
             self.desired.held.insert(id);
-            let found = problems.into_iter();
-            self.diagnostics
-                .extend(found.map(|(code, field, message)| Diagnostic::new(code, source.clone(), field, message)));
             return;
         }
-        let mut definition = resource.spec.definition.clone();
         if self.certify(&mut definition, (&source, &context), child) {
             self.desired.held.insert(id);
             return;

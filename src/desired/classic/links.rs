@@ -140,7 +140,10 @@ impl Place {
     /// The target there; one without anything in it counts as absent.
     fn internal<'a>(&self, definition: &'a Map<String, Value>) -> Option<&'a Map<String, Value>> {
         let holder = definition.get(self.head)?.pointer(&self.pointer)?;
-        holder.get(self.from)?.as_object().filter(|internal| !internal.is_empty())
+        holder
+            .get(self.from)?
+            .as_object()
+            .filter(|internal| !internal.is_empty())
     }
 
     fn holder_mut<'a>(&self, definition: &'a mut Map<String, Value>) -> Option<&'a mut Map<String, Value>> {
@@ -228,7 +231,11 @@ mod tests {
             id: format!("{}.{}", link.name.namespace, link.name.name),
             inactive: link.name.name == "idle",
         };
-        if link.name.name == "gone" { Err(format!("{link} does not exist")) } else { Ok(target) }
+        if link.name.name == "gone" {
+            Err(format!("{link} does not exist"))
+        } else {
+            Ok(target)
+        }
     }
 
     #[test]
@@ -242,7 +249,10 @@ mod tests {
         let rewrite = &definition["version_data"]["versions"]["v~1/x"]["extended_paths"]["url_rewrites"][0];
         assert_eq!(rewrite["rewrite_to"], "tyk://other.b/x/$1?a=1&b=$2");
         assert_eq!(rewrite["triggers"][0]["rewrite_to"], "/kept");
-        assert_eq!(rewrite["triggers"][1], json!({"on": "any", "rewrite_to": "tyk://own.c"}));
+        assert_eq!(
+            rewrite["triggers"][1],
+            json!({"on": "any", "rewrite_to": "tyk://own.c"})
+        );
         assert!(!json!(definition).to_string().contains("_internal"));
     }
 
@@ -258,8 +268,16 @@ mod tests {
     #[test]
     fn a_target_that_cannot_be_used_is_told_by_field() {
         for (target, code, message) in [
-            (json!({"name": "gone"}), Code::TargetNotFound, "ApiDefinition own/gone does not exist"),
-            (json!({"name": "idle"}), Code::TargetInactive, "ApiDefinition own/idle is inactive"),
+            (
+                json!({"name": "gone"}),
+                Code::TargetNotFound,
+                "ApiDefinition own/gone does not exist",
+            ),
+            (
+                json!({"name": "idle"}),
+                Code::TargetInactive,
+                "ApiDefinition own/idle is inactive",
+            ),
             (json!({}), Code::InvalidDefinition, "target.name is empty"),
             (
                 json!({"name": "a", "kind": "Service"}),

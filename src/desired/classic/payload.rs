@@ -107,13 +107,21 @@ fn graphql(payload: &mut Map<String, Value>) {
     {
         supergraph.remove("updated_at");
     }
-    let fields = graphql.get_mut("type_field_configurations").and_then(Value::as_array_mut);
-    for source in fields.into_iter().flatten().filter_map(|field| field.get_mut("data_source")) {
+    let fields = graphql
+        .get_mut("type_field_configurations")
+        .and_then(Value::as_array_mut);
+    for source in fields
+        .into_iter()
+        .flatten()
+        .filter_map(|field| field.get_mut("data_source"))
+    {
         // The one spelling is that of Tyk Operator's webhook, the other that of its resource and of the gateway.
         if source["kind"] == "HTTPJsonDataSource" {
             source["kind"] = json!("HTTPJSONDataSource");
         }
-        let headers = source.get_mut("data_source_config").and_then(|config| config.get_mut("headers"));
+        let headers = source
+            .get_mut("data_source_config")
+            .and_then(|config| config.get_mut("headers"));
         for header in headers.and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some((key, value)) = header.as_str().and_then(|text| text.split_once(':')) {
                 *header = json!({"key": key.trim(), "value": value.trim()});
@@ -171,14 +179,22 @@ mod tests {
 
     #[test]
     fn what_only_kubernetes_knows_is_not_sent() {
-        let mut definition: Map<String, Value> =
-            KUBERNETES_FIELDS.iter().map(|field| ((*field).to_owned(), json!(["x"]))).collect();
-        definition.insert("graphql".into(), json!({"graph_ref": "users", "last_schema_update": "", "supergraph": {"updated_at": ""}}));
+        let mut definition: Map<String, Value> = KUBERNETES_FIELDS
+            .iter()
+            .map(|field| ((*field).to_owned(), json!(["x"])))
+            .collect();
+        definition.insert(
+            "graphql".into(),
+            json!({"graph_ref": "users", "last_schema_update": "", "supergraph": {"updated_at": ""}}),
+        );
         definition.insert("id".into(), json!(""));
         let sent = sent(Value::Object(definition));
         assert_eq!(sent["graphql"], json!({"supergraph": {}}));
         let fields: Vec<_> = sent.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(fields, ["active", "api_id", "config_data", "graphql", "org_id", "version_data"]);
+        assert_eq!(
+            fields,
+            ["active", "api_id", "config_data", "graphql", "org_id", "version_data"]
+        );
     }
 
     #[test]
@@ -199,7 +215,10 @@ mod tests {
                 "rate_limit": [{"rate": 10.0, "per": 0.5}],
             })
         );
-        assert_eq!((&version["name"], &version["use_extended_paths"]), (&json!("Default"), &json!(true)));
+        assert_eq!(
+            (&version["name"], &version["use_extended_paths"]),
+            (&json!("Default"), &json!(true))
+        );
     }
 
     #[test]
@@ -210,14 +229,18 @@ mod tests {
             assert_eq!(sent["version_data"]["versions"]["Default"]["name"], "Default");
         }
         let one = json!({"versions": {"a": {}}});
-        assert_eq!(sent(json!({"version_data": one}))["version_data"]["not_versioned"], true);
+        assert_eq!(
+            sent(json!({"version_data": one}))["version_data"]["not_versioned"],
+            true
+        );
         let versioned = sent(json!({"version_data": one, "definition": {"location": "header", "key": "v"}}));
         assert!(versioned["version_data"].get("not_versioned").is_none());
     }
 
     #[test]
     fn sources_of_the_first_graphql_engine_are_written_as_it_reads_them() {
-        let source = json!({"kind": "HTTPJsonDataSource", "data_source_config": {"headers": ["X-A: b:c", {"key": "d"}]}});
+        let source =
+            json!({"kind": "HTTPJsonDataSource", "data_source_config": {"headers": ["X-A: b:c", {"key": "d"}]}});
         let sent = sent(json!({"graphql": {"type_field_configurations": [{"data_source": source}]}}));
         let source = &sent["graphql"]["type_field_configurations"][0]["data_source"];
         assert_eq!(source["kind"], "HTTPJSONDataSource");

@@ -11,8 +11,11 @@ use crate::snapshot::{NamespacedName, Snapshot};
 ///
 /// # Errors
 /// The id that it would have, because there is no such SecurityPolicy.
-pub(super) fn id(_snapshot: &Snapshot, name: &NamespacedName) -> Result<String, String> {
-    Ok(names::api_id(&name.namespace, &name.name))
+pub(super) fn id(snapshot: &Snapshot, name: &NamespacedName) -> Result<String, String> {
+    match snapshot.security_policies.get(name) {
+        Some(policy) => Ok(policy.policy_id()),
+        None => Err(names::api_id(&name.namespace, &name.name)),
+    }
 }
 
 /// Replaces references by ids. What is no reference is an id already and stays.
