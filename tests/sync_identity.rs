@@ -24,7 +24,9 @@ fn resource(fields: Value) -> Desired {
         "name": "a", "use_keyless": true,
         "proxy": {"listen_path": PATH, "target_url": "http://127.0.0.1:1", "strip_listen_path": true},
     });
-    spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    spec.as_object_mut()
+        .unwrap()
+        .extend(fields.as_object().unwrap().clone());
     let object = json!({"metadata": {"name": "a", "namespace": "default"}, "spec": spec});
     let mut snapshot = Snapshot::default();
     snapshot.insert::<ApiDefinition>(serde_json::from_value(object).unwrap());
@@ -105,7 +107,9 @@ async fn an_existing_api_is_taken_over_by_its_id_without_a_gap() {
     let traffic = Traffic::start(&rig).await;
     let before = rig.gateway.calls().len();
 
-    let outcome = rig.publish(resource(json!({"api_id": "legacy", "tags": ["mine"]}))).await;
+    let outcome = rig
+        .publish(resource(json!({"api_id": "legacy", "tags": ["mine"]})))
+        .await;
     assert_eq!(outcome.apis["legacy"], ApiOutcome::Synced);
     assert_eq!(outcome.drift_repaired, 0);
     let calls = rig.calls_since(before);
@@ -121,7 +125,10 @@ async fn an_api_that_nobody_takes_over_stays_beside_its_rival() {
     let mut rig = Rig::start().await;
     rig.intrude(&api("legacy", PATH)).await;
     let outcome = rig.publish(resource(json!({"api_id": "other"}))).await;
-    assert!(sync_support::failure(&outcome, "other").contains("legacy"), "{outcome:?}");
+    assert!(
+        sync_support::failure(&outcome, "other").contains("legacy"),
+        "{outcome:?}"
+    );
     // Its id is all that it takes.
     let outcome = rig.publish(resource(json!({"api_id": "legacy"}))).await;
     assert_eq!(outcome.apis["legacy"], ApiOutcome::Synced);
@@ -148,7 +155,9 @@ async fn an_inactive_api_is_taken_off_the_gateway_and_comes_back() {
 async fn an_inactive_resource_takes_nothing_over() {
     let mut rig = Rig::start().await;
     rig.intrude(&api("legacy", PATH)).await;
-    let outcome = rig.publish(resource(json!({"api_id": "legacy", "active": false}))).await;
+    let outcome = rig
+        .publish(resource(json!({"api_id": "legacy", "active": false})))
+        .await;
     assert_eq!(outcome.calls.deletes, 0);
     assert_eq!(rig.apis().await.keys().collect::<Vec<_>>(), ["legacy"]);
 }

@@ -34,6 +34,17 @@ const HMAC: [&str; 5] = ["hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512
 const GRANTS: [&str; 4] = ["authorization_code", "refresh_token", "password", "client_credentials"];
 const ANSWERS: [&str; 2] = ["code", "token"];
 
+/// Looks at what one kind of authentication needs.
+type Check = fn(&Map<String, Value>, &mut Findings);
+
+const CHECKS: [(&str, Check); 5] = [
+    ("use_basic_auth", basic),
+    ("enable_jwt", jwt),
+    ("use_openid", openid),
+    ("use_oauth2", oauth),
+    ("enable_signature_checking", signatures),
+];
+
 pub(super) fn check(definition: &Map<String, Value>, found: &mut Findings) {
     if is_true(definition, "use_keyless") {
         return keyless(definition, found);
@@ -43,15 +54,10 @@ pub(super) fn check(definition: &Map<String, Value>, found: &mut Findings) {
         text(definition, "base_identity_provided_by"),
         &IDENTITIES,
     );
-    let checks: [(&str, fn(&Map<String, Value>, &mut Findings)); 5] = [
-        ("use_basic_auth", basic),
-        ("enable_jwt", jwt),
-        ("use_openid", openid),
-        ("use_oauth2", oauth),
-        ("enable_signature_checking", signatures),
-    ];
-    for (_, check) in checks.iter().filter(|(switch, _)| is_true(definition, switch)) {
-        check(definition, found);
+    for (switch, check) in CHECKS {
+        if is_true(definition, switch) {
+            check(definition, found);
+        }
     }
     sources(definition, found);
 }

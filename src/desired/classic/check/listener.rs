@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use super::Findings;
-use crate::desired::classic::fields::{entries, is_set, is_true, list, object, text, versions};
+use crate::desired::classic::fields::{is_set, is_true, list, object, text, versions};
 use crate::expression;
 
 const PROTOCOLS: [&str; 6] = ["", "http", "https", "h2c", "tcp", "tls"];
@@ -90,10 +90,6 @@ fn target(definition: &Map<String, Value>, proxy: &Map<String, Value>, found: &m
         if let Err(message) = check_target(text(version, "override_target")) {
             found.error(format_args!("version_data.versions.{key}.override_target"), message);
         }
-    }
-    for (domain, _) in entries(definition, "upstream_certificates").filter(|(domain, _)| domain.contains("://")) {
-        let message = format!("{domain:?} is a URL; the gateway compares host names, with a port if there is one");
-        found.ignored("upstream_certificates", message);
     }
 }
 
