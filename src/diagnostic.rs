@@ -150,6 +150,8 @@ catalogue! {
         "Remove one of the two.";
     PathUnreachable Warning "The gateway redirects such a path to its cleaned form, so the cleaned form is served."
         "Write the path without `//`, `/./` and `/../`.";
+    PolicyNotFound Warning "A SecurityPolicy that the API names does not exist; the gateway refuses tokens that need it."
+        "Create the SecurityPolicy, or correct the reference `namespace/name`.";
     PortNotFound Error "The Service does not have the port that the backend names, so the gateway answers its path with an error."
         "Correct `backend.service.port`, or add the port to the Service.";
     RedirectorMissing Warning "A redirect to https is asked for, but there is no redirect responder."
@@ -162,8 +164,14 @@ catalogue! {
         "Add `http.paths` to the rule, or `spec.defaultBackend` to the Ingress.";
     SecretNotFound Error "A Secret that the resource names cannot be used."
         "Create the Secret and the key that the message names, or correct the reference.";
+    SettingWithoutEffect Warning "The gateway leaves out a part of the definition."
+        "Correct the field that the message names, or remove it.";
     SyncFailed Error "Tyk did not take the definition; what it served before is still served."
         "Read the message; the operator tries again by itself.";
+    TargetInactive Warning "The API that the definition sends requests to is inactive, so the gateway answers them with an error."
+        "Set `active: true` on the other API, or name another one.";
+    TargetNotFound Error "The API that the definition sends requests to does not exist, so the definition is not sent."
+        "Create the ApiDefinition or TykOasApiDefinition that the field names, or correct its name, namespace or kind.";
     TemplateInUse Warning "The template is to be deleted, but Ingresses still use it, so it stays until the last of them is gone."
         "Remove the annotation `tyk.io/template` from the Ingresses that the message names, or delete them.";
     TemplateNotFound Error "The template that the annotation `tyk.io/template` names does not exist."

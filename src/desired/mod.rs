@@ -17,11 +17,12 @@ use serde_json::{Map, Value};
 use certificates::Certificates;
 use context::Contexts;
 
+pub use classic::{Link, links};
 pub use context::{Context, Operator};
 pub use installation::Installation;
 
 use crate::api::{ApiDefinition, Generated, Target};
-use crate::diagnostic::{Code, Diagnostic, ObjectRef};
+use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 use crate::ingress::{Child, Translation};
 use crate::secret::Secret;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
@@ -154,6 +155,7 @@ pub fn build_all(snapshot: &Snapshot, translation: &Translation, operator: &Oper
     let contexts = Contexts::new(snapshot, operator);
     let mut builder = Builder {
         snapshot,
+        translation,
         diagnostics: contexts.diagnostics().collect(),
         contexts,
         candidates: Vec::new(),
@@ -197,6 +199,7 @@ struct Candidate {
 
 struct Builder<'a> {
     snapshot: &'a Snapshot,
+    translation: &'a Translation,
     contexts: Contexts<'a>,
     candidates: Vec<Candidate>,
     /// Ids to hold, each at its Tyk, or at every one when it is not known which that is.
@@ -219,13 +222,19 @@ impl Builder<'_> {
         let Some(context) = self.place(&source, reference, &id, child) else {
             return;
         };
-        let problems = classic::check(&resource.spec.definition);
-        if !problems.is_empty() {
+        let mut problems = classic::check(&resource.spec.definition);
+        let mut definition = resource.spec.definition.clone();
+        let world = classic::World {
+            snapshot: self.snapshot,
+            translation: self.translation,
+        };
+        problems.extend(classic::resolve(&mut definition, &source.namespace, world));
+        let unusable = problems.iter().any(|(code, ..)| code.severity() == Severity::Error);
+        self.report(&source, problems);
+        if unusable {
             self.held.push((Some(context.tyk), id));
-            self.report(&source, problems);
             return;
         }
-        let mut definition = resource.spec.definition.clone();
         if self.certify(&mut definition, (&source, &context), child) {
             self.held.push((Some(context.tyk), id));
             return;
