@@ -4,6 +4,7 @@ pub mod certificates;
 mod classic;
 mod collision;
 mod context;
+pub mod graph;
 pub mod oas;
 pub mod owner;
 
