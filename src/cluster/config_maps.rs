@@ -17,19 +17,20 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::store::{Scope, Store, WatchId};
 use super::watch::pump;
-use crate::snapshot::{Snapshot, SnapshotKind};
+use crate::api::{DocumentSource, HasDocument};
+use crate::snapshot::{Objects, Snapshot, SnapshotKind};
 
 /// Names of ConfigMaps by namespace.
 pub(super) type Referenced = BTreeMap<String, BTreeSet<String>>;
 
-/// The ConfigMaps that TykOasApiDefinitions of the snapshot name and that may be read.
+/// The ConfigMaps that definitions of the snapshot name and that may be read.
 pub(super) fn referenced(snapshot: &Snapshot, scope: &Scope) -> Referenced {
     let mut found = Referenced::new();
-    for (name, definition) in &snapshot.tyk_oas_api_definitions {
-        let Some(reference) = &definition.spec.tyk_oas.configmap_ref else {
+    for (own, source) in sources(snapshot) {
+        let Some(reference) = &source.configmap_ref else {
             continue;
         };
-        let namespace = reference.namespace_or(&name.namespace);
+        let namespace = reference.namespace_or(own);
         let visible = |names: &Vec<String>| names.iter().any(|name| name == namespace);
         if scope.namespaces.as_ref().is_none_or(visible) {
             found
@@ -39,6 +40,18 @@ pub(super) fn referenced(snapshot: &Snapshot, scope: &Scope) -> Referenced {
         }
     }
     found
+}
+
+/// Where the document of each definition is, with the definition's namespace.
+fn sources(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &DocumentSource)> {
+    fn of<K: HasDocument>(objects: &Objects<K>) -> impl Iterator<Item = (&str, &DocumentSource)> {
+        objects
+            .iter()
+            .map(|(name, object)| (name.namespace.as_str(), object.source()))
+    }
+    of(&snapshot.tyk_oas_api_definitions)
+        .chain(of(&snapshot.tyk_streams_api_definitions))
+        .chain(of(&snapshot.tyk_mcp_proxy_definitions))
 }
 
 /// The watch of a namespace.

@@ -17,7 +17,10 @@ use tokio_util::sync::CancellationToken;
 use super::LOG_INTERVAL;
 use super::config_maps::{self, Referenced};
 use super::watch::{self, Arrival};
-use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
+use crate::api::{
+    APIDescription, ApiDefinition, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph,
+    SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition,
+};
 use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind};
 
 /// What is watched.
@@ -53,7 +56,10 @@ macro_rules! watched {
     };
 }
 
-watched! { IngressClass Service ApiDefinition OperatorContext TykOasApiDefinition }
+watched! {
+    IngressClass Service ApiDefinition OperatorContext TykOasApiDefinition TykStreamsApiDefinition TykMcpProxyDefinition
+    SecurityPolicy SubGraph SuperGraph APIDescription PortalAPICatalogue PortalConfig
+}
 
 impl Watched for ConfigMap {
     fn same(&self, other: &Self) -> bool {
@@ -71,6 +77,27 @@ pub(super) fn same_metadata(one: &ObjectMeta, other: &ObjectMeta) -> bool {
     compared(one) == compared(other)
 }
 
+/// Kinds whose objects name ConfigMaps.
+const DOCUMENTED: [&str; 3] = [
+    TykOasApiDefinition::KIND,
+    TykStreamsApiDefinition::KIND,
+    TykMcpProxyDefinition::KIND,
+];
+
+/// Kinds whose CustomResourceDefinition may be missing.
+const OPTIONAL: [&str; 10] = [
+    OperatorContext::KIND,
+    TykOasApiDefinition::KIND,
+    TykStreamsApiDefinition::KIND,
+    TykMcpProxyDefinition::KIND,
+    SecurityPolicy::KIND,
+    SubGraph::KIND,
+    SuperGraph::KIND,
+    APIDescription::KIND,
+    PortalAPICatalogue::KIND,
+    PortalConfig::KIND,
+];
+
 /// One watch: a kind, and a namespace or all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct WatchId {
@@ -81,10 +108,20 @@ pub(super) struct WatchId {
 }
 
 impl WatchId {
-    /// Whether its failure costs only the objects that need it, and not the whole world.
-    fn is_optional(&self) -> bool {
-        self.kind == ConfigMap::KIND
+    /// Whether this failure costs only the objects that need the watch, and not the whole world. Objects of a kind that
+    /// the API server does not know do not exist; any other failure of their watch may hide some.
+    fn can_do_without(&self, failure: &Failure) -> bool {
+        self.kind == ConfigMap::KIND || (failure.unknown_kind && OPTIONAL.contains(&self.kind))
     }
+}
+
+/// Why a watch does not deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// What to tell whoever runs the operator.
+    pub message: String,
+    /// Whether the API server does not know the kind: its CustomResourceDefinition is not installed.
+    pub unknown_kind: bool,
 }
 
 impl std::fmt::Display for WatchId {
@@ -100,14 +137,15 @@ impl std::fmt::Display for WatchId {
 struct WatchState {
     synced: bool,
     error: Option<String>,
+    /// The first snapshot goes without it, and so do all others until it delivers.
+    given_up: bool,
     logged: Option<Instant>,
 }
 
 impl WatchState {
     /// Whether the first snapshot waits for it.
-    fn is_awaited(&self, id: &WatchId) -> bool {
-        let given_up = id.is_optional() && self.error.is_some();
-        !self.synced && !given_up
+    fn is_awaited(&self) -> bool {
+        !self.synced && !self.given_up
     }
 }
 
@@ -152,7 +190,7 @@ impl Store {
     /// world would be taken for the whole and the rest for deleted.
     pub fn snapshot(&self) -> Option<(u64, Arc<Snapshot>)> {
         let state = self.state();
-        let synced = !state.watches.iter().any(|(id, watch)| watch.is_awaited(id));
+        let synced = !state.watches.values().any(WatchState::is_awaited);
         synced.then(|| (*self.revision.borrow(), Arc::clone(&state.snapshot)))
     }
 
@@ -164,7 +202,7 @@ impl Store {
     /// The watches that have not delivered their first list, each with its last error.
     pub fn waiting(&self) -> Vec<String> {
         let state = self.state();
-        let waiting = state.watches.iter().filter(|(id, watch)| watch.is_awaited(id));
+        let waiting = state.watches.iter().filter(|(_, watch)| watch.is_awaited());
         waiting
             .map(|(id, watch)| match &watch.error {
                 None => id.to_string(),
@@ -207,7 +245,7 @@ impl Store {
             Event::Delete(Ok(object)) => state.remove::<K>(&NamespacedName::of(object.meta())),
             Event::Delete(Err(invalid)) => state.remove::<K>(&NamespacedName::of(&invalid.metadata)),
         };
-        if changed && K::KIND == TykOasApiDefinition::KIND {
+        if changed && DOCUMENTED.contains(&K::KIND) {
             state.refer();
         }
         if changed {
@@ -217,7 +255,8 @@ impl Store {
     }
 
     /// Keeps the error of a watch, which goes on by itself.
-    pub(super) fn failed(&self, id: &WatchId, error: &str) {
+    pub(super) fn failed(&self, id: &WatchId, failure: &Failure) {
+        let error = failure.message.as_str();
         let mut state = self.state();
         let watch = state.watches.entry(id.clone()).or_default();
         let due = match watch.synced {
@@ -229,14 +268,14 @@ impl Store {
             tracing::warn!(watch = %id, error, "cannot watch; retrying");
             watch.logged = Some(Instant::now());
         }
-        let first = watch.error.replace(error.to_owned()).is_none() && !watch.synced;
-        if first && id.is_optional() {
-            // The snapshot does not wait for it any longer.
+        watch.error = Some(error.to_owned());
+        if watch.is_awaited() && id.can_do_without(failure) {
+            watch.given_up = true;
             self.revision.send_modify(|revision| *revision += 1);
         }
     }
 
-    /// The ConfigMaps that TykOasApiDefinitions name.
+    /// The ConfigMaps that definitions name.
     pub(super) fn referenced(&self) -> Referenced {
         self.state().config_maps.clone()
     }

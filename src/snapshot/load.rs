@@ -13,7 +13,10 @@ use serde_saphyr::Spanned;
 use thiserror::Error;
 
 use super::{Snapshot, SnapshotKind, TlsSecret};
-use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
+use crate::api::{
+    APIDescription, ApiDefinition, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph,
+    SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition,
+};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 
 /// Where a manifest stands.
@@ -168,6 +171,18 @@ impl Loader {
             ("tyk.tyk.io", Some("ApiDefinition")) => self.typed::<ApiDefinition>(location, object, strict),
             ("tyk.tyk.io", Some("OperatorContext")) => self.typed::<OperatorContext>(location, object, strict),
             ("tyk.tyk.io", Some("TykOasApiDefinition")) => self.typed::<TykOasApiDefinition>(location, object, strict),
+            ("tyk.tyk.io", Some("SecurityPolicy")) => self.typed::<SecurityPolicy>(location, object, strict),
+            ("tyk.tyk.io", Some("TykStreamsApiDefinition")) => {
+                self.typed::<TykStreamsApiDefinition>(location, object, strict)
+            }
+            ("tyk.tyk.io", Some("TykMcpProxyDefinition")) => {
+                self.typed::<TykMcpProxyDefinition>(location, object, strict)
+            }
+            ("tyk.tyk.io", Some("SubGraph")) => self.typed::<SubGraph>(location, object, strict),
+            ("tyk.tyk.io", Some("SuperGraph")) => self.typed::<SuperGraph>(location, object, strict),
+            ("tyk.tyk.io", Some("APIDescription")) => self.typed::<APIDescription>(location, object, strict),
+            ("tyk.tyk.io", Some("PortalAPICatalogue")) => self.typed::<PortalAPICatalogue>(location, object, strict),
+            ("tyk.tyk.io", Some("PortalConfig")) => self.typed::<PortalConfig>(location, object, strict),
             _ => Ok(()),
         }
     }

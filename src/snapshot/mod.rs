@@ -15,7 +15,10 @@ use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
-use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
+use crate::api::{
+    APIDescription, ApiDefinition, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph,
+    SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition,
+};
 use crate::diagnostic::ObjectRef;
 
 pub use tls_secret::TlsSecret;
@@ -82,7 +85,23 @@ pub struct Snapshot {
     pub operator_contexts: Objects<OperatorContext>,
     /// TykOasApiDefinitions: hand-written ones, templates, and the children of Ingresses.
     pub tyk_oas_api_definitions: Objects<TykOasApiDefinition>,
-    /// ConfigMaps that TykOasApiDefinitions name. From files there are more of them.
+    /// SecurityPolicies.
+    pub security_policies: Objects<SecurityPolicy>,
+    /// TykStreamsApiDefinitions.
+    pub tyk_streams_api_definitions: Objects<TykStreamsApiDefinition>,
+    /// TykMcpProxyDefinitions.
+    pub tyk_mcp_proxy_definitions: Objects<TykMcpProxyDefinition>,
+    /// SubGraphs.
+    pub sub_graphs: Objects<SubGraph>,
+    /// SuperGraphs.
+    pub super_graphs: Objects<SuperGraph>,
+    /// APIDescriptions.
+    pub api_descriptions: Objects<APIDescription>,
+    /// PortalAPICatalogues.
+    pub portal_api_catalogues: Objects<PortalAPICatalogue>,
+    /// PortalConfigs.
+    pub portal_configs: Objects<PortalConfig>,
+    /// ConfigMaps that hold documents of definitions. From files there are more of them.
     pub config_maps: Objects<ConfigMap>,
 }
 
@@ -136,6 +155,14 @@ snapshot_kinds! {
     ApiDefinition "tyk.tyk.io/v1alpha1" true api_definitions;
     OperatorContext "tyk.tyk.io/v1alpha1" true operator_contexts;
     TykOasApiDefinition "tyk.tyk.io/v1alpha1" true tyk_oas_api_definitions;
+    SecurityPolicy "tyk.tyk.io/v1alpha1" true security_policies;
+    TykStreamsApiDefinition "tyk.tyk.io/v1alpha1" true tyk_streams_api_definitions;
+    TykMcpProxyDefinition "tyk.tyk.io/v1alpha1" true tyk_mcp_proxy_definitions;
+    SubGraph "tyk.tyk.io/v1alpha1" true sub_graphs;
+    SuperGraph "tyk.tyk.io/v1alpha1" true super_graphs;
+    APIDescription "tyk.tyk.io/v1alpha1" true api_descriptions;
+    PortalAPICatalogue "tyk.tyk.io/v1alpha1" true portal_api_catalogues;
+    PortalConfig "tyk.tyk.io/v1alpha1" true portal_configs;
     ConfigMap "v1" true config_maps;
 }
 

@@ -7,7 +7,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
-use super::{Shadow, Store, WatchId};
+use super::{Failure, Shadow, Store, WatchId};
 use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
 use crate::cluster::config_maps;
 use crate::cluster::watch::Arrival;
@@ -17,6 +17,13 @@ fn id(namespace: Option<&str>) -> WatchId {
     WatchId {
         kind: "ApiDefinition",
         namespace: namespace.map(str::to_owned),
+    }
+}
+
+fn failure(message: &str) -> Failure {
+    Failure {
+        message: message.into(),
+        unknown_kind: false,
     }
 }
 
@@ -95,7 +102,7 @@ fn there_is_no_world_before_every_watch_is_in_sync() {
     feed.list(vec![good("a")]);
     assert_eq!(feed.names(), None);
     assert_eq!(feed.store.waiting(), ["OperatorContext in ns"]);
-    feed.store.failed(&other, "refused");
+    feed.store.failed(&other, &failure("refused"));
     assert_eq!(feed.store.waiting(), ["OperatorContext in ns: refused"]);
     let before = feed.revision();
     feed.store
@@ -251,7 +258,7 @@ fn the_world_waits_for_config_maps_that_are_named_and_not_for_those_that_cannot_
     store.handle(&definitions, &mut shadow, Event::Apply(naming_a_config_map("a")));
     assert!(store.snapshot().is_none(), "the document is not there yet");
     let config_maps = config_maps::watch_id("ns");
-    store.failed(&config_maps, "forbidden");
+    store.failed(&config_maps, &failure("forbidden"));
     assert!(store.snapshot().unwrap().0 > before + 1, "who waits is woken");
 
     let object: ConfigMap = serde_json::from_value(json!({"metadata": {"namespace": "ns", "name": "c"}})).unwrap();
@@ -334,4 +341,29 @@ fn a_secret_counts_when_it_comes_changes_and_goes() {
     assert_eq!(raised(Event::Apply(Ok(secret("YQ==", "2")))), 0, "only its version");
     assert_eq!(raised(Event::Apply(Ok(secret("Yg==", "3")))), 1, "a rotation");
     assert_eq!(raised(Event::Delete(Ok(secret("Yg==", "4")))), 1);
+}
+
+#[test]
+fn a_kind_that_the_cluster_does_not_know_is_not_waited_for() {
+    let unknown = Failure {
+        message: "unknown".into(),
+        unknown_kind: true,
+    };
+    for (kind, optional) in [
+        ("SecurityPolicy", true),
+        ("OperatorContext", true),
+        ("ApiDefinition", false),
+    ] {
+        let store = Store::new();
+        let watch = WatchId { kind, namespace: None };
+        store.expect(&watch);
+        store.failed(&watch, &failure("no answer"));
+        assert!(store.snapshot().is_none(), "{kind}: some may exist");
+        let before = *store.changes().borrow();
+        store.failed(&watch, &unknown);
+        assert_eq!(store.snapshot().is_some(), optional, "{kind}");
+        assert_eq!(*store.changes().borrow() > before, optional, "{kind}");
+        store.failed(&watch, &failure("no answer"));
+        assert_eq!(store.snapshot().is_some(), optional, "{kind}: what was decided stays");
+    }
 }
