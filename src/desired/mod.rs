@@ -95,13 +95,15 @@ impl Context {
 /// What the operator's own Tyk context should hold: the hand-written resources of the snapshot and the children of the
 /// translation, which take the place of the children that the snapshot has.
 pub fn build(snapshot: &Snapshot, translation: &Translation, context: &Context) -> (Desired, Vec<Diagnostic>) {
+    let edges = graph::edges(snapshot);
     let mut builder = Builder {
         snapshot,
         context,
         desired: Desired::default(),
         candidates: Vec::new(),
         certificates: Certificates::new(&snapshot.tls_secrets, context.now),
-        diagnostics: Vec::new(),
+        diagnostics: graph::diagnose(snapshot, &edges),
+        edges,
     };
     for child in translation.children.values() {
         let ingress = snapshot.ingresses.get(&child.ingress);
@@ -141,6 +143,7 @@ struct Builder<'a> {
     desired: Desired,
     candidates: Vec<Candidate>,
     certificates: Certificates<'a>,
+    edges: graph::Edges,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -152,6 +155,9 @@ impl Builder<'_> {
             return;
         }
         let mut problems = classic::check(&resource.spec.definition);
+        let mut definition = resource.spec.definition.clone();
+        let name = NamespacedName::of(&resource.metadata);
+        problems.extend(graph::resolve(&mut definition, &name, self.snapshot, &self.edges));
         let mut context = self.context.clone();
         if let Some(target) = &resource.spec.context_ref {
             let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
@@ -171,7 +177,6 @@ impl Builder<'_> {
                 .extend(found.map(|(code, field, message)| Diagnostic::new(code, source.clone(), field, message)));
             return;
         }
-        let mut definition = resource.spec.definition.clone();
         if self.certify(&mut definition, (&source, &context), child) {
             self.desired.held.insert(id);
             return;
@@ -183,12 +188,7 @@ impl Builder<'_> {
             generation,
             payload,
         };
-        self.candidates.push(Candidate {
-            id,
-            api,
-            created,
-            name: NamespacedName::of(&resource.metadata),
-        });
+        self.candidates.push(Candidate { id, api, created, name });
     }
 
     /// Whoever wrote the Ingress may never look at its children. All of them have the same to say.

@@ -209,7 +209,12 @@ impl<'a> Merger<'a> {
     fn extend(&mut self, Part { from, ty }: Part, entities: &BTreeSet<String>) {
         let here = |bases: &[Part]| -> Vec<usize> {
             let same = |part: &&(usize, &Part)| part.1.ty.kind == ty.kind && part.1.ty.name == ty.name;
-            bases.iter().enumerate().filter(|part| same(&part)).map(|(at, _)| at).collect()
+            bases
+                .iter()
+                .enumerate()
+                .filter(|part| same(&part))
+                .map(|(at, _)| at)
+                .collect()
         };
         let bases = here(&self.bases);
         let (name, subgraph) = (&ty.name, self.name(from));
@@ -262,7 +267,8 @@ impl<'a> Merger<'a> {
     /// Takes away what speaks to whoever merges, and what is there twice.
     fn clean(&mut self, ty: &mut Type) {
         if ty.name == "Query" {
-            ty.members.retain(|field| !MACHINERY_FIELDS.contains(&field.name.as_str()));
+            ty.members
+                .retain(|field| !MACHINERY_FIELDS.contains(&field.name.as_str()));
         }
         ty.members.retain(|field| !field.has("external"));
         let mut seen: BTreeMap<String, String> = BTreeMap::new();
@@ -328,7 +334,11 @@ fn extend(base: &mut Type, extension: Type) {
 /// What sets two definitions of one type apart; order and descriptions do not.
 fn difference(one: &Type, other: &Type) -> Option<String> {
     if one.kind != other.kind {
-        return Some(format!("it is `{}` at one place and `{}` at another", one.kind.keyword(), other.kind.keyword()));
+        return Some(format!(
+            "it is `{}` at one place and `{}` at another",
+            one.kind.keyword(),
+            other.kind.keyword()
+        ));
     }
     let find = |ty: &Type, name: &str| ty.members.iter().find(|member| member.name == name).cloned();
     for (ty, rival) in [(one, other), (other, one)] {

@@ -87,7 +87,10 @@ fn arguments(arguments: &[Member]) -> String {
 }
 
 fn directives(directives: &[Directive]) -> String {
-    directives.iter().map(|directive| format!(" {}", directive.text)).collect()
+    directives
+        .iter()
+        .map(|directive| format!(" {}", directive.text))
+        .collect()
 }
 
 /// A description on lines of its own. The lines of a block string keep their text: what they are indented by more than

@@ -263,7 +263,9 @@ impl Lines<'_> {
             name: name(node),
             at: self.at(node),
             description: description(node),
-            implements: named_types(node, S::IMPLEMENTS_INTERFACES).map(|(_, name)| name).collect(),
+            implements: named_types(node, S::IMPLEMENTS_INTERFACES)
+                .map(|(_, name)| name)
+                .collect(),
             directives: directives(node),
             members: self.members(node),
         }));
