@@ -8,6 +8,9 @@ use apollo_parser::{Parser, SyntaxKind, SyntaxNode};
 /// Deepest nesting of lists and values that is read. The gateway's schemas are flat; the limit keeps the stack small.
 const DEEPEST: usize = 100;
 
+/// Most faults that are told of one text: a text that is no schema at all can have one at each character.
+const MOST_FAULTS: usize = 20;
+
 /// Where something stands in a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
@@ -177,12 +180,13 @@ fn has(directives: &[Directive], name: &str) -> bool {
 /// Reads a schema.
 ///
 /// # Errors
-/// Every fault of the syntax, in the order of the text.
+/// Faults of the syntax in the order of the text, at most 20 of them.
 pub fn parse(text: &str) -> Result<Document, Vec<Fault>> {
     let tree = Parser::new(text).recursion_limit(DEEPEST).parse();
-    let lines = Lines(text);
+    let lines = Lines::of(text);
     let mut faults: Vec<Fault> = tree
         .errors()
+        .take(MOST_FAULTS)
         .map(|error| Fault {
             at: lines.position(error.index()),
             message: match error.data() {
@@ -192,10 +196,10 @@ pub fn parse(text: &str) -> Result<Document, Vec<Fault>> {
         })
         .collect();
     let mut document = Document::default();
-    for node in tree.document().syntax().children() {
-        if let Err(fault) = lines.definition(&node, &mut document) {
-            faults.push(fault);
-        }
+    if faults.is_empty() {
+        let nodes = tree.document().syntax().children();
+        let wrong = nodes.filter_map(|node| lines.definition(&node, &mut document).err());
+        faults.extend(wrong.take(MOST_FAULTS));
     }
     if faults.is_empty() {
         return Ok(document);
@@ -210,15 +214,26 @@ fn shortened(text: &str) -> String {
 }
 
 /// A text, to tell where a byte of it is.
-struct Lines<'a>(&'a str);
+struct Lines<'a> {
+    text: &'a str,
+    /// The byte that each line starts with.
+    starts: Vec<usize>,
+}
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        let after = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        let starts = std::iter::once(0).chain(after).collect();
+        Self { text, starts }
+    }
+
     fn position(&self, byte: usize) -> Position {
-        let before = self.0.get(..byte).unwrap_or(self.0);
-        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = self.starts.partition_point(|start| *start <= byte);
+        let start = self.starts.get(line - 1).copied().unwrap_or_default();
+        let before = self.text.get(start..byte).unwrap_or_default();
         Position {
-            line: before.matches('\n').count() + 1,
-            column: before[start..].chars().count() + 1,
+            line,
+            column: before.chars().count() + 1,
         }
     }
 
