@@ -128,6 +128,10 @@ catalogue! {
         "Keep one definition.";
     EndpointsNotReady Warning "No endpoint of the Service is ready, so the gateway answers its path with an error."
         "Wait for a pod of the Service to become ready, or correct its selector or readiness probe.";
+    GraphInUse Error "Another ApiDefinition already serves this SubGraph; the oldest does."
+        "Remove `graphql.graph_ref` from one of the two, or give it a SubGraph of its own.";
+    GraphNotFound Error "A SubGraph or SuperGraph does not exist, or no API serves it."
+        "Create what the message names, or correct `graphql.graph_ref` or `spec.subgraph_refs`.";
     InvalidAnnotation Error "The value of an annotation cannot be used, so its default is in force."
         "Set one of the values that the message names.";
     InvalidBackend Error "A backend does not name exactly one Service and one port."
@@ -136,6 +140,8 @@ catalogue! {
         "Correct the field that the message names.";
     InvalidDocument Error "The OpenAPI document cannot be read or lacks a part, so it is not sent."
         "Correct the document as the message says.";
+    InvalidGraph Error "A GraphQL schema cannot be read or merged, so it is not sent."
+        "Correct the schema at the place that the message names.";
     InvalidHost Error "The host is not a DNS name, nor a wildcard of the form `*.example.com`."
         "Use lower-case letters, digits, `-` and `.`; a wildcard only as the whole first label.";
     InvalidPath Error "The path is not one that Kubernetes accepts for its pathType."

@@ -4,6 +4,7 @@ pub mod certificates;
 mod classic;
 mod collision;
 mod context;
+pub mod graph;
 mod installation;
 pub mod oas;
 pub mod owner;
@@ -153,16 +154,20 @@ pub fn build(snapshot: &Snapshot, translation: &Translation, context: &Context) 
 pub fn build_all(snapshot: &Snapshot, translation: &Translation, operator: &Operator) -> (Fleet, Vec<Diagnostic>) {
     let context = &operator.own;
     let contexts = Contexts::new(snapshot, operator);
+    let edges = graph::edges(snapshot);
+    let mut diagnostics = graph::diagnose(snapshot, &edges);
+    diagnostics.extend(contexts.diagnostics());
     let mut builder = Builder {
         snapshot,
         translation,
-        diagnostics: contexts.diagnostics().collect(),
         contexts,
         candidates: Vec::new(),
         held: Vec::new(),
         removals: Vec::new(),
         places: BTreeMap::new(),
         certificates: Certificates::new(&snapshot.tls_secrets, context.now),
+        edges,
+        diagnostics,
     };
     for child in translation.children.values() {
         let ingress = snapshot.ingresses.get(&child.ingress);
@@ -207,6 +212,7 @@ struct Builder<'a> {
     removals: Vec<(Arc<Installation>, String)>,
     places: BTreeMap<ObjectRef, Place>,
     certificates: Certificates<'a>,
+    edges: graph::Edges,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -224,6 +230,8 @@ impl Builder<'_> {
         };
         let mut problems = classic::check(&resource.spec.definition);
         let mut definition = resource.spec.definition.clone();
+        let name = NamespacedName::of(&resource.metadata);
+        problems.extend(graph::resolve(&mut definition, &name, self.snapshot, &self.edges));
         let world = classic::World {
             snapshot: self.snapshot,
             translation: self.translation,
@@ -250,7 +258,7 @@ impl Builder<'_> {
                 payload,
             },
             created,
-            name: NamespacedName::of(&resource.metadata),
+            name,
         });
     }
 
