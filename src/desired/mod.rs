@@ -6,6 +6,7 @@ mod collision;
 mod context;
 pub mod oas;
 pub mod owner;
+pub mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +35,12 @@ pub struct Desired {
     pub held: BTreeSet<String>,
     /// Ids of APIs whose resource is inactive or being deleted: each is reported as gone once it is.
     pub removals: BTreeSet<String>,
+    /// Policies by policy id.
+    pub policies: BTreeMap<String, Policy>,
+    /// Ids of policies that are wanted, but whose resource cannot be understood: what the gateway holds of them stays.
+    pub held_policies: BTreeSet<String>,
+    /// Ids of policies whose resource is being deleted: each is reported as gone once it is.
+    pub policy_removals: BTreeSet<String>,
 }
 
 impl Desired {
@@ -66,6 +73,21 @@ pub struct Api {
     pub generation: i64,
     /// The JSON to send, with id, organisation and the owner mark in it.
     pub payload: Value,
+}
+
+/// One policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// The resource that it is made from.
+    pub source: ObjectRef,
+    /// `metadata.generation` of that resource, 0 when unknown.
+    pub generation: i64,
+    /// The JSON to send, with id, organisation and the owner mark in it, and with the rights to those APIs that can be
+    /// used.
+    pub payload: Value,
+    /// Whether APIs are missing from its rights that cannot be used now. Such a policy is not made on a gateway that does
+    /// not have it; one that has it is brought to `payload` at once, so that nobody keeps a right that was taken away.
+    pub waits: bool,
 }
 
 /// What the definitions of one Tyk context have in common.
@@ -243,6 +265,7 @@ impl Builder<'_> {
         let wanted = |id: &String| desired.apis.contains_key(id) || desired.oas.contains_key(id);
         desired.held.retain(|id| !wanted(id));
         desired.removals.retain(|id| !wanted(id) && !desired.held.contains(id));
+        policy::add_all(desired, self.snapshot, self.context, &mut self.diagnostics);
         self.diagnostics.sort();
         self.diagnostics.dedup();
         (self.desired, self.diagnostics)
