@@ -121,7 +121,11 @@ mod tests {
     fn the_mark_of_a_policy_is_read_back_and_leaves_the_rest() {
         let mut policy = json!({"id": "gold", "graphql_access_rights": {"theirs": {}}});
         for owner in ["east", "we\"st"] {
-            mark_policy(policy.as_object_mut().expect("an object"), owner, "SecurityPolicy default/gold");
+            mark_policy(
+                policy.as_object_mut().expect("an object"),
+                owner,
+                "SecurityPolicy default/gold",
+            );
             let mut held = policy.clone();
             expose_policy_mark(&mut held);
             assert_eq!(of(&held), Some(owner));

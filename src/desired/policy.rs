@@ -160,7 +160,9 @@ fn check(spec: &Map<String, Value>, id: &str) -> Vec<Problem> {
     if id.contains(['/', '\\', '\0']) || matches!(id, "." | "..") || id.len() > ID_MAX {
         wrong(
             "id",
-            format!("{id:?} cannot be the name of a file on the gateway; leave out `/`, `\\` and all over {ID_MAX} bytes"),
+            format!(
+                "{id:?} cannot be the name of a file on the gateway; leave out `/`, `\\` and all over {ID_MAX} bytes"
+            ),
         );
     }
     match spec.get("state") {

@@ -30,7 +30,12 @@ pub(super) fn compare<'a>(field: String, desired: &Value, observed: &'a Value, f
     match (desired, observed) {
         (Value::Object(fields), Value::Object(_) | Value::Null) => {
             for (key, value) in fields {
-                compare(join(&field, key), value, observed.get(key).unwrap_or(&Value::Null), found);
+                compare(
+                    join(&field, key),
+                    value,
+                    observed.get(key).unwrap_or(&Value::Null),
+                    found,
+                );
             }
         }
         (Value::Array(items), Value::Array(held)) if items.len() == held.len() => {
@@ -48,7 +53,12 @@ pub(super) fn additions<'a>(field: &str, desired: &Value, observed: &'a Value, f
     match (desired, observed) {
         (Value::Object(fields), Value::Object(held)) => {
             for (key, observed) in held {
-                additions(&join(field, key), fields.get(key).unwrap_or(&Value::Null), observed, found);
+                additions(
+                    &join(field, key),
+                    fields.get(key).unwrap_or(&Value::Null),
+                    observed,
+                    found,
+                );
             }
         }
         (Value::Array(items), Value::Array(held)) if items.len() == held.len() => {
@@ -150,7 +160,8 @@ mod tests {
     #[test]
     fn what_was_added_is_named_by_its_field() {
         let desired = json!({"a": {"b": 1}, "c": [{"d": 1}], "n": null});
-        let observed = json!({"a": {"b": 2, "x": 1, "zero": 0}, "c": [{"d": 1, "y": "z"}], "n": 1, "e": [], "m": {"q": 1}});
+        let observed =
+            json!({"a": {"b": 2, "x": 1, "zero": 0}, "c": [{"d": 1, "y": "z"}], "n": 1, "e": [], "m": {"q": 1}});
         let mut found = Vec::new();
         additions("", &desired, &observed, &mut found);
         let fields: Vec<_> = found.into_iter().map(|found| found.field).collect();

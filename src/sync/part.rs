@@ -96,7 +96,11 @@ impl Memory {
         let ours = self.owned(observed);
         if !self.guard.allows(&plan.deletes, ours, now) {
             let (deletes, objects) = (plan.deletes.len(), self.sort.plural());
-            tracing::warn!(deletes, ours, "a plan that deletes most {objects} waits for a second look");
+            tracing::warn!(
+                deletes,
+                ours,
+                "a plan that deletes most {objects} waits for a second look"
+            );
             let message = format!("it is deleted after a second look, because most {objects} would be");
             waiting.extend(plan.deletes.iter().map(|id| (id.clone(), message.clone())));
             plan.deletes.clear();
@@ -107,7 +111,10 @@ impl Memory {
             None => true,
         });
         plan.writes.retain(|id, _| {
-            let hash = wanted.get(id.as_str()).map(|payload| mark::hash(payload)).unwrap_or_default();
+            let hash = wanted
+                .get(id.as_str())
+                .map(|payload| mark::hash(payload))
+                .unwrap_or_default();
             match wait(id, &hash) {
                 Some(message) => waiting.insert(id.clone(), message).is_some(),
                 None => true,
@@ -140,7 +147,8 @@ impl Memory {
             let hash = mark::hash(payload);
             let Some(result) = self.settle_wanted((id, payload, &hash), part, done, observed, &mut failing) else {
                 // Not sent any more: nothing is known of it.
-                self.synced.extend(known.get(id).map(|hash| (id.to_owned(), hash.clone())));
+                self.synced
+                    .extend(known.get(id).map(|hash| (id.to_owned(), hash.clone())));
                 failing.insert(id.to_owned());
                 continue;
             };

@@ -55,7 +55,9 @@ impl Policies {
             Ok(held) => held,
             Err(error) if error.kind() == Kind::NotFound || !concerned && gives_an_answer(&error) => {
                 self.may_own &= error.kind() != Kind::NotFound;
-                let failure = Some(format!("{error}; this gateway has no policies that could be set by its REST API"));
+                let failure = Some(format!(
+                    "{error}; this gateway has no policies that could be set by its REST API"
+                ));
                 return Ok(Listed {
                     failure,
                     ..Listed::default()

@@ -226,9 +226,7 @@ impl Session {
         };
         let drift = &mut outcome.drift_repaired;
         let missing = |payload: &_| round.ensured.missing_of(payload);
-        outcome.apis = self
-            .apis
-            .settle(&round.apis, &done(apis), &held.apis, missing, drift);
+        outcome.apis = self.apis.settle(&round.apis, &done(apis), &held.apis, missing, drift);
         outcome.altered = self.apis.altered();
         let memory = &mut self.policies.memory;
         outcome.policies = memory.settle(&round.policies, &done(policies), &held.policies.held, |_| None, drift);

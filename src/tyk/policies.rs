@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::gateway::Gateway;
 use super::Error;
+use super::gateway::Gateway;
 
 /// What a gateway needs to keep policies.
 const SETTINGS: &str = "; set `policies.policy_source` of the gateway to `file`, and `policies.policy_path` to a folder \

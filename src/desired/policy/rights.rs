@@ -85,7 +85,10 @@ pub(super) fn resolve(policy: &SecurityPolicy, desired: &Desired, snapshot: &Sna
             }
         };
         let Some(id) = id else { continue };
-        let api_name = desired.api(&id).and_then(|api| api_name(&api.payload)).unwrap_or(&name.name);
+        let api_name = desired
+            .api(&id)
+            .and_then(|api| api_name(&api.payload))
+            .unwrap_or(&name.name);
         match right(entry, &id, api_name) {
             Ok(right) => drop(rights.by_api.insert(id, right)),
             Err(message) => rights.wrong.push((Code::InvalidDefinition, field, message)),
@@ -157,7 +160,10 @@ fn number(text: &str) -> Option<Value> {
     if let Ok(whole) = text.parse::<i64>() {
         return Some(json!(whole));
     }
-    text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| json!(number))
+    text.parse::<f64>()
+        .ok()
+        .filter(|number| number.is_finite())
+        .map(|number| json!(number))
 }
 
 fn api_name(payload: &Value) -> Option<&str> {
@@ -179,7 +185,10 @@ fn unwanted(
 ) -> (Option<String>, Option<String>) {
     match found(source.kind, name, snapshot) {
         Found::Missing => (None, Some(format!("{source} does not exist"))),
-        Found::Template => (None, Some(format!("{source} is a template of Ingresses, which is no API itself"))),
+        Found::Template => (
+            None,
+            Some(format!("{source} is a template of Ingresses, which is no API itself")),
+        ),
         Found::Definition(id) if desired.api(&id).is_some() => {
             (None, Some(format!("the API of {source} belongs to another resource")))
         }
