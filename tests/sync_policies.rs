@@ -6,6 +6,10 @@ mod sync_support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
 use serde_json::{Value, json};
 use sync_support::{NEVER, OWNER, Rig, api, document, simulated};
 use tyk_ingress::desired::{Desired, Policy, owner};
@@ -335,6 +339,7 @@ async fn a_gateway_that_keeps_no_policies_serves_apis_and_tells_the_way_out() {
 
     // One that takes them and never loads them reads another place.
     let mut rig = Rig::start().await;
+    sync(&mut rig, &[], vec![]).await;
     rig.gateway.faults().lose_at_next_reload("gold");
     rig.want_all(wanted(&[], vec![policy("gold", &["1"])]));
     let outcome = rig.outcome().await;
@@ -419,4 +424,56 @@ async fn heals(failure: Failure, method: &str, path: &str) {
     assert_eq!(rig.apis().await.len(), 2, "{failure:?} of {method} {path}");
     assert!(outcome.policies.contains_key("new"), "{failure:?} of {method} {path}");
     assert_eq!(rig.round().await.calls.writes, 0, "{failure:?} of {method} {path}");
+}
+
+/// Ids and the APIs that each gives access to.
+fn world() -> impl Strategy<Value = BTreeMap<usize, BTreeSet<usize>>> {
+    btree_map(0..4_usize, btree_set(0..3_usize, 0..3), 0..4)
+}
+
+fn fault() -> impl Strategy<Value = Option<(Failure, &'static str, &'static str)>> {
+    let failures = select(vec![
+        Failure::Status(400),
+        Failure::Status(500),
+        Failure::Status(503),
+        Failure::ResetAfter,
+    ]);
+    let calls = select(vec![
+        ("GET", "/tyk/policies"),
+        ("POST", "/tyk/policies"),
+        ("DELETE", "/tyk/policies"),
+        ("POST", "/tyk/apis"),
+    ]);
+    option::of((failures, calls).prop_map(|(failure, (method, path))| (failure, method, path)))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    /// Whatever was there before, and whatever fails on the way.
+    #[test]
+    fn in_the_end_the_gateway_holds_exactly_what_is_wanted(states in vec((world(), fault()), 1..4)) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut rig = Rig::start().await;
+            for (state, fault) in states {
+                if let Some((failure, method, path)) = fault {
+                    rig.gateway.faults().fail_next(1, method, path, failure);
+                }
+                let apis: Vec<_> = (0..3).map(|n| api(&n.to_string(), &format!("/{}-{n}/", state.len()))).collect();
+                let names = |apis: &BTreeSet<usize>| apis.iter().map(ToString::to_string).collect::<Vec<_>>();
+                let policies = state.iter().map(|(id, apis)| {
+                    let apis = names(apis);
+                    policy(&id.to_string(), &apis.iter().map(String::as_str).collect::<Vec<_>>())
+                });
+                rig.want_all(wanted(&apis, policies.collect()));
+                rig.until(in_step).await;
+                rig.gateway.faults().clear();
+                let expected: BTreeMap<_, BTreeSet<_>> =
+                    state.iter().map(|(id, apis)| (id.to_string(), names(apis).into_iter().collect())).collect();
+                assert_eq!(held(&rig).await, expected);
+                assert_eq!(rig.round().await.calls.writes, 0);
+            }
+        });
+    }
 }
