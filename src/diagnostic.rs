@@ -156,8 +156,12 @@ catalogue! {
         "Remove one of the two.";
     PathUnreachable Warning "The gateway redirects such a path to its cleaned form, so the cleaned form is served."
         "Write the path without `//`, `/./` and `/../`.";
+    PolicyIdConflict Error "Another resource already uses this Tyk policy id; the oldest wins."
+        "Give each resource its own `spec.id`, or leave it out.";
     PolicyNotFound Warning "A SecurityPolicy that the API names does not exist; the gateway refuses tokens that need it."
         "Create the SecurityPolicy, or correct the reference `namespace/name`.";
+    PolicyWaits Error "An API that the policy gives access to cannot be used, so keys have no access to it yet."
+        "Create or correct the resource that the message names, or remove the entry.";
     PortNotFound Error "The Service does not have the port that the backend names, so the gateway answers its path with an error."
         "Correct `backend.service.port`, or add the port to the Service.";
     RedirectorMissing Warning "A redirect to https is asked for, but there is no redirect responder."

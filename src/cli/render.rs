@@ -90,9 +90,10 @@ fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
             json!({"id": id, "namespace": source.namespace, "secret": source.name})
         })
         .collect();
-    let none: [(); 0] = [];
+    let policies = world.desired.policies.values().filter(|policy| !policy.waits);
+    let policies: Vec<_> = policies.map(|policy| &policy.payload).collect();
     let state = json!({
-        "apis": apis, "oas": oas, "policies": none, "certificates": certificates, "diagnostics": world.diagnostics
+        "apis": apis, "oas": oas, "policies": policies, "certificates": certificates, "diagnostics": world.diagnostics
     });
     writeln!(out, "{}", serde_json::to_string_pretty(&state)?)?;
     Ok(())

@@ -6,17 +6,21 @@ mod collision;
 mod context;
 pub mod graph;
 mod installation;
+mod links;
 pub mod oas;
 pub mod owner;
+pub mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value};
 
 use certificates::Certificates;
 use context::Contexts;
+use links::Links;
 
 pub use classic::{Link, links};
 pub use context::{Context, Operator};
@@ -42,11 +46,11 @@ pub struct Desired {
     pub held: BTreeSet<String>,
     /// Ids of APIs whose resource is inactive or being deleted: each is reported as gone once it is.
     pub removals: BTreeSet<String>,
-    /// Policies by their id.
+    /// Policies by policy id.
     pub policies: BTreeMap<String, Policy>,
-    /// As `held`, of policies.
+    /// Ids of policies that are wanted, but whose resource cannot be understood: what the gateway holds of them stays.
     pub held_policies: BTreeSet<String>,
-    /// As `removals`, of policies.
+    /// Ids of policies whose resource is being deleted: each is reported as gone once it is.
     pub policy_removals: BTreeSet<String>,
     /// Names of the contexts that mean this Tyk, as owner marks have them. What bears our mark under another one is the
     /// business of another worker, which may reach the same Tyk by another URL.
@@ -114,8 +118,12 @@ pub struct Policy {
     pub source: ObjectRef,
     /// `metadata.generation` of that resource, 0 when unknown.
     pub generation: i64,
-    /// The JSON to send, with id, organisation and the owner mark in it.
+    /// The JSON to send, with id, organisation and the owner mark in it, and with the rights to those APIs that can be
+    /// used.
     pub payload: Value,
+    /// Whether APIs are missing from its rights that cannot be used now. Such a policy is not made on a gateway that does
+    /// not have it; one that has it is brought to `payload` at once, so that nobody keeps a right that was taken away.
+    pub waits: bool,
 }
 
 /// What every Tyk should hold.
@@ -157,8 +165,10 @@ pub fn build_all(snapshot: &Snapshot, translation: &Translation, operator: &Oper
     let edges = graph::edges(snapshot);
     let mut diagnostics = graph::diagnose(snapshot, &edges);
     diagnostics.extend(contexts.diagnostics());
+    let links = Links::of(snapshot, &edges);
     let mut builder = Builder {
         snapshot,
+        refusals: links.refusals(),
         translation,
         contexts,
         candidates: Vec::new(),
@@ -190,7 +200,7 @@ pub fn build_all(snapshot: &Snapshot, translation: &Translation, operator: &Oper
         }
     }
     oas::add_all(&mut builder, translation, context);
-    builder.finish()
+    builder.finish(&links)
 }
 
 /// A definition that may be served, and what decides between it and a rival.
@@ -213,6 +223,8 @@ struct Builder<'a> {
     places: BTreeMap<ObjectRef, Place>,
     certificates: Certificates<'a>,
     edges: graph::Edges,
+    /// Why the deletion of a resource waits. Until then it is wanted as before.
+    refusals: BTreeMap<ObjectRef, String>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -221,7 +233,7 @@ impl Builder<'_> {
         let id = resource.api_id();
         let source = resource.object_ref();
         let reference = resource.spec.context_ref.as_ref();
-        if resource.metadata.deletion_timestamp.is_some() || resource.is_inactive() {
+        if self.is_leaving(&source, &resource.metadata) || resource.is_inactive() {
             self.remove(source, reference, id);
             return;
         }
@@ -271,13 +283,11 @@ impl Builder<'_> {
         id: &str,
         child: Option<&Child<K>>,
     ) -> Option<Context> {
-        let (context, problem) = match self.contexts.of(reference, &source.namespace) {
-            Ok((context, warning)) => (Some(context.clone()), warning),
-            Err(refusal) => (None, Some(refusal)),
-        };
-        if let Some((code, message)) = problem {
+        let before = self.diagnostics.len();
+        let context = self.context(source, reference);
+        let found: Vec<_> = self.diagnostics[before..].iter().map(|one| (one.code, one.message.clone())).collect();
+        for (code, message) in found {
             self.tell_ingress_of_context(child, code, &message);
-            self.report(source, vec![(code, "spec.contextRef".into(), message)]);
         }
         match &context {
             Some(context) => {
@@ -287,6 +297,22 @@ impl Builder<'_> {
             None => self.held.push((None, id.to_owned())),
         }
         context
+    }
+
+    /// The context of a resource, if it can be used; what there is to tell of it is told.
+    fn context(&mut self, source: &ObjectRef, reference: Option<&Target>) -> Option<Context> {
+        let (context, problem) = match self.contexts.of(reference, &source.namespace) {
+            Ok((context, warning)) => (Some(context.clone()), warning),
+            Err(refusal) => (None, Some(refusal)),
+        };
+        let problem = problem.map(|(code, message)| (code, "spec.contextRef".to_owned(), message));
+        self.report(source, problem.into_iter().collect());
+        context
+    }
+
+    /// Whether a resource is being deleted and nothing keeps it.
+    fn is_leaving(&self, source: &ObjectRef, metadata: &ObjectMeta) -> bool {
+        metadata.deletion_timestamp.is_some() && !self.refusals.contains_key(source)
     }
 
     /// Takes a resource off its Tyk. Without a context that tells which that is, it stays and the user is told.
@@ -336,16 +362,17 @@ impl Builder<'_> {
         resolved.held
     }
 
-    fn finish(mut self) -> (Fleet, Vec<Diagnostic>) {
-        let (certificates, found) = self.certificates.finish();
+    fn finish(mut self, links: &Links) -> (Fleet, Vec<Diagnostic>) {
+        let certificates = std::mem::replace(&mut self.certificates, Certificates::new(&self.snapshot.tls_secrets, None));
+        let (certificates, found) = certificates.finish();
         self.diagnostics.extend(found);
         let tyks = self.contexts.installations().into_iter();
         let mut tyks: BTreeMap<_, _> = tyks.map(|(tyk, contexts)| (tyk, Desired::of(contexts))).collect();
         let mut candidates: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for candidate in self.candidates {
+        for candidate in std::mem::take(&mut self.candidates) {
             candidates.entry(candidate.tyk.clone()).or_default().push(candidate);
         }
-        for (tyk, id) in self.removals {
+        for (tyk, id) in std::mem::take(&mut self.removals) {
             tyks.entry(tyk)
                 .or_insert_with(|| Desired::of(BTreeSet::new()))
                 .removals
@@ -361,6 +388,7 @@ impl Builder<'_> {
             desired.held = held.map(|(_, id)| id.clone()).collect();
             desired.complete(apis, &certificates);
         }
+        policy::add_all(&mut self, &mut tyks);
         self.diagnostics.sort();
         self.diagnostics.dedup();
         let fleet = Fleet {
@@ -370,7 +398,8 @@ impl Builder<'_> {
                 .collect(),
             places: self.places,
             contexts: self.contexts.usable().clone(),
-            ..Fleet::default()
+            refusals: self.refusals,
+            links: links.statuses(self.snapshot),
         };
         (fleet, self.diagnostics)
     }

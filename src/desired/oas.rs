@@ -125,7 +125,7 @@ impl Adder<'_, '_> {
         let Identity { id, inactive } = identity_in(&document, resource);
         let source = resource.object_ref();
         let reference = resource.spec.context_ref.as_ref();
-        if resource.metadata.deletion_timestamp.is_some() || inactive {
+        if self.builder.is_leaving(&source, &resource.metadata) || inactive {
             self.builder.remove(source, reference, id);
             return;
         }
@@ -162,7 +162,7 @@ impl Adder<'_, '_> {
             .flatten();
         let source = resource.object_ref();
         let reference = resource.spec.context_ref.as_ref();
-        if resource.metadata.deletion_timestamp.is_some() {
+        if self.builder.is_leaving(&source, &resource.metadata) {
             ids.take(1)
                 .for_each(|id| self.builder.remove(source.clone(), reference, id));
             return;

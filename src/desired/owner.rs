@@ -55,6 +55,56 @@ fn child<'a>(fields: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Ma
     value.as_object_mut()
 }
 
+/// Before the mark in a key of `graphql_access_rights`.
+const POLICY_KEY: &str = "tyk-ingress=";
+
+/// Puts the mark of `owner` into a policy.
+///
+/// A policy has no free-form field without an effect: `meta_data` and `tags` go into every key. `graphql_access_rights`
+/// is a map whose values are empty and whose keys no gateway looks at, from 3.0 to 5.12 (source), so the mark is a key of
+/// it: JSON after a prefix.
+pub fn mark_policy(policy: &mut Map<String, Value>, owner: &str, source: &str) {
+    let mark = [("owner".to_owned(), json!(owner)), ("source".to_owned(), json!(source))];
+    put_policy_mark(policy, Map::from_iter(mark));
+}
+
+/// Adds to the mark of a policy under which context it was made; nothing for the operator's own.
+pub fn mark_policy_context(policy: &mut Map<String, Value>, context: &str) {
+    let mark = policy.get("graphql_access_rights").and_then(mark_in);
+    if let Some(mut mark) = mark.filter(|_| !context.is_empty()) {
+        mark.insert("context".into(), json!(context));
+        put_policy_mark(policy, mark);
+    }
+}
+
+/// Replaces the mark of a policy; what else is in its field stays.
+pub fn put_policy_mark(policy: &mut Map<String, Value>, mark: Map<String, Value>) {
+    if let Some(rights) = child(policy, "graphql_access_rights") {
+        rights.retain(|key, _| !key.starts_with(POLICY_KEY));
+        rights.insert(format!("{POLICY_KEY}{}", Value::Object(mark)), json!({}));
+    }
+}
+
+/// The mark of a policy, `None` when no operator of this kind made it.
+pub fn policy_mark(policy: &Value) -> Option<Map<String, Value>> {
+    mark_in(policy.get("graphql_access_rights")?)
+}
+
+fn mark_in(rights: &Value) -> Option<Map<String, Value>> {
+    let mut keys = rights.as_object()?.keys();
+    let mark = keys.find_map(|key| key.strip_prefix(POLICY_KEY))?;
+    serde_json::from_str(mark).ok()
+}
+
+/// Puts the mark of a policy that a gateway holds where [`of`] looks for it.
+pub fn expose_policy_mark(policy: &mut Value) {
+    let mark = policy_mark(policy);
+    if let Some(fields) = policy.as_object_mut() {
+        fields.remove("config_data");
+        fields.extend(mark.map(|mark| ("config_data".to_owned(), json!({KEY: mark}))));
+    }
+}
+
 /// Who made a definition, `None` when no operator of this kind did.
 pub fn of(definition: &Value) -> Option<&str> {
     definition.get("config_data")?.get(KEY)?.get("owner")?.as_str()
@@ -107,5 +157,24 @@ mod tests {
         assert!(is_ours(&marked(""), "east", &contexts) && is_ours(&marked("tyk/east"), "east", &contexts));
         assert!(!is_ours(&marked("tyk/west"), "east", &contexts));
         assert!(!is_ours(&marked(""), "west", &contexts) && !is_ours(&json!({}), "east", &contexts));
+    }
+
+    #[test]
+    fn the_mark_of_a_policy_is_read_back_and_leaves_the_rest() {
+        let mut policy = json!({"id": "gold", "graphql_access_rights": {"theirs": {}}});
+        for owner in ["east", "we\"st"] {
+            mark_policy(
+                policy.as_object_mut().expect("an object"),
+                owner,
+                "SecurityPolicy default/gold",
+            );
+            let mut held = policy.clone();
+            expose_policy_mark(&mut held);
+            assert_eq!(of(&held), Some(owner));
+            assert_eq!(policy["graphql_access_rights"].as_object().map(Map::len), Some(2));
+        }
+        let mut plain = json!({"id": "gold", "graphql_access_rights": null, "config_data": {KEY: {"owner": "x"}}});
+        expose_policy_mark(&mut plain);
+        assert_eq!(of(&plain), None);
     }
 }

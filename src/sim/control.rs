@@ -3,9 +3,8 @@
 use super::core::{Core, Cut};
 use super::definition::{self, flag, text};
 use super::reply::{self, Body};
-use super::state::State;
 use super::url::Path;
-use super::{certs, oas};
+use super::{certs, keys, oas, policies};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, Limited};
 use hyper::body::Incoming;
@@ -105,7 +104,10 @@ fn dispatch(core: &Core, call: &Call, segments: &[&str]) -> Response<Body> {
         (["apis", "oas", id], "GET") => oas::get(core, id),
         (["apis", "oas", id], "PUT") => oas::update(core, call, id),
         (["apis", id] | ["apis", "oas", id], "DELETE") => delete(core, id),
-        (["policies", ..], _) if segments.len() <= 2 => policies(core, call, segments.get(1).copied()),
+        (["policies", ..], _) if segments.len() <= 2 => policies::answer(core, call, segments.get(1).copied()),
+        (["keys"], "POST") | (["keys", _], "GET" | "POST" | "PUT" | "DELETE") => {
+            keys::answer(core, call, segments.get(1).copied())
+        }
         (["certs"], "GET" | "POST") | (["certs", _], "GET" | "POST" | "DELETE") => {
             certs::answer(core, call, segments.get(1).copied())
         }
@@ -203,44 +205,5 @@ fn delete(core: &Core, id: &str) -> Response<Body> {
         reply::modified(id, "deleted")
     } else {
         reply::error(500, "Delete failed")
-    }
-}
-
-fn policies(core: &Core, call: &Call, id: Option<&str>) -> Response<Body> {
-    let mut state = core.state();
-    match (call.method.as_str(), id) {
-        ("GET", None) => reply::json(200, &Value::Array(state.policies.values().cloned().collect())),
-        ("GET", Some(id)) => match state.policies.get(id) {
-            Some(policy) if !id.is_empty() => reply::json(200, policy),
-            _ => reply::error(404, "Policy not found"),
-        },
-        ("PUT", None) => reply::error(400, "Must specify an apiID to update"),
-        ("DELETE", None) => reply::error(400, "Must specify an apiID to delete"),
-        ("DELETE", Some(id)) if state.remove_policy(id) => reply::modified(id, "deleted"),
-        ("DELETE", Some(_)) => reply::error(500, "Delete failed"),
-        ("POST" | "PUT", id) => write_policy(&mut state, call, id),
-        _ => reply::error(405, "Method not supported"),
-    }
-}
-
-fn write_policy(state: &mut State, call: &Call, id: Option<&str>) -> Response<Body> {
-    let Ok(mut policy) = definition::decode(&call.body).and_then(definition::policy) else {
-        return reply::error(400, "Request malformed");
-    };
-    let put = call.method == Method::PUT;
-    if put && id != Some(text(&policy, "/id")) {
-        let message = "Request ID does not match that in policy! For Update operations these must match.";
-        return reply::error(400, message);
-    }
-    if text(&policy, "/id").is_empty() {
-        policy["id"] = policy["_id"].clone();
-    }
-    let id = text(&policy, "/id").to_owned();
-    if id.is_empty() {
-        return reply::error(400, "Unable to create policy without id.");
-    }
-    match state.write_policy(policy) {
-        Ok(()) => reply::modified(&id, if put { "modified" } else { "added" }),
-        Err(_) => reply::error(500, "Failed to create file!"),
     }
 }

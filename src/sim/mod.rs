@@ -9,9 +9,11 @@ mod control;
 mod core;
 mod definition;
 mod faults;
+mod keys;
 mod listener;
 mod oas;
 mod offline;
+mod policies;
 mod proxy;
 mod reload;
 mod reply;
@@ -50,6 +52,8 @@ pub struct Config {
     pub proxy_timeout: Duration,
     /// What `/hello` tells. Default `v5.11.0`.
     pub version: String,
+    /// Whether `policies.policy_path` names a folder. Without it no policy can be written. Default true.
+    pub policy_path: bool,
 }
 
 impl Default for Config {
@@ -64,6 +68,7 @@ impl Default for Config {
             reload_interval: Duration::from_secs(1),
             proxy_timeout: Duration::from_secs(30),
             version: "v5.11.0".to_owned(),
+            policy_path: true,
         }
     }
 }
@@ -146,6 +151,11 @@ impl Gateway {
     /// Loses the file of an API, as when somebody deletes it on the gateway's disk. Whether there was one.
     pub fn remove_file(&self, api_id: &str) -> bool {
         self.core.state().remove_api(api_id)
+    }
+
+    /// Loses the file of a policy, as when somebody deletes it on the gateway's disk. Whether there was one.
+    pub fn remove_policy_file(&self, policy_id: &str) -> bool {
+        self.core.state().remove_policy(policy_id)
     }
 
     /// Loses all certificates, as when somebody empties the redis that holds them.

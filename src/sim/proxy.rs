@@ -43,7 +43,7 @@ pub(super) async fn serve(
     let original = request.headers().clone();
     let mut spec = spec;
     for _ in 0..HOPS {
-        if let Err(refusal) = admit(&spec, &mut request) {
+        if let Err(refusal) = admit(core, &spec, &mut request) {
             return refuse(&spec, &original, &refusal);
         }
         path = strip(&spec, path);
@@ -77,11 +77,11 @@ fn refuse(spec: &Spec, request: &HeaderMap, refusal: &Refusal) -> Response<Body>
 }
 
 /// Version, key, and the headers of the version.
-fn admit(spec: &Spec, request: &mut Request<Incoming>) -> Result<(), Refusal> {
+fn admit(core: &Core, spec: &Spec, request: &mut Request<Incoming>) -> Result<(), Refusal> {
     if let Some(refusal) = spec.version.refusal {
         return Err(Refusal(403, refusal));
     }
-    authenticate(spec, request.headers())?;
+    authenticate(core, spec, request.headers())?;
     change(
         request.headers_mut(),
         &spec.version.remove_headers,
@@ -90,21 +90,24 @@ fn admit(spec: &Spec, request: &mut Request<Incoming>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// No key is ever known to this gateway, so that what is not keyless is refused.
-fn authenticate(spec: &Spec, headers: &HeaderMap) -> Result<(), Refusal> {
+/// Keys of the control API are known where they are tokens; everybody else who is not keyless is refused.
+fn authenticate(core: &Core, spec: &Spec, headers: &HeaderMap) -> Result<(), Refusal> {
     let name = if spec.auth == Auth::Token {
         spec.auth_header.as_str()
     } else {
         AUTHORIZATION.as_str()
     };
-    let present = headers.get(name).is_some_and(|value| !value.is_empty());
-    match (spec.auth, present) {
+    let value = headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+    match (spec.auth, !value.is_empty()) {
         (Auth::Keyless, _) => Ok(()),
         (Auth::Token | Auth::Basic, false) => Err(Refusal(401, "Authorization field missing")),
         (Auth::Jwt | Auth::Oauth, false) => Err(Refusal(400, "Authorization field missing")),
         (Auth::Hmac, _) => Err(Refusal(400, "Authorization field missing, malformed or invalid")),
         (Auth::Basic, true) => Err(Refusal(401, "User not authorised")),
-        (Auth::Token | Auth::Jwt | Auth::Oauth, true) => Err(Refusal(403, "Access to this API has been disallowed")),
+        (Auth::Token, true) => {
+            super::keys::admit(core, spec, value).map_err(|(status, message)| Refusal(status, message))
+        }
+        (Auth::Jwt | Auth::Oauth, true) => Err(Refusal(403, "Access to this API has been disallowed")),
     }
 }
 

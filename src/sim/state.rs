@@ -18,6 +18,8 @@ pub(super) struct State {
     pub policies: BTreeMap<String, Value>,
     /// Kept in redis by the real gateway: neither files nor memory.
     pub certs: Certs,
+    /// Sessions by key, kept in the same place.
+    pub keys: BTreeMap<String, Value>,
     /// File names written since a reload was asked for, for the fault that loses them.
     pub written: BTreeSet<String>,
 }

@@ -7,85 +7,197 @@ use tokio_util::sync::CancellationToken;
 use super::certificates::Certificates;
 use super::mark::Stamp;
 use super::{Calls, Observed, Plan};
-use crate::desired::{Api, Desired};
+use crate::desired::Desired;
 use crate::tyk::gateway::Gateway;
 use crate::tyk::{Error, Kind};
+
+/// What an object of a gateway is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// An API, classic or OAS.
+    Api,
+    /// A policy.
+    Policy,
+}
+
+impl Sort {
+    /// For "a plan that deletes most …".
+    pub(super) fn plural(self) -> &'static str {
+        match self {
+            Sort::Api => "APIs",
+            Sort::Policy => "policies",
+        }
+    }
+
+    /// For "… with this id".
+    pub(super) fn indefinite(self) -> &'static str {
+        match self {
+            Sort::Api => "an API",
+            Sort::Policy => "a policy",
+        }
+    }
+}
+
+/// One call of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Makes or replaces an object.
+    Write(Sort, String),
+    /// Removes an object.
+    Delete(Sort, String),
+}
+
+/// The calls of two plans, in their order. Policies go before the APIs whose requests need one, and are deleted before
+/// the APIs that they give access to. Writes of suspects go last, so that an object at which the gateway breaks costs its
+/// neighbours nothing.
+pub(super) fn steps(
+    (policies, suspect_policies): (&Plan, &BTreeSet<String>),
+    (apis, suspect_apis): (&Plan, &BTreeSet<String>),
+) -> Vec<Step> {
+    let writes = |sort: Sort, plan: &Plan, suspects: &BTreeSet<String>, suspect: bool| -> Vec<Step> {
+        let ids = plan.writes.keys().filter(|id| suspects.contains(*id) == suspect);
+        ids.map(|id| Step::Write(sort, id.clone())).collect()
+    };
+    let deletes = |sort: Sort, plan: &Plan| -> Vec<Step> {
+        let ids = plan.deletes.iter();
+        ids.map(|id| Step::Delete(sort, id.clone())).collect()
+    };
+    [
+        writes(Sort::Policy, policies, suspect_policies, false),
+        writes(Sort::Api, apis, suspect_apis, false),
+        writes(Sort::Policy, policies, suspect_policies, true),
+        writes(Sort::Api, apis, suspect_apis, true),
+        deletes(Sort::Policy, policies),
+        deletes(Sort::Api, apis),
+    ]
+    .concat()
+}
+
+/// What was sent of one sort.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    /// Objects that the gateway took, with the stamp that was sent.
+    pub(super) written: BTreeMap<String, Stamp>,
+    /// Objects whose write or delete the gateway did not want, with its message.
+    pub(super) refused: BTreeMap<String, String>,
+}
 
 /// What was sent.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// APIs that the gateway took, with the stamp that was sent.
-    pub(super) sent: BTreeMap<String, Stamp>,
-    /// APIs whose write or delete the gateway did not want, with its message.
-    pub(super) refused: BTreeMap<String, String>,
-    /// Why the rest was not sent, and the API at which that was.
-    pub(super) stopped: Option<(String, Error)>,
+    pub(super) apis: Sent,
+    pub(super) policies: Sent,
+    /// Why the rest was not sent, and the object at which that was.
+    pub(super) stopped: Option<(Sort, String, Error)>,
     /// Whether the gateway may have something to load.
     pub(super) touched: bool,
 }
 
-/// Sends `plan`. Writes of `suspects` go last, so that an API at which the gateway breaks costs its neighbours nothing.
+/// What is to be sent, and what the gateway had before.
+pub(super) struct Work<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) apis: &'a Observed,
+    pub(super) policies: &'a Observed,
+    pub(super) steps: Vec<Step>,
+}
+
+/// Makes the calls, until one shows that the gateway should be left alone.
 pub(super) async fn send(
     gateway: &Gateway,
     owner: &str,
-    (desired, observed, plan): (&Desired, &Observed, &Plan),
-    suspects: &BTreeSet<String>,
+    work: &Work<'_>,
     certificates: &Certificates,
     (cancel, calls): (&CancellationToken, &mut Calls),
 ) -> Batch {
     let mut batch = Batch::default();
-    let (last, first): (Vec<_>, Vec<_>) = plan.writes.keys().partition(|id| suspects.contains(*id));
-    for id in first.into_iter().chain(last) {
+    for step in &work.steps {
         if cancel.is_cancelled() {
             return batch;
         }
-        let Some(Api { payload, .. }) = desired.api(id) else {
-            continue;
+        let (sort, id, answer) = match step {
+            Step::Write(sort, id) => {
+                let Some((stamp, answer)) = write(gateway, owner, work, certificates, (*sort, id)).await else {
+                    continue;
+                };
+                calls.writes += 1;
+                if answer.is_ok() {
+                    batch.sent(*sort).written.insert(id.clone(), stamp);
+                }
+                (*sort, id, answer)
+            }
+            Step::Delete(sort, id) => {
+                calls.deletes += 1;
+                (*sort, id, delete(gateway, *sort, id).await)
+            }
         };
-        let stamp = Stamp::next(payload, observed.get(id));
-        let uploaded = certificates.of_api(payload, observed.get(id), desired);
-        calls.writes += 1;
-        let definition = stamp.put(payload, owner, &uploaded);
-        let answer = match desired.oas.contains_key(id) {
-            true => gateway.put_oas(&definition).await,
-            false => gateway.put_api(&definition).await,
-        };
-        if batch.stops(id, &answer) {
-            return batch;
-        }
-        if answer.is_ok() {
-            batch.sent.insert(id.clone(), stamp);
-        }
-    }
-    for id in &plan.deletes {
-        if cancel.is_cancelled() {
-            return batch;
-        }
-        calls.deletes += 1;
-        // 404 is also said of a file that is not loaded, 500 also of a loaded API whose file is gone.
-        let answer = match gateway.delete_api(id).await {
-            Err(error) if matches!(error.status(), Some(404 | 500)) => Ok(()),
-            answer => answer,
-        };
-        if batch.stops(id, &answer) {
+        if batch.stops(sort, id, &answer) {
             return batch;
         }
     }
     batch
 }
 
+async fn write(
+    gateway: &Gateway,
+    owner: &str,
+    work: &Work<'_>,
+    certificates: &Certificates,
+    (sort, id): (Sort, &str),
+) -> Option<(Stamp, Result<(), Error>)> {
+    match sort {
+        Sort::Api => {
+            let payload = &work.desired.api(id)?.payload;
+            let held = work.apis.get(id);
+            let stamp = Stamp::next(payload, held);
+            let uploaded = certificates.of_api(payload, held, work.desired);
+            let definition = stamp.put(payload, owner, &uploaded);
+            let answer = match work.desired.oas.contains_key(id) {
+                true => gateway.put_oas(&definition).await,
+                false => gateway.put_api(&definition).await,
+            };
+            Some((stamp, answer))
+        }
+        Sort::Policy => {
+            let payload = &work.desired.policies.get(id)?.payload;
+            let stamp = Stamp::next(payload, work.policies.get(id));
+            let answer = gateway.put_policy(&stamp.put_into_policy(payload, owner)).await;
+            Some((stamp, answer))
+        }
+    }
+}
+
+async fn delete(gateway: &Gateway, sort: Sort, id: &str) -> Result<(), Error> {
+    let answer = match sort {
+        Sort::Api => gateway.delete_api(id).await,
+        Sort::Policy => gateway.delete_policy(id).await,
+    };
+    match answer {
+        // Of an API, 404 is also said of a file that is not loaded; of both, 500 of one whose file is gone.
+        Err(error) if matches!(error.status(), Some(404 | 500)) => Ok(()),
+        answer => answer,
+    }
+}
+
 impl Batch {
+    /// What was sent of this sort.
+    fn sent(&mut self, sort: Sort) -> &mut Sent {
+        match sort {
+            Sort::Api => &mut self.apis,
+            Sort::Policy => &mut self.policies,
+        }
+    }
+
     /// Notes a call's answer; says whether the gateway should be left alone.
-    fn stops(&mut self, id: &str, answer: &Result<(), Error>) -> bool {
+    fn stops(&mut self, sort: Sort, id: &str, answer: &Result<(), Error>) -> bool {
         self.touched = true;
         match answer {
             Ok(()) => false,
             Err(error) if matches!(error.kind(), Kind::Rejected | Kind::Malformed) => {
-                self.refused.insert(id.to_owned(), error.to_string());
+                self.sent(sort).refused.insert(id.to_owned(), error.to_string());
                 false
             }
             Err(error) => {
-                self.stopped = Some((id.to_owned(), error.clone()));
+                self.stopped = Some((sort, id.to_owned(), error.clone()));
                 true
             }
         }

@@ -81,7 +81,8 @@ impl Ensured {
         }
         plan.writes.retain(|id, _| {
             let before = observed.get(id).map(references).unwrap_or_default();
-            let needed = references(&desired.apis[id].payload);
+            let Some(api) = desired.api(id) else { return true };
+            let needed = references(&api.payload);
             let mut newly = needed.difference(&before);
             let missing = newly.find_map(|id| Some(format!("certificate {id}: {}", self.failed.get(*id)?)));
             let kept = missing.is_none();

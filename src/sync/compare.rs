@@ -30,12 +30,12 @@ pub(super) fn compare<'a>(field: String, desired: &Value, observed: &'a Value, f
     match (desired, observed) {
         (Value::Object(fields), Value::Object(_) | Value::Null) => {
             for (key, value) in fields {
-                let inner = if field.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{field}.{key}")
-                };
-                compare(inner, value, observed.get(key).unwrap_or(&Value::Null), found);
+                compare(
+                    join(&field, key),
+                    value,
+                    observed.get(key).unwrap_or(&Value::Null),
+                    found,
+                );
             }
         }
         (Value::Array(items), Value::Array(held)) if items.len() == held.len() => {
@@ -45,6 +45,39 @@ pub(super) fn compare<'a>(field: String, desired: &Value, observed: &'a Value, f
         }
         _ if same(desired, observed) => {}
         _ => found.push(Difference { field, observed }),
+    }
+}
+
+/// Adds the values of `observed` that `desired` does not name to `found`; zero values are none.
+pub(super) fn additions<'a>(field: &str, desired: &Value, observed: &'a Value, found: &mut Vec<Difference<'a>>) {
+    match (desired, observed) {
+        (Value::Object(fields), Value::Object(held)) => {
+            for (key, observed) in held {
+                additions(
+                    &join(field, key),
+                    fields.get(key).unwrap_or(&Value::Null),
+                    observed,
+                    found,
+                );
+            }
+        }
+        (Value::Array(items), Value::Array(held)) if items.len() == held.len() => {
+            for (index, (desired, observed)) in items.iter().zip(held).enumerate() {
+                additions(&format!("{field}[{index}]"), desired, observed, found);
+            }
+        }
+        (Value::Null, observed) if !is_zero(observed) => {
+            let field = field.to_owned();
+            found.push(Difference { field, observed });
+        }
+        _ => {}
+    }
+}
+
+fn join(field: &str, key: &str) -> String {
+    match field {
+        "" => key.to_owned(),
+        field => format!("{field}.{key}"),
     }
 }
 
@@ -122,6 +155,17 @@ mod tests {
                 "{desired} {observed}"
             );
         }
+    }
+
+    #[test]
+    fn what_was_added_is_named_by_its_field() {
+        let desired = json!({"a": {"b": 1}, "c": [{"d": 1}], "n": null});
+        let observed =
+            json!({"a": {"b": 2, "x": 1, "zero": 0}, "c": [{"d": 1, "y": "z"}], "n": 1, "e": [], "m": {"q": 1}});
+        let mut found = Vec::new();
+        additions("", &desired, &observed, &mut found);
+        let fields: Vec<_> = found.into_iter().map(|found| found.field).collect();
+        assert_eq!(fields, ["a.x", "c[0].y", "m", "n"]);
     }
 
     #[test]

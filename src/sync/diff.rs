@@ -138,39 +138,57 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &str) -> Plan {
 
 /// [`diff`] that knows how the gateway reads some of the definitions.
 pub(super) fn diff_read(desired: &Desired, observed: &Observed, owner: &str, readings: &Readings) -> Plan {
+    let wanted = desired.wanted().map(|(id, api)| (id.as_str(), &api.payload)).collect();
+    let keeps = |id: &str| desired.api(id).is_some() || desired.held.contains(id);
+    let mut plan = diff_payloads(&wanted, keeps, observed, (owner, &desired.contexts), readings);
+    plan.stop_collisions(desired, observed);
+    plan
+}
+
+/// Compares wanted payloads by id with what is. What is ours, and that `keeps` does not name, is to be deleted.
+pub(super) fn diff_payloads(
+    wanted: &BTreeMap<&str, &Value>,
+    keeps: impl Fn(&str) -> bool,
+    observed: &Observed,
+    (owner, contexts): (&str, &BTreeSet<String>),
+    readings: &Readings,
+) -> Plan {
     let mut plan = Plan::default();
-    for (id, api) in desired.wanted() {
+    for (&id, &payload) in wanted {
         let found = observed.get(id);
         match found.and_then(owner::of).filter(|name| *name != owner) {
             Some(other) => {
-                plan.foreign.insert(id.clone(), other.to_owned());
+                plan.foreign.insert(id.to_owned(), other.to_owned());
             }
-            None => match reason(id, api, found, readings.get(id)) {
+            None => match reason(id, payload, found, readings.get(id)) {
                 Some(reason) => {
-                    plan.writes.insert(id.clone(), reason);
+                    plan.writes.insert(id.to_owned(), reason);
                 }
                 None => {
-                    plan.unchanged.insert(id.clone());
+                    plan.unchanged.insert(id.to_owned());
                 }
             },
         }
     }
     plan.deletes = observed
         .iter()
-        .filter(|(id, _)| desired.api(id).is_none() && !desired.held.contains(*id))
-        .filter(|(_, api)| owner::is_ours(api, owner, &desired.contexts))
+        .filter(|(id, held)| !keeps(id) && owner::is_ours(held, owner, contexts))
         .map(|(id, _)| id.clone())
         .collect();
-    plan.stop_collisions(desired, observed);
     plan
 }
 
-/// Why a wanted API that `observed` is the loaded form of has to be written; `None` when it is as wanted.
-pub(super) fn reason(id: &str, api: &Api, observed: Option<&Value>, reading: Option<&Reading>) -> Option<WriteReason> {
+/// Why a wanted payload that `observed` is the loaded form of has to be written; `None` when it is as wanted.
+pub(super) fn reason(
+    id: &str,
+    payload: &Value,
+    observed: Option<&Value>,
+    reading: Option<&Reading>,
+) -> Option<WriteReason> {
     let Some(observed) = observed else {
         return Some(WriteReason::Missing);
     };
-    let hash = mark::hash(&api.payload);
+    let hash = mark::hash(payload);
     let cause = match mark::read(observed) {
         _ if owner::of(observed).is_none() => Cause::Adopted,
         Some(stamp) if stamp.hash == hash => Cause::Edited,
@@ -179,7 +197,7 @@ pub(super) fn reason(id: &str, api: &Api, observed: Option<&Value>, reading: Opt
     let known = reading
         .filter(|reading| reading.hash == hash)
         .map(|reading| &reading.fields);
-    let fields: Vec<_> = differences(&api.payload, observed)
+    let fields: Vec<_> = differences(payload, observed)
         .into_iter()
         .filter(|difference| {
             let known = known.and_then(|known| known.get(&difference.field));
@@ -190,7 +208,7 @@ pub(super) fn reason(id: &str, api: &Api, observed: Option<&Value>, reading: Opt
     let listen_path = route::listen_path(observed);
     if cause != Cause::Edited {
         Some(WriteReason::Changed { fields, cause })
-    } else if route::is_renamed(route::listen_path(&api.payload), id, listen_path) {
+    } else if route::is_renamed(route::listen_path(payload), id, listen_path) {
         Some(WriteReason::Renamed {
             listen_path: listen_path.to_owned(),
         })

@@ -1,4 +1,4 @@
-//! The two forms of a definition. The list of all APIs has OAS APIs in classic form, owner mark and route included; their
+//! The forms of a definition. The list of all APIs has OAS APIs in classic form, owner mark and route included; their
 //! documents come from a list of their own and are kept beside it, for the comparison alone.
 
 use serde_json::Value;
@@ -27,6 +27,9 @@ pub(super) fn add_documents(observed: &mut Observed, documents: Observed) {
 
 /// All wanted values that `observed` does not hold.
 pub(super) fn differences<'a>(desired: &Value, observed: &'a Value) -> Vec<Difference<'a>> {
+    if is_policy(desired) {
+        return policy_differences(desired, observed);
+    }
     if !oas::is_document(desired) {
         return compare::differences(desired, observed);
     }
@@ -39,6 +42,23 @@ pub(super) fn differences<'a>(desired: &Value, observed: &'a Value) -> Vec<Diffe
         } else {
             compare::compare(part.clone(), value, &held[part], &mut found);
         }
+    }
+    found
+}
+
+fn is_policy(definition: &Value) -> bool {
+    definition["access_rights"].is_object()
+}
+
+/// Of a policy, what somebody added counts as well: each addition may be a right. Where the mark is, and what the gateway
+/// writes itself, does not.
+fn policy_differences<'a>(desired: &Value, observed: &'a Value) -> Vec<Difference<'a>> {
+    let mut found = compare::differences(desired, observed);
+    for (part, observed) in observed.as_object().into_iter().flatten() {
+        if ["_id", "last_updated", "config_data", "graphql_access_rights"].contains(&part.as_str()) {
+            continue;
+        }
+        compare::additions(part, &desired[part], observed, &mut found);
     }
     found
 }

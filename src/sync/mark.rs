@@ -46,6 +46,19 @@ impl Stamp {
         }
         definition
     }
+
+    /// `payload` of a policy with this stamp and `owner` in its mark.
+    pub(super) fn put_into_policy(&self, payload: &Value, owner: &str) -> Value {
+        let mut policy = payload.clone();
+        let mut mark = owner::policy_mark(payload).unwrap_or_default();
+        mark.insert("owner".into(), json!(owner));
+        mark.insert("hash".into(), json!(self.hash));
+        mark.insert("write".into(), json!(self.write));
+        if let Some(fields) = policy.as_object_mut() {
+            owner::put_policy_mark(fields, mark);
+        }
+        policy
+    }
 }
 
 /// The stamp of a loaded definition, `None` when no worker wrote it.

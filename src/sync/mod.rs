@@ -9,6 +9,8 @@ mod diff;
 mod form;
 mod guard;
 mod mark;
+mod part;
+mod policies;
 mod round;
 mod route;
 mod verify;
@@ -26,7 +28,7 @@ pub use diff::{Cause, Plan, WriteReason, diff};
 pub use worker::{Trigger, Worker};
 pub use workers::Workers;
 
-/// Loaded definitions of a gateway by API id.
+/// Loaded definitions of a gateway by API id, or its policies by policy id.
 pub type Observed = BTreeMap<String, Value>;
 
 /// What one round against one Tyk endpoint ended with. Status is made from this and from nothing else.
@@ -41,17 +43,19 @@ pub struct Outcome {
     /// Result per API id, for every desired API and every API that was to be removed. An id that is both wanted and to
     /// be removed counts as wanted.
     pub apis: BTreeMap<String, ApiOutcome>,
-    /// Result per policy id, by the rules of `apis`.
+    /// Result per policy id, in the same way. A policy that waits for an API is named only if the gateway has it.
     pub policies: BTreeMap<String, ApiOutcome>,
     /// Result per certificate id, for every desired certificate: `Synced` or `Failed`.
     pub certificates: BTreeMap<String, ApiOutcome>,
     /// Why the endpoint as a whole could not be brought in step; `None` when it answered.
     pub endpoint_error: Option<String>,
-    /// Differences that nobody asked for (an API edited, renamed or removed on the gateway) and that were repaired.
+    /// Differences that nobody asked for (an API or a policy edited, renamed or removed on the gateway) and that were repaired.
     pub drift_repaired: u64,
     /// Fields per API id that the gateway left out or changed when it loaded the definition, although what it loaded
     /// is what was sent: it does not know them, or writes them in another way.
     pub altered: BTreeMap<String, BTreeSet<String>>,
+    /// The same per policy id.
+    pub altered_policies: BTreeMap<String, BTreeSet<String>>,
     /// Calls that the round made.
     pub calls: Calls,
 }
@@ -59,17 +63,17 @@ pub struct Outcome {
 /// Calls of one round, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
-    /// Lists of all APIs.
+    /// Lists of all APIs, or of all policies.
     pub lists: u64,
-    /// Definitions written.
+    /// Definitions and policies written.
     pub writes: u64,
-    /// Definitions deleted.
+    /// Definitions and policies deleted.
     pub deletes: u64,
     /// Blocking reloads.
     pub reloads: u64,
 }
 
-/// State of one API after a round.
+/// State of one API or policy after a round.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ApiOutcome {
     /// Read back from the gateway after the last reload, as wanted.

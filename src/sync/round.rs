@@ -1,18 +1,17 @@
 //! One round against one gateway: read, compare, apply, reload, read back.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::ObjectBackoff;
-use super::batch::{self, Batch};
+use super::batch::{self, Batch, Sort, Work};
 use super::certificates::{Certificates, Ensured};
-use super::diff::{Readings, diff_read};
-use super::guard::DeleteGuard;
-use super::{ApiOutcome, Calls, Observed, Outcome, Plan, form, mark, verify};
-use crate::desired::{Api, Desired, owner};
+use super::diff::diff_read;
+use super::part::{Done, Memory, Part};
+use super::policies::{self, Listed, Policies};
+use super::{ApiOutcome, Calls, Observed, Outcome, form, verify};
+use crate::desired::Desired;
 use crate::tyk::Error;
 use crate::tyk::gateway::Gateway;
 
@@ -27,13 +26,8 @@ pub(super) struct Session {
     /// Files may have been written that are not loaded, or a reload may still run. True at first: an earlier process
     /// can have left such files.
     reload_owed: bool,
-    readings: Readings,
-    /// Hash of each API that was seen as wanted.
-    synced: BTreeMap<String, String>,
-    /// APIs at whose write the gateway broke.
-    suspects: BTreeSet<String>,
-    guard: DeleteGuard,
-    objects: ObjectBackoff,
+    apis: Memory,
+    policies: Policies,
     certificates: Certificates,
 }
 
@@ -53,18 +47,19 @@ impl From<Error> for Ended {
     }
 }
 
-/// A plan with what is left out of it for now.
+/// What a gateway holds.
+struct Held {
+    apis: Observed,
+    policies: Listed,
+}
+
+/// Two plans with what is left out of them for now.
 struct Round<'a> {
     desired: &'a Desired,
-    plan: Plan,
-    /// All that should be gone afterwards, now or later.
-    unwanted: BTreeSet<String>,
-    /// APIs that wait, and why.
-    waiting: BTreeMap<String, String>,
+    apis: Part<'a>,
+    policies: Part<'a>,
     batch: Batch,
     ensured: Ensured,
-    /// APIs that wait for a certificate, and why it is not there.
-    without_certificate: BTreeMap<String, String>,
 }
 
 impl Session {
@@ -72,21 +67,18 @@ impl Session {
     pub(super) fn new(gateway: Gateway, owner: String, resync: Duration, cancel: CancellationToken) -> Self {
         Self {
             certificates: Certificates::new(owner.clone(), resync.mul_f64(RESYNC_SHARE)),
+            apis: Memory::new(Sort::Api, owner.clone()),
+            policies: Policies::new(owner.clone()),
             gateway,
             owner,
             cancel,
             reload_owed: true,
-            readings: Readings::new(),
-            synced: BTreeMap::new(),
-            suspects: BTreeSet::new(),
-            guard: DeleteGuard::default(),
-            objects: ObjectBackoff::default(),
         }
     }
 
     /// When something that waits alone wants another round.
     pub(super) fn next(&self) -> Option<Instant> {
-        let waits = [self.objects.next(), self.guard.due(), self.certificates.next()];
+        let waits = [self.apis.next(), self.policies.memory.next(), self.certificates.next()];
         waits.into_iter().flatten().min()
     }
 
@@ -107,6 +99,7 @@ impl Session {
                 let unproven = || ApiOutcome::Failed(message.clone());
                 outcome.certificates.entry(id.clone()).or_insert_with(unproven);
             }
+            policies::fail_unproven(desired, &message, &mut outcome);
             self.certificates.doubt();
             outcome.endpoint_error = Some(message);
         }
@@ -116,49 +109,60 @@ impl Session {
     async fn attempt(&mut self, desired: &Desired, outcome: &mut Outcome) -> Result<(), Ended> {
         let cancel = self.cancel.clone();
         let read = cancel.run_until_cancelled(self.read(desired, &mut outcome.calls)).await;
-        let observed = read.ok_or(Ended::Cancelled)??;
+        let held = read.ok_or(Ended::Cancelled)??;
         let ensured = self
             .certificates
-            .ensure(&self.gateway, desired, &observed, (&cancel, outcome));
+            .ensure(&self.gateway, desired, &held.apis, (&cancel, outcome));
         let ensured = ensured.await?;
         if cancel.is_cancelled() {
             return Err(Ended::Cancelled);
         }
         let (restored, changed) = (ensured.restored, ensured.restored > 0 || ensured.replaced);
-        let mut round = self.plan(desired, &observed, ensured);
-        if round.plan.is_empty() && !changed {
-            self.settle(&round, &observed, outcome);
-            self.certificates.collect(&self.gateway, desired, &observed).await;
+        let mut round = self.plan(desired, &held, ensured);
+        if round.apis.plan.is_empty() && round.policies.plan.is_empty() && !changed {
+            self.settle(&round, &held, outcome);
+            self.certificates.collect(&self.gateway, desired, &held.apis).await;
             return Ok(());
         }
-        let work = (desired, &observed, &round.plan);
+        let work = Work {
+            desired,
+            apis: &held.apis,
+            policies: &held.policies.held,
+            steps: batch::steps(
+                (&round.policies.plan, &self.policies.memory.suspects),
+                (&round.apis.plan, &self.apis.suspects),
+            ),
+        };
         let calls = (&self.cancel, &mut outcome.calls);
         // Set before the first call, since this future can be dropped at any of them.
         self.reload_owed = true;
-        let certificates = &self.certificates;
-        round.batch = batch::send(&self.gateway, &self.owner, work, &self.suspects, certificates, calls).await;
+        round.batch = batch::send(&self.gateway, &self.owner, &work, &self.certificates, calls).await;
         // What a gateway could not find when it loaded an API it does not look for again.
         round.batch.touched |= changed;
         outcome.drift_repaired += restored;
         self.reload_owed = round.batch.touched;
         let reread = self.read_back(&round, outcome).await;
-        if let Some((id, error)) = round.batch.stopped.take() {
-            self.suspects.insert(id);
+        if let Some((sort, id, error)) = round.batch.stopped.take() {
+            match sort {
+                Sort::Api => self.apis.suspects.insert(id),
+                Sort::Policy => self.policies.memory.suspects.insert(id),
+            };
             return Err(error.into());
         }
         reread
     }
 
     /// What the gateway holds, after a reload if there may be something to load.
-    async fn read(&mut self, desired: &Desired, calls: &mut Calls) -> Result<Observed, Error> {
+    async fn read(&mut self, desired: &Desired, calls: &mut Calls) -> Result<Held, Error> {
         self.reload(calls).await?;
         calls.lists += 1;
-        let mut observed = self.gateway.list_apis().await?;
-        if form::needs_documents(desired, &observed) {
+        let mut apis = self.gateway.list_apis().await?;
+        if form::needs_documents(desired, &apis) {
             calls.lists += 1;
-            form::add_documents(&mut observed, self.gateway.list_oas().await?);
+            form::add_documents(&mut apis, self.gateway.list_oas().await?);
         }
-        Ok(observed)
+        let policies = self.policies.read(&self.gateway, desired, calls).await?;
+        Ok(Held { apis, policies })
     }
 
     async fn reload(&mut self, calls: &mut Calls) -> Result<(), Error> {
@@ -175,177 +179,58 @@ impl Session {
             self.reload(&mut outcome.calls).await?;
             return Err(Ended::Cancelled);
         }
-        let observed = self.read(round.desired, &mut outcome.calls).await?;
-        self.settle(round, &observed, outcome);
+        let held = self.read(round.desired, &mut outcome.calls).await?;
+        self.settle(round, &held, outcome);
         if round.batch.stopped.is_none() {
-            self.certificates.collect(&self.gateway, round.desired, &observed).await;
+            self.certificates
+                .collect(&self.gateway, round.desired, &held.apis)
+                .await;
         }
         Ok(())
     }
 
-    /// The difference, without what has to wait.
-    fn plan<'a>(&mut self, desired: &'a Desired, observed: &Observed, ensured: Ensured) -> Round<'a> {
-        let now = Instant::now();
-        let mut plan = diff_read(desired, observed, &self.owner, &self.readings);
-        let unwanted = plan.deletes.clone();
-        let mut waiting = BTreeMap::new();
-        let ours = observed
-            .values()
-            .filter(|held| owner::is_ours(held, &self.owner, &desired.contexts))
-            .count();
-        if !self.guard.allows(&plan.deletes, ours, now) {
-            tracing::warn!(
-                deletes = plan.deletes.len(),
-                ours,
-                "a plan that deletes most APIs waits for a second look"
-            );
-            let message = "it is deleted after a second look, because most APIs would be";
-            waiting.extend(plan.deletes.iter().map(|id| (id.clone(), message.to_owned())));
-            plan.deletes.clear();
-        }
-        let wait = |id: &str, hash: &str| self.objects.waits(id, hash, now).map(str::to_owned);
-        plan.deletes.retain(|id| match wait(id, "") {
-            Some(message) => waiting.insert(id.clone(), message).is_some(),
-            None => true,
-        });
-        plan.writes.retain(|id, _| {
-            let hash = desired.api(id).map(|api| mark::hash(&api.payload)).unwrap_or_default();
-            match wait(id, &hash) {
-                Some(message) => waiting.insert(id.clone(), message).is_some(),
-                None => true,
-            }
-        });
-        let without_certificate = ensured.hold_back(&mut plan, desired, observed);
-        plan.stop_collisions(desired, observed);
+    /// The differences, without what has to wait.
+    fn plan<'a>(&mut self, desired: &'a Desired, held: &Held, ensured: Ensured) -> Round<'a> {
+        self.apis.contexts.clone_from(&desired.contexts);
+        let plan = diff_read(desired, &held.apis, &self.owner, &self.apis.readings);
+        let wanted = desired.wanted().map(|(id, api)| (id.as_str(), &api.payload)).collect();
+        let mut apis = self.apis.hold_back(plan, wanted, &desired.removals, &held.apis);
+        apis.refused = ensured.hold_back(&mut apis.plan, desired, &held.apis);
+        apis.plan.stop_collisions(desired, &held.apis);
+        let rivals = apis.plan.rivals.iter();
+        apis.refused
+            .extend(rivals.map(|(id, rival)| (id.clone(), verify::rival(rival))));
+        let foreign = apis.plan.foreign.iter();
+        apis.refused
+            .extend(foreign.map(|(id, other)| (id.clone(), verify::foreign(Sort::Api, other))));
         Round {
+            policies: self.policies.plan(desired, &held.policies, &self.owner),
+            apis,
             ensured,
-            without_certificate,
             desired,
-            plan,
-            unwanted,
-            waiting,
             batch: Batch::default(),
         }
     }
 
-    /// Decides every API by what the gateway holds now.
-    fn settle(&mut self, round: &Round<'_>, observed: &Observed, outcome: &mut Outcome) {
-        let known = std::mem::take(&mut self.synced);
-        let mut failing = BTreeSet::new();
-        for (id, api) in round.desired.wanted() {
-            let hash = mark::hash(&api.payload);
-            let Some(result) = self.settle_api((id, api), round, observed, &mut failing, &hash) else {
-                // Not sent any more: nothing is known of it.
-                self.synced.extend(known.get(id).map(|hash| (id.clone(), hash.clone())));
-                failing.insert(id.clone());
-                continue;
-            };
-            if result == ApiOutcome::Synced {
-                if let Some(reason) = round.plan.writes.get(id)
-                    && (reason.is_drift() || known.get(id) == Some(&hash))
-                {
-                    outcome.drift_repaired += 1;
-                    tracing::warn!(api = %id, %reason, "drift repaired");
-                }
-                self.synced.insert(id.clone(), hash);
-            }
-            outcome.apis.insert(id.clone(), result);
-        }
-        self.settle_removals(round, observed, outcome, &mut failing);
-        self.objects.keep(|id| failing.contains(id));
-        self.suspects
-            .retain(|id| !self.synced.contains_key(id) && round.desired.api(id).is_some());
-        self.readings.retain(|id, _| round.desired.api(id).is_some());
-        let altered = self.readings.iter().filter(|(_, reading)| !reading.fields.is_empty());
-        outcome.altered = altered
-            .map(|(id, reading)| (id.clone(), reading.fields.keys().cloned().collect()))
-            .collect();
-    }
-
-    fn settle_api(
-        &mut self,
-        (id, api): (&str, &Api),
-        round: &Round<'_>,
-        observed: &Observed,
-        failing: &mut BTreeSet<String>,
-        hash: &str,
-    ) -> Option<ApiOutcome> {
-        if let Some(other) = round.plan.foreign.get(id) {
-            return Some(ApiOutcome::Failed(verify::foreign(other)));
-        }
-        if let Some(rival) = round.plan.rivals.get(id) {
-            return Some(ApiOutcome::Failed(verify::rival(rival)));
-        }
-        if let Some(message) = round.without_certificate.get(id) {
-            return Some(ApiOutcome::Failed(message.clone()));
-        }
-        if let Some(message) = round.waiting.get(id) {
-            failing.insert(id.to_owned());
-            return Some(ApiOutcome::Failed(message.clone()));
-        }
-        let result = if let Some(message) = round.batch.refused.get(id) {
-            Err(message.clone())
-        } else if let Some(stamp) = round.batch.sent.get(id) {
-            verify::written(id, api, stamp, observed).map(|reading| drop(self.readings.insert(id.to_owned(), reading)))
-        } else if round.plan.writes.contains_key(id) {
-            return None;
-        } else if !round.batch.touched {
-            // The list that made the plan is still the latest.
-            Ok(())
-        } else {
-            verify::kept(id, api, observed, &self.readings)
+    /// Decides every API and every policy by what the gateway holds now.
+    fn settle(&mut self, round: &Round<'_>, held: &Held, outcome: &mut Outcome) {
+        let Batch {
+            apis,
+            policies,
+            stopped,
+            touched,
+        } = &round.batch;
+        let done = |sent| Done {
+            sent,
+            stopped: stopped.is_some(),
+            touched: *touched,
         };
-        // In step as far as its definition goes, so nothing of it has to wait.
-        if let (Ok(()), Some(message)) = (&result, round.ensured.missing_of(&api.payload)) {
-            return Some(ApiOutcome::Failed(message));
-        }
-        Some(self.judge(id, hash, result, ApiOutcome::Synced, failing))
-    }
-
-    fn settle_removals(
-        &mut self,
-        round: &Round<'_>,
-        observed: &Observed,
-        outcome: &mut Outcome,
-        failing: &mut BTreeSet<String>,
-    ) {
-        let unwanted = round.unwanted.union(&round.desired.removals);
-        for id in unwanted.filter(|id| round.desired.api(id).is_none()) {
-            let ours = |held: &serde_json::Value| owner::is_ours(held, &self.owner, &round.desired.contexts);
-            let held = observed.get(id).is_some_and(ours);
-            let result = match round.waiting.get(id) {
-                Some(message) if held => {
-                    failing.insert(id.clone());
-                    ApiOutcome::Failed(message.clone())
-                }
-                _ if held && round.batch.stopped.is_some() => continue,
-                _ => {
-                    let refused = round.batch.refused.get(id).cloned();
-                    let message = || refused.unwrap_or_else(|| "the gateway still holds it after a reload".to_owned());
-                    let result = if held { Err(message()) } else { Ok(()) };
-                    self.judge(id, "", result, ApiOutcome::Gone, failing)
-                }
-            };
-            outcome.apis.insert(id.clone(), result);
-        }
-    }
-
-    /// Turns a check into an outcome; a failure makes the API wait alone.
-    fn judge(
-        &mut self,
-        id: &str,
-        hash: &str,
-        result: Result<(), String>,
-        good: ApiOutcome,
-        failing: &mut BTreeSet<String>,
-    ) -> ApiOutcome {
-        match result {
-            Ok(()) => good,
-            Err(message) => {
-                failing.insert(id.to_owned());
-                self.objects.failed(id, hash, &message, Instant::now(), rand::random());
-                ApiOutcome::Failed(message)
-            }
-        }
+        let drift = &mut outcome.drift_repaired;
+        let missing = |payload: &_| round.ensured.missing_of(payload);
+        outcome.apis = self.apis.settle(&round.apis, &done(apis), &held.apis, missing, drift);
+        outcome.altered = self.apis.altered();
+        let memory = &mut self.policies.memory;
+        outcome.policies = memory.settle(&round.policies, &done(policies), &held.policies.held, |_| None, drift);
+        outcome.altered_policies = memory.altered();
     }
 }

@@ -78,6 +78,12 @@ impl Error {
         self
     }
 
+    /// Adds the way out.
+    pub(super) fn with_way_out(mut self, way_out: &str) -> Self {
+        self.detail.push_str(way_out);
+        self
+    }
+
     /// What the failure means.
     pub fn kind(&self) -> Kind {
         self.kind

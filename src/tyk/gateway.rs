@@ -184,7 +184,7 @@ impl Call<'_> {
     }
 
     /// The objects of a list by the text at the pointer `id`.
-    async fn list(self, id: &str) -> Result<BTreeMap<String, Value>, Error> {
+    pub(super) async fn list(self, id: &str) -> Result<BTreeMap<String, Value>, Error> {
         let name = self.name.clone();
         let list = match self.json(LIST_LIMIT).await? {
             Value::Array(list) => list,

@@ -3,6 +3,7 @@
 pub mod certs;
 mod error;
 pub mod gateway;
+mod policies;
 
 use std::time::Duration;
 

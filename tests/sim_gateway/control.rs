@@ -2,7 +2,7 @@
 
 use crate::support;
 use crate::support::{rigs, send};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn writes_go_to_files_and_reads_see_memory() {
@@ -205,6 +205,104 @@ async fn policies_are_files_as_well() {
         assert_eq!(rig.call("GET", "/tyk/policies/gold", "").await.status, 200);
         rig.reload().await;
         assert_eq!(rig.call("GET", "/tyk/policies/gold", "").await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn keys_follow_their_policies_from_the_next_reload_on() {
+    for rig in rigs().await {
+        let closed = json!({"use_keyless": false, "use_standard_auth": true});
+        let apis = ["k1", "k2"].map(|id| rig.api(id, &format!("/{id}"), &closed));
+        let policy = |rights: &[&str], more: Value| {
+            let right = |id: &&str| {
+                (
+                    (*id).to_owned(),
+                    json!({"api_id": id, "api_name": id, "versions": ["Default"]}),
+                )
+            };
+            let rights: serde_json::Map<_, _> = rights.iter().map(right).collect();
+            let mut policy = json!({"id": "gold", "name": "gold", "org_id": "1", "rate": -1, "per": -1, "quota_max": -1,
+                "active": true, "access_rights": rights, "graphql_access_rights": {"mark={\"a\":1}": {}}});
+            policy
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            policy
+        };
+        rig.put("POST", "/tyk/policies", &policy(&["k1", "k2"], json!({})))
+            .await;
+        rig.load(&apis).await;
+        let held = rig.call("GET", "/tyk/policies/gold", "").await.json();
+        assert_eq!(
+            held["graphql_access_rights"],
+            json!({"mark={\"a\":1}": {}}),
+            "{}",
+            rig.name
+        );
+
+        let session = json!({"org_id": "1", "apply_policies": ["gold"]});
+        let answer = rig.put("POST", "/tyk/keys", &session).await.json();
+        assert_eq!(
+            (&answer["status"], &answer["action"]),
+            (&json!("ok"), &json!("added")),
+            "{}",
+            rig.name
+        );
+        let key = answer["key"].as_str().unwrap();
+        let ask = async |path: &str| {
+            let answer = send(rig.ingress, "GET", path, &[("Authorization", key)], "")
+                .await
+                .unwrap();
+            (
+                answer.status,
+                answer.json()["error"].as_str().unwrap_or_default().to_owned(),
+            )
+        };
+        let through = (200, String::new());
+        let refused = |message: &str| (403, message.to_owned());
+        assert_eq!(
+            [ask("/k1").await, ask("/k2").await],
+            [through.clone(), through.clone()],
+            "{}",
+            rig.name
+        );
+
+        rig.put("POST", "/tyk/policies", &policy(&["k2"], json!({}))).await;
+        assert_eq!(ask("/k1").await, through, "{}: files change nothing", rig.name);
+        rig.reload().await;
+        let disallowed = refused("Access to this API has been disallowed");
+        assert_eq!(
+            [ask("/k1").await, ask("/k2").await],
+            [disallowed.clone(), through.clone()],
+            "{}",
+            rig.name
+        );
+
+        rig.put(
+            "POST",
+            "/tyk/policies",
+            &policy(&["k1", "k2"], json!({"is_inactive": true})),
+        )
+        .await;
+        rig.reload().await;
+        assert_eq!(
+            ask("/k1").await,
+            refused("Key is inactive, please renew"),
+            "{}",
+            rig.name
+        );
+
+        rig.call("DELETE", "/tyk/policies/gold", "").await;
+        rig.reload().await;
+        assert_eq!(ask("/k2").await, disallowed, "{}", rig.name);
+        let none = rig.put("POST", "/tyk/keys", &session).await;
+        assert_eq!(none.status, 500, "{} {none:?}", rig.name);
+
+        assert_eq!(
+            rig.call("DELETE", &format!("/tyk/keys/{key}"), "").await.json()["action"],
+            "deleted"
+        );
+        assert_eq!(rig.call("GET", &format!("/tyk/keys/{key}"), "").await.status, 404);
     }
 }
 

@@ -85,19 +85,16 @@ impl Rig {
 
     /// Publishes a new desired state whose `removals` are on their way out.
     pub fn want_without(&mut self, payloads: &[Value], removals: &[&str]) {
-        let apis = payloads
-            .iter()
-            .map(|payload| (payload["api_id"].as_str().unwrap().to_owned(), wanted(payload)));
-        let removals = removals.iter().map(|id| (*id).to_owned()).collect();
+        self.want_all(Desired {
+            removals: removals.iter().map(|id| (*id).to_owned()).collect(),
+            ..desired(payloads)
+        });
+    }
+
+    /// Publishes a new desired state.
+    pub fn want_all(&mut self, desired: Desired) {
         self.revision += 1;
-        self.desired.send_replace(Some((
-            self.revision,
-            Arc::new(Desired {
-                apis: apis.collect(),
-                removals,
-                ..Desired::default()
-            }),
-        )));
+        self.desired.send_replace(Some((self.revision, Arc::new(desired))));
     }
 
     /// Publishes what a translation made, and waits for its outcome.
@@ -109,20 +106,10 @@ impl Rig {
 
     /// Publishes a new desired state of classic APIs and documents.
     pub fn want_both(&mut self, payloads: &[Value], documents: &[Value]) {
-        let apis = payloads
-            .iter()
-            .map(|payload| (payload["api_id"].as_str().unwrap().to_owned(), wanted(payload)));
-        let id = |document: &Value| document["x-tyk-api-gateway"]["info"]["id"].as_str().unwrap().to_owned();
-        let oas = documents
-            .iter()
-            .map(|document| (id(document), wanted_document(document)));
-        self.revision += 1;
-        let desired = Desired {
-            apis: apis.collect(),
-            oas: oas.collect(),
-            ..Desired::default()
-        };
-        self.desired.send_replace(Some((self.revision, Arc::new(desired))));
+        self.want_all(Desired {
+            oas: desired_documents(documents),
+            ..desired(payloads)
+        });
     }
 
     /// [`Rig::want_both`], and waits until all of it is synced.
@@ -195,6 +182,24 @@ pub fn api(id: &str, listen_path: &str) -> Value {
         "proxy": {"listen_path": listen_path, "target_url": "http://127.0.0.1:1", "strip_listen_path": true},
         "version_data": {"not_versioned": true, "versions": {"Default": {"name": "Default", "use_extended_paths": true}}},
     })
+}
+
+/// A state of classic APIs.
+pub fn desired(payloads: &[Value]) -> Desired {
+    let id = |payload: &Value| payload["api_id"].as_str().unwrap().to_owned();
+    Desired {
+        apis: payloads.iter().map(|payload| (id(payload), wanted(payload))).collect(),
+        ..Desired::default()
+    }
+}
+
+/// OAS APIs of a state.
+pub fn desired_documents(documents: &[Value]) -> BTreeMap<String, Api> {
+    let id = |document: &Value| document["x-tyk-api-gateway"]["info"]["id"].as_str().unwrap().to_owned();
+    let wanted = documents
+        .iter()
+        .map(|document| (id(document), wanted_document(document)));
+    wanted.collect()
 }
 
 fn wanted(payload: &Value) -> Api {
