@@ -484,7 +484,11 @@ fn documents_of_streams_and_proxies_are_waited_for_too() {
     let reference = json!({"configmapRef": {"name": "c", "keyNames": ["a", "b"]}});
     let object =
         |field: &str| json!({"metadata": {"namespace": field.to_lowercase(), "name": "a"}, "spec": {field: reference}});
-    let watch = |kind| WatchId { kind, namespace: None };
+    let watch = |kind| WatchId {
+        kind,
+        namespace: None,
+        name: None,
+    };
     let streams: TykStreamsApiDefinition = serde_json::from_value(object("tykStreams")).unwrap();
     let proxy: TykMcpProxyDefinition = serde_json::from_value(object("tykMCP")).unwrap();
     let (kind, shadow) = (watch("TykStreamsApiDefinition"), &mut Shadow::default());

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::api::{ApiDefinition, TykOasApiDefinition};
 use crate::desired::build;
+use crate::diagnostic::Diagnostic;
 use crate::ingress::Translation;
 
 fn named(kind: &str, name: &str) -> Value {
