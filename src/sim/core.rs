@@ -11,6 +11,7 @@ use super::url::{self, Path};
 use super::{Call, Config, Error, Gateway, control, proxy};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
@@ -153,6 +154,20 @@ impl Core {
         self.listeners.apply(self, &table).await;
     }
 
+    /// Holds these APIs, with the documents of OAS ones, and no others; loads them at once. So does a gateway that gets
+    /// its APIs from a Dashboard.
+    pub async fn hold(self: &Arc<Core>, apis: Vec<(Value, Option<Value>)>) {
+        {
+            let mut state = self.state();
+            state.files.clear();
+            for (definition, document) in apis {
+                // An id that is no file name is none that a Dashboard gives.
+                let _ = state.write_api(definition, document);
+            }
+        }
+        self.load().await;
+    }
+
     /// The routes of the latest reload.
     pub fn table(&self) -> Arc<Table> {
         self.table.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -207,6 +222,7 @@ impl Core {
         let call = control::Call::read(request).await;
         let answer = match self.faults.take(&method, &sent) {
             Some(Failure::Status(status)) => Ok(reply::error(status, "injected failure")),
+            Some(Failure::Busy(seconds)) => Ok(reply::busy(reply::error(429, "injected failure"), seconds)),
             Some(Failure::Reset) => Err(Cut),
             Some(Failure::ResetAfter) => control::answer(self, &path, &call).await.and(Err(Cut)),
             Some(Failure::Delay(delay)) => {

@@ -127,6 +127,10 @@ impl Dashboard {
             self.create_api(id, definition, owners).await?;
             return Ok(Written::Created);
         };
+        if held.is_oas() {
+            let detail = "the API of this id has an OAS document; delete it, or choose another id";
+            return Err(Error::new(Kind::Conflict, format!("PUT /api/apis/{id}"), detail));
+        }
         self.put_api(id, &held.with(definition, before)).await?;
         if !held.owners().contains(owners) {
             self.add_owners(id, owners).await?;

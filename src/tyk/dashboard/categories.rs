@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::tyk::{Error, Kind};
+use crate::tyk::Error;
 
 use super::Dashboard;
 
@@ -51,7 +51,7 @@ impl Dashboard {
     /// `PUT /api/apis/oas/{id}/categories`: replaces the categories of an OAS API.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] when there is no such API, else as for every call.
+    /// [`crate::tyk::Kind::NotFound`] when there is no such API, else as for every call.
     pub async fn set_categories(&self, id: &str, categories: &BTreeSet<String>) -> Result<(), Error> {
         let call = self.call(Method::PUT, &["apis", "oas", id, "categories"])?;
         call.body(&json!({"categories": categories})).done().await.map(drop)
