@@ -635,6 +635,11 @@ async fn an_attached_gateway_serves_active_apis_without_a_reload_call() {
         .get(certificate)
         .header("x-tyk-authorization", "foo");
     assert_eq!(certificate.send().await.unwrap().status().as_u16(), 200);
+    call(&dashboard, "POST /api/portal/policies", json!({"id": "p", "name": "p"})).await;
+    let policy = reqwest::Client::new()
+        .get(format!("{}/tyk/policies/p", gateway.url()))
+        .header("x-tyk-authorization", "foo");
+    assert_eq!(policy.send().await.unwrap().status().as_u16(), 200);
     for (line, left) in [("DELETE /api/apis/a", "o"), ("DELETE /api/apis/oas/o", "")] {
         call(&dashboard, line, Value::Null).await;
         assert_eq!(held().await, left);

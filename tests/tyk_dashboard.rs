@@ -25,9 +25,7 @@ async fn start(config: Config) -> (sim::Dashboard, Dashboard) {
 }
 
 fn client(server: &sim::Dashboard, key: &str) -> Dashboard {
-    let mut endpoint = Endpoint::new(server.url(), key);
-    endpoint.timeouts.request = Duration::from_millis(500);
-    Dashboard::new(endpoint).unwrap()
+    Dashboard::new(Endpoint::new(server.url(), key)).unwrap()
 }
 
 fn nothing() -> BTreeSet<String> {
@@ -520,10 +518,42 @@ async fn failures_have_their_kind() {
     server
         .faults()
         .fail_next(1, "", "/api", Failure::Delay(Duration::from_secs(5)));
-    assert_eq!(client.list_apis().await.unwrap_err().kind(), Kind::Timeout);
+    let mut hasty = Endpoint::new(server.url(), "key");
+    hasty.timeouts.request = Duration::from_millis(100);
+    let error = Dashboard::new(hasty).unwrap().list_apis().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Timeout);
     server.faults().clear();
     server.faults().fail_next(1, "GET", "/api", Failure::Reset);
     assert_eq!(client.list_apis().await.unwrap_err().kind(), Kind::Unreachable);
+}
+
+#[tokio::test]
+async fn owners_that_hide_an_api_from_us_are_told() {
+    let writer = User::limited("writer", "org", [("apis", Permission::Write)]);
+    let own_id = writer.id.clone();
+    let (_server, client) = start(Config {
+        users: vec![writer],
+        ..Config::default()
+    })
+    .await;
+    let others = Owners::new(["somebody"], []);
+    let error = client
+        .write_api(&definition("a", "/a"), &others, &nothing())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::Forbidden, "{error}");
+    let document = document("o", "/o");
+    let error = client
+        .write_document(DocumentKind::Oas, &document, &others, &nothing())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::Forbidden, "{error}");
+    let with_us = Owners::new(["somebody", own_id.as_str()], []);
+    client
+        .write_api(&definition("b", "/b"), &with_us, &nothing())
+        .await
+        .unwrap();
+    assert_eq!(client.owners("b").await.unwrap(), Some(with_us));
 }
 
 /// Every answer but the Dashboard's own word that there is no such object leaves a deletion open.

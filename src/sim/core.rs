@@ -154,14 +154,18 @@ impl Core {
         self.listeners.apply(self, &table).await;
     }
 
-    /// Holds these APIs, with the documents of OAS ones, and no others; loads them at once. So does a gateway that gets
-    /// its APIs from a Dashboard.
-    pub async fn hold(self: &Arc<Core>, apis: Vec<(Value, Option<Value>)>) {
+    /// Holds these APIs, with the documents of OAS ones, these policies, and no others; loads them at once. So does a
+    /// gateway that gets them from a Dashboard.
+    pub async fn hold(self: &Arc<Core>, apis: Vec<(Value, Option<Value>)>, policies: Vec<Value>) {
         {
             let mut state = self.state();
             state.files.clear();
+            state.policy_files.clear();
+            // An id that is no file name cannot be served.
+            for policy in policies {
+                let _ = state.write_policy(policy);
+            }
             for (definition, document) in apis {
-                // An id that is no file name is none that a Dashboard gives.
                 let _ = state.write_api(definition, document);
             }
         }

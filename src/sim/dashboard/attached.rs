@@ -21,8 +21,8 @@ impl Server {
         // Held until all have loaded, so that an older state never comes after a newer one.
         let gateways = self.gateways.lock().await;
         for gateway in gateways.iter() {
-            let apis = served(&self.state());
-            gateway.hold(apis).await;
+            let (apis, policies) = served(&self.state());
+            gateway.hold(apis, policies).await;
         }
     }
 
@@ -35,11 +35,13 @@ impl Server {
     }
 }
 
-/// The active APIs of all organisations, with the documents of OAS ones.
-fn served(state: &State) -> Vec<(Value, Option<Value>)> {
+/// The active APIs of all organisations, with the documents of OAS ones, and their policies.
+fn served(state: &State) -> (Vec<(Value, Option<Value>)>, Vec<Value>) {
     let apis = state.orgs.values().flat_map(|org| org.apis.values());
     let active = apis.filter(|api| flag(&api.definition, "/active"));
-    active
+    let apis = active
         .map(|api: &Api| (api.definition.clone(), api.document.clone()))
-        .collect()
+        .collect();
+    let policies = state.orgs.values().flat_map(|org| org.policies.values());
+    (apis, policies.cloned().collect())
 }

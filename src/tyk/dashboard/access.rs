@@ -80,7 +80,7 @@ impl Dashboard {
     /// Adds those of `owners` that an API lacks. Nobody is ever taken off, and nothing is sent if all are there.
     ///
     /// # Errors
-    /// As for [`Dashboard::set_owners`].
+    /// [`Kind::Forbidden`] when they hide the API from us, else as for [`Dashboard::set_owners`].
     pub async fn add_owners(&self, id: &str, owners: &Owners) -> Result<(), Error> {
         if owners.is_empty() {
             return Ok(());
@@ -92,6 +92,19 @@ impl Dashboard {
         if held.contains(owners) {
             return Ok(());
         }
-        self.set_owners(id, &held.with(owners)).await
+        self.set_owners(id, &held.with(owners)).await?;
+        self.still_sees(id).await
+    }
+
+    /// Owners hide an API from everybody else but administrators. Hidden from us, it would look as if it were gone.
+    pub(super) async fn still_sees(&self, id: &str) -> Result<(), Error> {
+        match self.owners(id).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::new(
+                Kind::Forbidden,
+                format!("GET /api/apis/{id}/access"),
+                "its owners hide the API from the user of TYK_AUTH; make that user one of them, or an administrator",
+            )),
+        }
     }
 }

@@ -125,6 +125,9 @@ impl Dashboard {
         }
         let Some(held) = self.api(id).await? else {
             self.create_api(id, definition, owners).await?;
+            if !owners.is_empty() {
+                self.still_sees(id).await?;
+            }
             return Ok(Written::Created);
         };
         if held.is_oas() {

@@ -94,9 +94,13 @@ impl Dashboard {
     /// As for every call. The refusal of a deletion does not say whether there is such a certificate, so the Dashboard
     /// is asked for it.
     pub async fn delete_certificate(&self, id: &str) -> Result<Deleted, Error> {
-        match self.call(Method::DELETE, &["certs", id])?.deleted().await {
-            Err(error) if error.status() == Some(404) && self.certificate(id).await?.is_none() => Ok(Deleted::Before),
-            answer => answer,
+        match self.call(Method::DELETE, &["certs", id])?.done().await {
+            Ok(_) => Ok(Deleted::Now),
+            Err(error) if error.status() == Some(404) => match self.certificate(id).await? {
+                None => Ok(Deleted::Before),
+                Some(_) => Err(error.rejected()),
+            },
+            Err(error) => Err(error),
         }
     }
 }

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::tyk::Error;
-use crate::tyk::wire::ANSWER_LIMIT;
+use crate::tyk::wire::LIST_LIMIT;
 
 use super::Dashboard;
 
@@ -16,6 +16,6 @@ impl Dashboard {
     /// [`crate::tyk::Kind::Malformed`] when it has no dry run, else as for every call.
     pub async fn dry_run(&self, document: &Value) -> Result<Value, Error> {
         let call = self.call(Method::POST, &["apis", "oas", "dry-run"])?.body(document);
-        call.json(ANSWER_LIMIT).await
+        call.json(LIST_LIMIT).await
     }
 }

@@ -7,7 +7,7 @@ use reqwest::RequestBuilder;
 use serde_json::Value;
 
 use crate::tyk::error::CHECK_SECRET;
-use crate::tyk::wire::{ANSWER_LIMIT, Answer, Wire};
+use crate::tyk::wire::{ANSWER_LIMIT, Answer, LIST_LIMIT, Wire};
 use crate::tyk::{Error, Kind};
 
 use super::Deleted;
@@ -68,9 +68,9 @@ impl Call<'_> {
         }
     }
 
-    /// The JSON of an object; `None` if the Dashboard says that there is none.
+    /// The JSON of an object; `None` if the Dashboard says that there is none. A document can be as long as a list.
     pub async fn found(self) -> Result<Option<Value>, Error> {
-        match self.json(ANSWER_LIMIT).await {
+        match self.json(LIST_LIMIT).await {
             Ok(answer) => Ok(Some(answer)),
             Err(error) if error.kind() == Kind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -130,7 +130,7 @@ fn kind(status: u16, message: Option<&str>) -> Kind {
         400 | 403 | 409 if has("found api with") || has("already been used") || status == 409 => Kind::Conflict,
         403 if message.is_none() || has("access denied") || has("permission") => Kind::Forbidden,
         400 if has("could not retrieve api detail") => Kind::NotFound,
-        404 if has("could not create certificate") || has("could not delete certificate") => Kind::Rejected,
+        404 if has("could not create certificate") => Kind::Rejected,
         404 if message.is_some() => Kind::NotFound,
         404 => Kind::Malformed,
         500 if has("validating schema") => Kind::Rejected,
@@ -188,7 +188,6 @@ mod tests {
                 Some("Could not create certificate.Certificate with x ID already exists."),
                 Kind::Rejected,
             ),
-            (404, Some("Could not delete certificate."), Kind::Rejected),
             (500, Some("Error while validating schema."), Kind::Rejected),
             (500, Some("Error while creating API."), Kind::Unavailable),
             (429, None, Kind::Unavailable),
