@@ -114,14 +114,24 @@ catalogue! {
         "Read the message, and correct the Secret that it names.";
     Conflict Error "Another Ingress already serves this host and path; the oldest wins."
         "Remove the path from one of the two, or change its host or path.";
+    ContextInvalid Error "The settings of an OperatorContext cannot be used, so nothing is sent to the Tyk that it means."
+        "Correct what the message names in `spec.env` or in the Secret of `spec.secretRef`.";
+    ContextNotAllowed Error "The OperatorContext that the resource names is not for its namespace."
+        "Ask whoever owns the OperatorContext to name the namespace in its `spec.allowedNamespaces`.";
     ContextNotFound Error "The OperatorContext that the resource names cannot be used."
         "Create the OperatorContext, complete its `spec.env`, or correct `spec.contextRef`.";
+    ContextOfOtherNamespace Warning "The OperatorContext of a resource is in another namespace and does not say who may use it."
+        "Name the namespace in `spec.allowedNamespaces` of the OperatorContext; then `--cross-namespace-contexts=deny` can be set.";
     DocumentNotFound Error "The OpenAPI document of the resource does not exist, so it is not sent."
         "Create the ConfigMap and key that `spec.tykOAS.configmapRef` names, or set `spec.tykOAS.document`.";
     DuplicateObject Warning "The same object is defined more than once; the last definition is used."
         "Keep one definition.";
     EndpointsNotReady Warning "No endpoint of the Service is ready, so the gateway answers its path with an error."
         "Wait for a pod of the Service to become ready, or correct its selector or readiness probe.";
+    GraphInUse Error "Another ApiDefinition already serves this SubGraph; the oldest does."
+        "Remove `graphql.graph_ref` from one of the two, or give it a SubGraph of its own.";
+    GraphNotFound Error "A SubGraph or SuperGraph does not exist, or no API serves it."
+        "Create what the message names, or correct `graphql.graph_ref` or `spec.subgraph_refs`.";
     InvalidAnnotation Error "The value of an annotation cannot be used, so its default is in force."
         "Set one of the values that the message names.";
     InvalidBackend Error "A backend does not name exactly one Service and one port."
@@ -130,6 +140,8 @@ catalogue! {
         "Correct the field that the message names.";
     InvalidDocument Error "The OpenAPI document cannot be read or lacks a part, so it is not sent."
         "Correct the document as the message says.";
+    InvalidGraph Error "A GraphQL schema cannot be read or merged, so it is not sent."
+        "Correct the schema at the place that the message names.";
     InvalidHost Error "The host is not a DNS name, nor a wildcard of the form `*.example.com`."
         "Use lower-case letters, digits, `-` and `.`; a wildcard only as the whole first label.";
     InvalidPath Error "The path is not one that Kubernetes accepts for its pathType."
@@ -144,18 +156,28 @@ catalogue! {
         "Remove one of the two.";
     PathUnreachable Warning "The gateway redirects such a path to its cleaned form, so the cleaned form is served."
         "Write the path without `//`, `/./` and `/../`.";
+    PolicyNotFound Warning "A SecurityPolicy that the API names does not exist; the gateway refuses tokens that need it."
+        "Create the SecurityPolicy, or correct the reference `namespace/name`.";
     PortNotFound Error "The Service does not have the port that the backend names, so the gateway answers its path with an error."
         "Correct `backend.service.port`, or add the port to the Service.";
     RedirectorMissing Warning "A redirect to https is asked for, but there is no redirect responder."
         "Start `tyk-ingress redirector` and give its address by --redirector-url, or remove the annotation.";
     ResourceBackendUnsupported Error "A backend names a resource; only Services can be served, so the gateway answers its path with an error."
         "Use `backend.service`.";
+    ResourceInUse Warning "The resource is to be deleted, but others still use it, so it stays until the last of them is gone."
+        "Remove the references that the message names, or delete those resources.";
     RuleWithoutPaths Warning "A rule has no paths and the Ingress no default backend, so nothing is served for it."
         "Add `http.paths` to the rule, or `spec.defaultBackend` to the Ingress.";
     SecretNotFound Error "A Secret that the resource names cannot be used."
-        "Create the Secret in the namespace of the resource, or correct its name.";
+        "Create the Secret and the key that the message names, or correct the reference.";
+    SettingWithoutEffect Warning "The gateway leaves out a part of the definition."
+        "Correct the field that the message names, or remove it.";
     SyncFailed Error "Tyk did not take the definition; what it served before is still served."
         "Read the message; the operator tries again by itself.";
+    TargetInactive Warning "The API that the definition sends requests to is inactive, so the gateway answers them with an error."
+        "Set `active: true` on the other API, or name another one.";
+    TargetNotFound Error "The API that the definition sends requests to does not exist, so the definition is not sent."
+        "Create the ApiDefinition or TykOasApiDefinition that the field names, or correct its name, namespace or kind.";
     TemplateInUse Warning "The template is to be deleted, but Ingresses still use it, so it stays until the last of them is gone."
         "Remove the annotation `tyk.io/template` from the Ingresses that the message names, or delete them.";
     TemplateNotFound Error "The template that the annotation `tyk.io/template` names does not exist."

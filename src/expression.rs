@@ -4,6 +4,8 @@
 //! taken by the API and ends the gateway's process at the next reload, and again at each start (seen on a gateway), so
 //! expressions are read here with a parser, and what Go's RE2 and this one do not share is refused.
 
+pub mod pattern;
+
 use std::collections::BTreeSet;
 
 use regex_syntax::ast::parse::Parser;

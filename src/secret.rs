@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A text that no log, error or debug output shows.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Secret(String);
 
 impl Secret {

@@ -1,6 +1,7 @@
 //! Flags and environment as typed structs. Names of the environment are Tyk Operator's.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,6 +20,15 @@ use crate::{desired, ingress};
 pub enum Mode {
     /// Open-source gateway.
     Ce,
+}
+
+/// What a context that does not say who may use it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum CrossNamespaceContexts {
+    /// Resources of every namespace, as with Tyk Operator; each is warned.
+    Allow,
+    /// Resources of its own namespace.
+    Deny,
 }
 
 /// The Tyk that is configured.
@@ -88,14 +98,25 @@ impl Tyk {
         Ok(auth)
     }
 
-    /// What the payloads of this Tyk have in common.
+    /// What holds for resources that name no context.
     pub fn context(&self) -> desired::Context {
+        let tyk = desired::Installation {
+            url: self.url.clone().unwrap_or_default(),
+            auth: self.auth.clone().unwrap_or_default(),
+            insecure_skip_verify: self.insecure_skip_verify,
+            ..desired::Installation::default()
+        };
         desired::Context {
             org: self.org.clone(),
             owner: self.owner.clone(),
-            url: self.url.clone().unwrap_or_default(),
-            now: None,
+            tyk: Arc::new(tyk),
+            ..desired::Context::default()
         }
+    }
+
+    /// The same with what is said about contexts.
+    pub fn operator(&self) -> desired::Operator {
+        desired::Operator::new(self.context())
     }
 }
 
@@ -172,6 +193,9 @@ pub struct Controller {
     /// Address of /metrics, /healthz, /livez and /readyz
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+    /// Whether an OperatorContext without `spec.allowedNamespaces` serves resources of other namespaces
+    #[arg(long, value_enum, default_value = "allow")]
+    pub cross_namespace_contexts: CrossNamespaceContexts,
     /// How often the gateway is compared with what is wanted, for example 30s
     #[arg(long, default_value = "30s", value_parser = duration)]
     pub resync_interval: Duration,

@@ -47,32 +47,46 @@ fn the_printed_text_is_stable_and_reads_back_as_the_same_objects() {
     assert_eq!(read, all_crds());
 }
 
+/// Tyk Operator's CustomResourceDefinitions as lines of words, without the kind that each begins with.
+fn upstream(kind: &str) -> Vec<String> {
+    let text = fs::read_to_string(file("tests/data/upstream-fields.txt")).unwrap();
+    let own = text.lines().filter_map(|line| line.strip_prefix(&format!("{kind} ")));
+    own.map(str::to_owned).collect()
+}
+
+/// What follows `word` on the line of a kind that begins with it.
+fn upstream_line(kind: &str, word: &str) -> String {
+    let lines = upstream(kind);
+    let line = lines.iter().find_map(|line| line.strip_prefix(word)).unwrap();
+    line.trim().to_owned()
+}
+
+fn kinds() -> Vec<String> {
+    all_crds().into_iter().map(|crd| crd.spec.names.kind).collect()
+}
+
 #[test]
-fn names_and_columns_are_those_of_tyk_operator() {
-    let api = crd("ApiDefinition");
-    assert_eq!(api.metadata.name.as_deref(), Some("apidefinitions.tyk.tyk.io"));
-    assert_eq!(api.spec.names.short_names, Some(vec!["tykapis".to_owned()]));
-    assert_eq!(
-        columns(&api),
-        [
-            "Domain",
-            "ListenPath",
-            "Proxy.TargetURL",
-            "Enabled",
-            "SyncStatus",
-            "IngressTemplate",
-            "Age"
-        ]
-    );
-    let context = crd("OperatorContext");
-    assert_eq!(context.metadata.name.as_deref(), Some("operatorcontexts.tyk.tyk.io"));
-    assert_eq!(columns(&context), ["Mode", "URL", "Age"]);
-    let oas = crd("TykOasApiDefinition");
-    assert_eq!(oas.spec.names.short_names, Some(vec!["tykoas".to_owned()]));
-    let theirs = [&columns(&api)[..6], &["Categories".into(), "Age".into()]].concat();
-    assert_eq!(columns(&oas), theirs);
+fn every_kind_of_tyk_operator_is_here() {
+    let text = fs::read_to_string(file("tests/data/upstream-fields.txt")).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let mut theirs: Vec<_> = lines.filter_map(|line| line.split(' ').next()).collect();
+    theirs.dedup();
+    assert_eq!(theirs, kinds());
+}
+
+#[test]
+fn names_are_those_of_tyk_operator() {
     for crd in all_crds() {
-        assert_eq!(crd.spec.names.categories, Some(vec!["tyk".to_owned()]));
+        let names = &crd.spec.names;
+        let list = |list: &Option<Vec<String>>| list.clone().unwrap_or_default().join("|");
+        let ours = format!(
+            "{} short:{} categories:{}",
+            names.plural,
+            list(&names.short_names),
+            list(&names.categories)
+        );
+        assert_eq!(ours, upstream_line(&names.kind, "names"));
+        assert_eq!(crd.metadata.name, Some(format!("{}.tyk.tyk.io", names.plural)));
         assert_eq!(
             (crd.spec.group.as_str(), crd.spec.scope.as_str()),
             ("tyk.tyk.io", "Namespaced")
@@ -83,6 +97,51 @@ fn names_and_columns_are_those_of_tyk_operator() {
     }
 }
 
+#[test]
+fn columns_are_those_of_tyk_operator_and_then_whether_it_works() {
+    for crd in all_crds() {
+        let kind = &crd.spec.names.kind;
+        let ours = columns(&crd);
+        let theirs = upstream_line(kind, "columns");
+        let theirs: Vec<_> = theirs.split('|').filter(|name| !name.is_empty()).collect();
+        assert_eq!(ours[..theirs.len()], theirs, "{kind}");
+        assert_eq!(ours[ours.len() - 3..], ["Ready", "Message", "Age"], "{kind}");
+    }
+    assert_eq!(columns(&crd("OperatorContext"))[..2], ["Mode", "URL"]);
+    assert_eq!(columns(&crd("SecurityPolicy"))[..4], ["Title", "State", "Active", "ID"]);
+}
+
+/// `kubectl get` is often shown around, so it never prints what can hold a credential.
+#[test]
+fn no_column_shows_a_credential() {
+    for crd in all_crds() {
+        for column in crd.spec.versions[0].additional_printer_columns.clone().unwrap() {
+            let secret = ["auth", "secret", "token", "caBundle"];
+            assert!(
+                !secret.iter().any(|word| column.json_path.contains(word)),
+                "{}",
+                column.json_path
+            );
+        }
+    }
+}
+
+#[test]
+fn every_kind_reports_conditions_and_the_generation_that_they_speak_of() {
+    for kind in kinds() {
+        let schema = schema(&kind);
+        for path in [
+            "status.observedGeneration",
+            "status.conditions[].type",
+            "status.conditions[].observedGeneration",
+        ] {
+            assert!(find(&schema, path).is_some(), "{kind}: {path}");
+        }
+        let (conditions, _) = find(&schema, "status.conditions").unwrap();
+        assert_eq!(conditions.x_kubernetes_list_map_keys, Some(vec!["type".to_owned()]));
+    }
+}
+
 fn columns(crd: &CustomResourceDefinition) -> Vec<String> {
     let columns = crd.spec.versions[0].additional_printer_columns.clone();
     columns.unwrap().into_iter().map(|column| column.name).collect()
@@ -90,17 +149,21 @@ fn columns(crd: &CustomResourceDefinition) -> Vec<String> {
 
 #[test]
 fn every_field_of_tyk_operator_exists_and_takes_the_same_values() {
-    for (kind, list) in [
-        ("ApiDefinition", "tests/data/apidefinition-fields.txt"),
-        ("OperatorContext", "tests/data/operatorcontext-fields.txt"),
-        ("TykOasApiDefinition", "tests/data/tykoasapidefinition-fields.txt"),
-    ] {
-        let schema = schema(kind);
-        let text = fs::read_to_string(file(list)).unwrap();
-        let lines = text.lines().filter(|line| !line.starts_with('#'));
-        let faults: Vec<String> = lines.filter_map(|line| fault(&schema, line)).collect();
-        assert!(faults.is_empty(), "{kind}:\n{}", faults.join("\n"));
+    let mut faults = Vec::new();
+    let mut seen = 0;
+    for kind in kinds() {
+        let schema = schema(&kind);
+        let lines = upstream(&kind);
+        let fields: Vec<_> = lines
+            .iter()
+            .filter(|line| line.starts_with("spec") || line.starts_with("status"))
+            .collect();
+        seen += fields.len();
+        let found = fields.iter().filter_map(|line| fault(&schema, line));
+        faults.extend(found.map(|fault| format!("{kind}: {fault}")));
     }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    assert!(seen > 1200, "{seen}");
 }
 
 /// Why the schema refuses something that Tyk Operator's field, described by `line`, takes.
@@ -112,7 +175,7 @@ fn fault(schema: &JSONSchemaProps, line: &str) -> Option<String> {
         return Some(format!("{path}: missing"));
     };
     let ours = field.type_.as_deref().unwrap_or("any");
-    if !(ours == theirs || (theirs, ours) == ("integer", "number") || untyped(path)) {
+    if !(ours == theirs || (theirs, ours) == ("integer", "number") || takes_all(path, field)) {
         return Some(format!("{path}: {theirs} became {ours}"));
     }
     if required && !rest.contains(&"required") {
@@ -134,9 +197,19 @@ fn fault(schema: &JSONSchemaProps, line: &str) -> Option<String> {
     }
 }
 
-/// The one field without a type, since it takes a number and a string.
-fn untyped(path: &str) -> bool {
-    path.ends_with(".circuit_breakers[].threshold_percent")
+/// Whether a field takes values of every type, which counts as taking theirs. A structural schema cannot say "number or
+/// string", so these fields have no type: they are strings for Tyk Operator, and something else in what Tyk exports.
+fn takes_all(path: &str, field: &JSONSchemaProps) -> bool {
+    const UNTYPED: [&str; 6] = [
+        ".circuit_breakers[].threshold_percent",
+        ".limit.rate",
+        ".limit.per",
+        ".smoothing.trigger",
+        ".meta_data{}",
+        ".fields{}",
+    ];
+    let open = field.type_.is_none() && field.x_kubernetes_preserve_unknown_fields == Some(true);
+    open && UNTYPED.iter().any(|end| path.ends_with(end))
 }
 
 fn plain(value: &serde_json::Value) -> String {
@@ -166,27 +239,58 @@ fn find<'a>(schema: &'a JSONSchemaProps, path: &str) -> Option<(&'a JSONSchemaPr
 
 #[test]
 fn every_object_of_a_definition_keeps_unknown_fields() {
-    let schema = schema("ApiDefinition");
-    let (spec, _) = find(&schema, "spec").unwrap();
-    let mut seen = 0;
-    each(spec, &mut |schema| {
-        if schema.type_.as_deref() == Some("object") && schema.additional_properties.is_none() {
-            seen += 1;
-            assert_eq!(schema.x_kubernetes_preserve_unknown_fields, Some(true), "{schema:?}");
-        }
-    });
-    assert!(seen > 50, "{seen}");
+    for (kind, at_least) in [
+        ("ApiDefinition", 50),
+        ("SecurityPolicy", 20),
+        ("APIDescription", 5),
+        ("PortalAPICatalogue", 5),
+        ("PortalConfig", 5),
+    ] {
+        let schema = schema(kind);
+        let (spec, _) = find(&schema, "spec").unwrap();
+        let mut seen = 0;
+        each(spec, &mut |schema| {
+            if schema.type_.as_deref() == Some("object") && schema.additional_properties.is_none() {
+                seen += 1;
+                assert_eq!(
+                    schema.x_kubernetes_preserve_unknown_fields,
+                    Some(true),
+                    "{kind}: {schema:?}"
+                );
+            }
+        });
+        assert!(seen > at_least, "{kind}: {seen}");
+    }
 }
 
+/// So that `kubectl explain` says something about each of them.
 #[test]
 fn every_field_is_described() {
-    for kind in ["ApiDefinition", "OperatorContext", "TykOasApiDefinition"] {
-        each(&schema(kind), &mut |schema| {
+    for kind in kinds() {
+        each(&schema(&kind), &mut |schema| {
             for (name, field) in schema.properties.iter().flatten() {
                 assert!(name == "metadata" || field.description.is_some(), "{kind}: {name}");
             }
         });
     }
+}
+
+/// The words of a rule that was broken are all that a user sees of it.
+#[test]
+fn every_rule_says_what_it_wants() {
+    let mut rules = 0;
+    for kind in kinds() {
+        each(&schema(&kind), &mut |schema| {
+            for rule in schema.x_kubernetes_validations.iter().flatten() {
+                rules += 1;
+                assert!(
+                    rule.message.as_ref().is_some_and(|message| message.len() > 10),
+                    "{kind}: {rule:?}"
+                );
+            }
+        });
+    }
+    assert!(rules > 30, "{rules}");
 }
 
 fn each(schema: &JSONSchemaProps, visit: &mut impl FnMut(&JSONSchemaProps)) {

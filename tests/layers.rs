@@ -115,7 +115,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "snapshot",
-        ours: &["api", "diagnostic"],
+        ours: &["api", "diagnostic", "secret"],
         not: &[CLIENT, IMPURE],
     },
     Room {

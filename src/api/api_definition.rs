@@ -1,13 +1,11 @@
 //! `ApiDefinition`: a classic Tyk API definition as a Kubernetes object.
 
-use std::fmt;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Target, names, resource::custom_resource};
+use super::{DefinitionSpec, Target, names, resource::custom_resource};
 
 custom_resource!(
     /// A classic Tyk API definition as a Kubernetes object.
@@ -45,28 +43,8 @@ impl ApiDefinition {
     }
 }
 
-/// The API definition, under Tyk's own field names, and what only Kubernetes needs to know.
-///
-/// The definition is not modelled: a field that this program has never heard of reaches the gateway as it was written.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ApiDefinitionSpec {
-    /// The `OperatorContext` that names the Tyk to configure; the controller's own Tyk when absent.
-    #[serde(rename = "contextRef", default, skip_serializing_if = "Option::is_none")]
-    pub context_ref: Option<Target>,
-    /// Everything else: `name`, `api_id`, `proxy`, `certificate_secret_names` and so on.
-    #[serde(flatten)]
-    pub definition: Map<String, Value>,
-}
-
-/// Names the fields and leaves the values out: a definition can hold HMAC secrets, JWT keys and header tokens.
-impl fmt::Debug for ApiDefinitionSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApiDefinitionSpec")
-            .field("context_ref", &self.context_ref)
-            .field("definition", &self.definition.keys().collect::<Vec<_>>())
-            .finish()
-    }
-}
+/// The API definition: `name`, `api_id`, `proxy`, `certificate_secret_names` and so on.
+pub type ApiDefinitionSpec = DefinitionSpec;
 
 /// What is known of an API on its Tyk. Field names are Tyk Operator's; `observedGeneration` and `conditions` are additions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

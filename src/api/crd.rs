@@ -6,11 +6,19 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    ApiDefinition, OperatorContext, TykOasApiDefinition,
+    APIDescription, ApiDefinition, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph,
+    SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition,
     names::{CATEGORY, GROUP, VERSION},
 };
 
-/// What a schema file holds. A further key, `shared`, is only a home for YAML anchors.
+/// The text of a kind's schema: what all share, what some share, and its own.
+macro_rules! schema {
+    ($($file:literal)+) => {
+        concat!(include_str!("schema/common.yaml"), $(include_str!(concat!("schema/", $file))),+)
+    };
+}
+
+/// What a schema file holds. Further keys, such as `common` and `shared`, are only homes for YAML anchors.
 #[derive(Deserialize)]
 struct SchemaFile {
     /// What the kind is for.
@@ -34,9 +42,17 @@ struct SchemaFile {
 /// When a schema that is compiled in is broken, which the tests exclude.
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
     vec![
-        crd::<ApiDefinition>(include_str!("schema/apidefinition.yaml")),
-        crd::<OperatorContext>(include_str!("schema/operatorcontext.yaml")),
-        crd::<TykOasApiDefinition>(include_str!("schema/tykoasapidefinition.yaml")),
+        crd::<APIDescription>(schema!("portal.yaml" "apidescription.yaml")),
+        crd::<ApiDefinition>(schema!("apidefinition.yaml")),
+        crd::<OperatorContext>(schema!("operatorcontext.yaml")),
+        crd::<PortalAPICatalogue>(schema!("portal.yaml" "portalapicatalogue.yaml")),
+        crd::<PortalConfig>(schema!("portal.yaml" "portalconfig.yaml")),
+        crd::<SecurityPolicy>(schema!("securitypolicy.yaml")),
+        crd::<SubGraph>(schema!("subgraph.yaml")),
+        crd::<SuperGraph>(schema!("supergraph.yaml")),
+        crd::<TykMcpProxyDefinition>(schema!("tykmcpproxydefinition.yaml")),
+        crd::<TykOasApiDefinition>(schema!("tykoasapidefinition.yaml")),
+        crd::<TykStreamsApiDefinition>(schema!("tykstreamsapidefinition.yaml")),
     ]
 }
 

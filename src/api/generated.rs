@@ -3,7 +3,10 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
 
-use super::{ApiDefinition, TykOasApiDefinition, names};
+use super::{
+    APIDescription, ApiDefinition, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph,
+    SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition, names,
+};
 
 /// A kind whose objects can be children of Ingresses.
 pub trait Generated: ResourceExt {
@@ -27,6 +30,13 @@ pub trait Generated: ResourceExt {
     }
 }
 
-impl Generated for ApiDefinition {}
+macro_rules! generated {
+    ($($kind:ident)*) => {
+        $(impl Generated for $kind {})*
+    };
+}
 
-impl Generated for TykOasApiDefinition {}
+generated! {
+    ApiDefinition TykOasApiDefinition TykStreamsApiDefinition TykMcpProxyDefinition SecurityPolicy SubGraph SuperGraph
+    OperatorContext APIDescription PortalAPICatalogue PortalConfig
+}

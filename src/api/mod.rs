@@ -3,26 +3,42 @@
 mod api_definition;
 mod conditions;
 mod crd;
+mod definition_spec;
+mod document_api;
+mod document_source;
 mod generated;
+mod graph;
 pub mod names;
 mod oas_definition;
 mod oas_spec;
 mod operator_context;
+mod portal;
 mod resource;
+mod security_policy;
 mod target;
 
 pub use api_definition::{ApiDefinition, ApiDefinitionSpec, ApiDefinitionStatus, Transaction};
 pub use conditions::{ConditionStatus, ConditionType, set_condition};
 pub use crd::{all_crds, crds_yaml, to_yaml};
+pub use definition_spec::DefinitionSpec;
+pub use document_api::{
+    DocumentApiStatus, TykMcpProxyDefinition, TykMcpProxyDefinitionSpec, TykStreamsApiDefinition,
+    TykStreamsApiDefinitionSpec,
+};
+pub use document_source::{DocumentRef, DocumentSource, HasDocument};
 pub use generated::Generated;
+pub use graph::{SubGraph, SubGraphSpec, SubGraphStatus, SuperGraph, SuperGraphSpec, SuperGraphStatus};
 pub use oas_definition::{
     DomainStatus, PinnedStatus, TykOasApiDefinition, TykOasApiDefinitionStatus, VersioningStatus,
 };
 pub use oas_spec::{
     CertificatePinning, ClientCertificate, CustomDomain, DomainCertificate, JwtAuth, KeyRef, MutualTls, PinnedKeys,
-    ScopePolicy, Scopes, TykOas, TykOasApiDefinitionSpec, UpstreamRequestSigning, Version, Versioning,
+    ScopePolicy, Scopes, TykOasApiDefinitionSpec, UpstreamRequestSigning, Version, Versioning,
 };
 pub use operator_context::{
-    IngressPorts, Mode, OperatorContext, OperatorContextEnv, OperatorContextSpec, OperatorContextStatus,
+    AllowedNamespaces, IngressPorts, Mode, OperatorContext, OperatorContextEnv, OperatorContextSpec,
+    OperatorContextStatus,
 };
+pub use portal::{APIDescription, PortalAPICatalogue, PortalConfig, PortalStatus};
+pub use security_policy::{LinkedApi, SecurityPolicy, SecurityPolicyStatus};
 pub use target::Target;

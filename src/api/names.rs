@@ -53,6 +53,20 @@ pub const FINALIZER_INGRESS: &str = "finalizers.tyk.io/ingress";
 pub const FINALIZER_SECURITY_POLICY: &str = "finalizers.tyk.io/securitypolicy";
 /// Finalizer that Tyk Operator leaves on TLS Secrets. Nothing here sets it.
 pub const FINALIZER_CERTIFICATE: &str = "finalizers.tyk.io/certs";
+/// Finalizer of a TykStreamsApiDefinition that Tyk may hold.
+pub const FINALIZER_STREAMS_API_DEFINITION: &str = "finalizers.tyk.io/tykstreamsapidefinition";
+/// Finalizer of a TykMcpProxyDefinition that Tyk may hold.
+pub const FINALIZER_MCP_PROXY_DEFINITION: &str = "finalizers.tyk.io/tykmcpproxydefinition";
+/// Finalizer of a SubGraph that APIs may serve.
+pub const FINALIZER_SUB_GRAPH: &str = "finalizers.tyk.io/subgraph";
+/// Finalizer of a SuperGraph that APIs may serve.
+pub const FINALIZER_SUPER_GRAPH: &str = "finalizers.tyk.io/supergraph";
+/// Finalizer of an APIDescription that the portal may show.
+pub const FINALIZER_API_DESCRIPTION: &str = "finalizers.tyk.io/portalapidescription";
+/// Finalizer of a PortalAPICatalogue that the portal may show.
+pub const FINALIZER_PORTAL_CATALOGUE: &str = "finalizers.tyk.io/portalapicatalogue";
+/// Finalizer of a PortalConfig that the portal may use.
+pub const FINALIZER_PORTAL_CONFIG: &str = "finalizers.tyk.io/portalconfiguration";
 /// Finalizer of an OperatorContext in use.
 pub const FINALIZER_OPERATOR_CONTEXT: &str = "finalizers.tyk.io/operatorcontext";
 

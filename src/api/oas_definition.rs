@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 
 use super::oas_spec::TykOasApiDefinitionSpec;
-use super::{Target, Transaction, names, resource::custom_resource};
+use super::{DocumentSource, HasDocument, Target, Transaction, names, resource::custom_resource};
 
 custom_resource!(
     /// An OpenAPI document with Tyk's extension as a Kubernetes object.
@@ -21,6 +21,14 @@ impl TykOasApiDefinition {
         self.labels()
             .get(names::LABEL_INGRESS_TEMPLATE)
             .is_some_and(|value| value == names::LABEL_TRUE)
+    }
+}
+
+impl HasDocument for TykOasApiDefinition {
+    const SOURCE_FIELD: &'static str = "spec.tykOAS";
+
+    fn source(&self) -> &DocumentSource {
+        &self.spec.tyk_oas
     }
 }
 

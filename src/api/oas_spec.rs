@@ -1,11 +1,8 @@
 //! Spec of a `TykOasApiDefinition`: where the document is, and what of it Kubernetes knows better.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use super::Target;
+use super::{DocumentSource, Target};
 
 /// The document, and settings that win over it. References are to objects of the same namespace unless they name one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -16,7 +13,7 @@ pub struct TykOasApiDefinitionSpec {
     pub context_ref: Option<Target>,
     /// Where the document is.
     #[serde(rename = "tykOAS")]
-    pub tyk_oas: TykOas,
+    pub tyk_oas: DocumentSource,
     /// Labels of the dashboard's list of APIs; a gateway has none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<String>,
@@ -41,35 +38,6 @@ pub struct TykOasApiDefinitionSpec {
     /// Versions of the API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub versioning: Option<Versioning>,
-}
-
-/// Where a document is: in a ConfigMap or, beyond Tyk Operator, in the object itself, which has no limit of its own
-/// but that of every object and shows in one diff.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TykOas {
-    /// Key of a ConfigMap that holds the document as JSON or YAML.
-    #[serde(rename = "configmapRef", skip_serializing_if = "Option::is_none")]
-    pub configmap_ref: Option<KeyRef>,
-    /// The document itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub document: Option<Map<String, Value>>,
-}
-
-/// Names the fields of the document and leaves the values out: a document can hold header tokens and keys.
-impl fmt::Debug for TykOas {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TykOas")
-            .field("configmap_ref", &self.configmap_ref)
-            .field(
-                "document",
-                &self
-                    .document
-                    .as_ref()
-                    .map(|document| document.keys().collect::<Vec<_>>()),
-            )
-            .finish()
-    }
 }
 
 /// One key of a ConfigMap or Secret.

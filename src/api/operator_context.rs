@@ -1,8 +1,10 @@
 //! `OperatorContext`: which Tyk to configure, and with which credentials.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use kube::core::{Selector, SelectorExt};
 use serde::{Deserialize, Serialize};
 
 use super::{Target, resource::custom_resource};
@@ -24,6 +26,34 @@ pub struct OperatorContextSpec {
     /// Secret with the same settings under their `TYK_*` names.
     #[serde(rename = "secretRef", default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<Target>,
+    /// Namespaces whose objects may choose this context; every one when absent, as with Tyk Operator. Its own always may.
+    #[serde(rename = "allowedNamespaces", default, skip_serializing_if = "Option::is_none")]
+    pub allowed_namespaces: Option<AllowedNamespaces>,
+}
+
+/// Which namespaces may use a context: those that are named, and those whose labels match.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AllowedNamespaces {
+    /// Names of namespaces; `*` is every one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// Labels of namespaces. An empty selector matches every namespace, as everywhere in Kubernetes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+}
+
+impl AllowedNamespaces {
+    /// Whether a namespace with these labels is among them. A selector that makes no sense, or labels that are not
+    /// known because namespaces are not watched, match nothing.
+    pub fn contains(&self, namespace: &str, labels: Option<&BTreeMap<String, String>>) -> bool {
+        let named = self.names.iter().any(|name| name == "*" || name == namespace);
+        let matches = || {
+            let selector = Selector::try_from(self.selector.clone()?).ok()?;
+            Some(selector.matches(labels?))
+        };
+        named || matches().unwrap_or_default()
+    }
 }
 
 /// Connection settings of one Tyk. An absent value is taken from the controller's own settings.
@@ -44,6 +74,10 @@ pub struct OperatorContextEnv {
     /// Accept any certificate of the control API; false when absent.
     #[serde(rename = "insecureSkipVerify", default, skip_serializing_if = "Option::is_none")]
     pub insecure_skip_verify: Option<bool>,
+    /// Certificates, in PEM, of the authorities that may sign for the control API, besides the well-known ones. The key
+    /// of the Secret is `TYK_TLS_CA_BUNDLE`.
+    #[serde(rename = "caBundle", default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle: Option<String>,
     /// Ports of APIs that are made from Ingresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress: Option<IngressPorts>,
@@ -55,7 +89,7 @@ pub struct OperatorContextEnv {
     pub user_group_owners: Vec<String>,
 }
 
-/// Shows that `auth` is set, never its value.
+/// Shows that `auth` and `caBundle` are set, never their values: a private key may have slipped into the second.
 impl fmt::Debug for OperatorContextEnv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OperatorContextEnv")
@@ -64,6 +98,7 @@ impl fmt::Debug for OperatorContextEnv {
             .field("auth", &self.auth.as_ref().map(|_| "[redacted]"))
             .field("org", &self.org)
             .field("insecure_skip_verify", &self.insecure_skip_verify)
+            .field("ca_bundle", &self.ca_bundle.as_ref().map(|_| "[set]"))
             .field("ingress", &self.ingress)
             .field("user_owners", &self.user_owners)
             .field("user_group_owners", &self.user_group_owners)
@@ -72,10 +107,11 @@ impl fmt::Debug for OperatorContextEnv {
 }
 
 /// The control API of a Tyk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Open source gateway, through its own control API.
+    #[default]
     Ce,
     /// Self-managed Tyk, through the dashboard.
     Pro,
@@ -147,9 +183,11 @@ mod tests {
             "spec": {
                 "env": {
                     "mode": "pro", "url": "https://tyk", "auth": "hunter2", "org": "o", "insecureSkipVerify": true,
+                    "caBundle": "hunter2",
                     "ingress": {"httpPort": 80, "httpsPort": 443}, "user_owners": ["u"], "user_group_owners": ["g"],
                 },
                 "secretRef": {"name": "conf", "namespace": "tyk"},
+                "allowedNamespaces": {"names": ["a"], "selector": {"matchLabels": {"tyk": "yes"}}},
             },
             "status": {
                 "linked_api_definitions": links, "linked_api_descriptions": links, "linked_portal_catalogues": links,
@@ -162,5 +200,26 @@ mod tests {
         assert_eq!(OperatorContext::plural(&()), "operatorcontexts");
         let text = format!("{context:?}");
         assert!(!text.contains("hunter2") && text.contains("[redacted]"), "{text}");
+    }
+
+    #[test]
+    fn namespaces_are_allowed_by_name_and_by_label() {
+        let allows = |allowed: serde_json::Value, labels: Option<&[(&str, &str)]>| {
+            let allowed: AllowedNamespaces = serde_json::from_value(allowed).unwrap();
+            let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+            let labels = labels.map(|labels| labels.iter().map(owned).collect());
+            allowed.contains("a", labels.as_ref())
+        };
+        let selector = json!({"selector": {"matchLabels": {"tyk": "yes"}}});
+        assert!(allows(json!({"names": ["a"]}), None));
+        assert!(allows(json!({"names": ["*"]}), None));
+        assert!(!allows(json!({"names": ["b"]}), None));
+        assert!(!allows(json!({}), Some(&[])));
+        assert!(allows(selector.clone(), Some(&[("tyk", "yes")])));
+        assert!(!allows(selector.clone(), Some(&[("tyk", "no")])));
+        assert!(!allows(selector, None));
+        assert!(allows(json!({"selector": {}}), Some(&[])));
+        let odd = json!({"selector": {"matchExpressions": [{"key": "a", "operator": "Near"}]}});
+        assert!(!allows(odd, Some(&[])));
     }
 }

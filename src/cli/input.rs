@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::desired::{self, Desired};
+use crate::desired::{self, Desired, Operator};
 use crate::diagnostic::Diagnostic;
 use crate::ingress::{self, Translation};
 use crate::settings;
@@ -54,10 +54,17 @@ pub struct World {
 }
 
 impl World {
-    /// Runs the pure stages over manifests.
+    /// Runs the pure stages over manifests. Where no URL tells one Tyk from another, every context stands for the same.
     pub fn of(loaded: Loaded, options: &ingress::Options, context: &desired::Context) -> World {
         let translation = ingress::render(&loaded.snapshot, options);
-        let (desired, found) = desired::build(&loaded.snapshot, &translation, &context.at(Timestamp::now()));
+        let mut operator = Operator::new(context.at(Timestamp::now()));
+        operator.only_own = context.tyk.url.is_empty();
+        let (fleet, found) = desired::build_all(&loaded.snapshot, &translation, &operator);
+        let desired = fleet
+            .tyks
+            .get(&context.tyk)
+            .map(|desired| Desired::clone(desired))
+            .unwrap_or_default();
         let mut diagnostics = loaded.diagnostics.clone();
         diagnostics.extend(translation.diagnostics.iter().cloned());
         diagnostics.extend(found);

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::input::{Input, World};
 use super::{End, output, routes};
+use crate::desired::oas::without_secrets;
 use crate::diagnostic::any_error;
 use crate::settings;
 
@@ -43,8 +44,7 @@ impl Render {
         let context = crate::desired::Context {
             org: self.org,
             owner: "tyk-ingress".into(),
-            url: self.tyk_url.unwrap_or_default(),
-            now: None,
+            ..crate::desired::Context::at_url(self.tyk_url.as_deref().unwrap_or_default())
         };
         let world = World::read(&self.input, &self.ingress, &context)?;
         let mut out = std::io::stdout().lock();
@@ -81,7 +81,8 @@ fn children(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
 
 fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
     let apis: Vec<_> = world.desired.apis.values().map(|api| &api.payload).collect();
-    let oas: Vec<_> = world.desired.oas.values().map(|api| &api.payload).collect();
+    let oas = world.desired.oas.values();
+    let oas: Vec<_> = oas.map(|api| without_secrets(&api.payload)).collect();
     let certificates = world.desired.certificates.iter();
     let certificates: Vec<_> = certificates
         .map(|(id, certificate)| {

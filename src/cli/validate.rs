@@ -44,10 +44,7 @@ type Locations = BTreeMap<ObjectRef, Location>;
 
 impl Validate {
     pub(super) fn run(self) -> anyhow::Result<End> {
-        let context = Context {
-            url: self.tyk_url.clone().unwrap_or_default(),
-            ..Context::default()
-        };
+        let context = Context::at_url(self.tyk_url.as_deref().unwrap_or_default());
         let world = World::read(&self.input, &self.ingress, &context)?;
         let (found, locations) = (&world.diagnostics, &world.loaded.locations);
         let mut out = std::io::stdout().lock();

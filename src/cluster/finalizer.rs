@@ -7,8 +7,10 @@ use kube::api::{Patch, PatchParams};
 use kube::{Client, Error};
 use serde_json::json;
 
+use super::published::with_published;
 use super::{CONCURRENCY, Published, api, message, status_code};
 use crate::api::names;
+use crate::diagnostic::ObjectRef;
 use crate::snapshot::{NamespacedName, Snapshot};
 
 /// Looks at an object whose finalizers somebody else changes at the same time.
@@ -41,8 +43,7 @@ pub async fn ensure<K: Published>(client: &Client, definition: &K) -> Result<(),
     }
 }
 
-/// [`ensure`] for every hand-written definition of the snapshot; the errors by object.
-pub async fn ensure_all<K: Published>(client: &Client, snapshot: &Snapshot) -> Vec<(NamespacedName, String)> {
+async fn ensure_kind<K: Published>(client: &Client, snapshot: &Snapshot) -> Vec<(NamespacedName, String)> {
     let candidates = K::all(snapshot).iter();
     let waiting = candidates.filter(|(_, definition)| !definition.is_child() && needs_finalizer(definition.as_ref()));
     let calls = waiting.map(|(name, definition)| {
@@ -106,18 +107,46 @@ fn is_ours<K: Published>(finalizer: &str) -> bool {
     [K::FINALIZER, names::FINALIZER_TEMPLATE].contains(&finalizer)
 }
 
-/// [`release`] for the named definitions of the snapshot; the errors by object.
-pub async fn release_all<K: Published>(
+/// [`release`] for these objects of the snapshot; the errors by object.
+pub async fn release_named(client: &Client, snapshot: &Snapshot, objects: &[ObjectRef]) -> Vec<(ObjectRef, String)> {
+    let mut failed = Vec::new();
+    macro_rules! release {
+        ($($kind:ident $field:ident $finalizer:ident $is_template:expr;)*) => {
+            $(failed.extend(release_kind::<crate::api::$kind>(client, snapshot, objects).await);)*
+        };
+    }
+    with_published!(release);
+    failed
+}
+
+/// [`ensure`] for every hand-written object of the snapshot; the errors by object.
+pub async fn ensure_all(client: &Client, snapshot: &Snapshot) -> Vec<(NamespacedName, String)> {
+    let mut failed = Vec::new();
+    macro_rules! ensure {
+        ($($kind:ident $field:ident $finalizer:ident $is_template:expr;)*) => {
+            $(failed.extend(ensure_kind::<crate::api::$kind>(client, snapshot).await);)*
+        };
+    }
+    with_published!(ensure);
+    failed
+}
+
+async fn release_kind<K: Published>(
     client: &Client,
     snapshot: &Snapshot,
-    names: &[NamespacedName],
-) -> Vec<(NamespacedName, String)> {
-    let found = names.iter().filter_map(|name| K::all(snapshot).get_key_value(name));
+    objects: &[ObjectRef],
+) -> Vec<(ObjectRef, String)> {
+    let ours = objects.iter().filter(|object| object.kind == K::KIND);
+    let names = ours.map(|object| NamespacedName::new(&object.namespace, &object.name));
+    let found = names.filter_map(|name| K::all(snapshot).get_key_value(&name));
     let calls = found.map(|(name, definition)| {
         let (client, name, definition) = (client.clone(), name.clone(), definition.clone());
         async move { (name, release(&client, definition.as_ref()).await) }
     });
-    errors(calls.collect()).await
+    let failed = errors(calls.collect()).await.into_iter();
+    failed
+        .map(|(name, error)| (ObjectRef::new(K::KIND, name.namespace, name.name), error))
+        .collect()
 }
 
 async fn errors<F>(calls: Vec<F>) -> Vec<(NamespacedName, String)>

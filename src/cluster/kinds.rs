@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
 use super::store::{Watched, same_metadata};
-use crate::snapshot::{Snapshot, TlsSecret};
+use crate::snapshot::{NamedSecret, Snapshot, TlsSecret};
 
 /// Annotation of Ingresses whose requests go to endpoints, and its value.
 const UPSTREAM_ENDPOINTS: (&str, &str) = ("tyk.io/upstream", "endpoints");
@@ -37,13 +37,27 @@ impl Watched for TlsSecret {
     }
 }
 
-impl Watched for Namespace {
+impl Watched for NamedSecret {
     fn same(&self, other: &Self) -> bool {
-        self.metadata.uid == other.metadata.uid && self.metadata.deletion_timestamp == other.metadata.deletion_timestamp
+        self.same_data(other)
     }
 
     fn slim(&mut self) {
         self.metadata = bare(&self.metadata);
+    }
+}
+
+impl Watched for Namespace {
+    fn same(&self, other: &Self) -> bool {
+        let compared = |meta: &ObjectMeta| (meta.uid.clone(), meta.deletion_timestamp.clone(), meta.labels.clone());
+        compared(&self.metadata) == compared(&other.metadata)
+    }
+
+    /// Contexts choose namespaces by their labels.
+    fn slim(&mut self) {
+        let labels = self.metadata.labels.take();
+        self.metadata = bare(&self.metadata);
+        self.metadata.labels = labels;
         self.spec = None;
         self.status = None;
     }

@@ -3,11 +3,11 @@
 
 pub mod address;
 pub mod children;
-mod config_maps;
 pub mod events;
 pub mod finalizer;
 pub mod ingress;
 mod kinds;
+mod named;
 mod published;
 pub mod status;
 mod store;

@@ -1,13 +1,16 @@
-//! What the kinds that become APIs on Tyk have in common for the cluster.
+//! What the kinds that a finalizer of ours keeps have in common for the cluster.
 
 use kube::core::NamespaceResourceScope;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::{ApiDefinition, Generated, TykOasApiDefinition, names};
+use crate::api::{
+    ApiDefinition, Generated, OperatorContext, SecurityPolicy, SubGraph, SuperGraph, TykMcpProxyDefinition,
+    TykOasApiDefinition, TykStreamsApiDefinition, names,
+};
 use crate::snapshot::{Objects, Snapshot, SnapshotKind};
 
-/// A kind whose objects are published to Tyk and can be children of Ingresses.
+/// A kind whose objects Tyk may hold something of, so that a finalizer keeps them.
 pub trait Published:
     kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + SnapshotKind
@@ -23,14 +26,11 @@ pub trait Published:
     /// The finalizer of an object that Tyk may hold.
     const FINALIZER: &'static str;
 
-    /// Its spec.
-    type Spec: Serialize + PartialEq;
-
     /// All of them.
     fn all(snapshot: &Snapshot) -> &Objects<Self>;
 
     /// What is asked for.
-    fn spec(&self) -> &Self::Spec;
+    fn spec(&self) -> impl Serialize + PartialEq + '_;
 
     /// Drops the status.
     fn clear_status(&mut self);
@@ -39,18 +39,33 @@ pub trait Published:
     fn is_template(&self) -> bool;
 }
 
+/// Expands `$with!` with the kinds, each with the field of a snapshot, its finalizer and whether it is a template.
+macro_rules! with_published {
+    ($with:ident) => {
+        $with! {
+            ApiDefinition api_definitions FINALIZER_API_DEFINITION ApiDefinition::is_template;
+            TykOasApiDefinition tyk_oas_api_definitions FINALIZER_OAS_API_DEFINITION TykOasApiDefinition::is_template;
+            TykStreamsApiDefinition tyk_streams_api_definitions FINALIZER_STREAMS_API_DEFINITION never;
+            TykMcpProxyDefinition tyk_mcp_proxy_definitions FINALIZER_MCP_PROXY_DEFINITION never;
+            SecurityPolicy security_policies FINALIZER_SECURITY_POLICY never;
+            SubGraph sub_graphs FINALIZER_SUB_GRAPH never;
+            SuperGraph super_graphs FINALIZER_SUPER_GRAPH never;
+            OperatorContext operator_contexts FINALIZER_OPERATOR_CONTEXT never;
+        }
+    };
+}
+pub(super) use with_published;
+
 macro_rules! published {
-    ($($kind:ident $spec:ident $field:ident $finalizer:ident;)*) => {
+    ($($kind:ident $field:ident $finalizer:ident $is_template:expr;)*) => {
         $(impl Published for $kind {
             const FINALIZER: &'static str = names::$finalizer;
-
-            type Spec = crate::api::$spec;
 
             fn all(snapshot: &Snapshot) -> &Objects<Self> {
                 &snapshot.$field
             }
 
-            fn spec(&self) -> &Self::Spec {
+            fn spec(&self) -> impl Serialize + PartialEq + '_ {
                 &self.spec
             }
 
@@ -59,13 +74,14 @@ macro_rules! published {
             }
 
             fn is_template(&self) -> bool {
-                $kind::is_template(self)
+                $is_template(self)
             }
         })*
     };
 }
 
-published! {
-    ApiDefinition ApiDefinitionSpec api_definitions FINALIZER_API_DEFINITION;
-    TykOasApiDefinition TykOasApiDefinitionSpec tyk_oas_api_definitions FINALIZER_OAS_API_DEFINITION;
+fn never<K>(_: &K) -> bool {
+    false
 }
+
+with_published!(published);

@@ -3,47 +3,53 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream};
-use kube::api::{Patch, PatchParams};
-use kube::{Client, Error};
-use serde::Serialize;
-use serde_json::{Value, json};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use kube::{Api, Client, Error};
+use serde_json::{Map, Value, json};
 
-use super::{CONCURRENCY, Published, api, message, status_code};
+use super::{CONCURRENCY, message, status_code};
 use crate::api::names;
-use crate::snapshot::NamespacedName;
+use crate::diagnostic::ObjectRef;
 
 /// Writes the statuses; the errors by object. An object that is gone is none.
-pub async fn write<K: Published, S: Serialize>(
-    client: &Client,
-    statuses: &BTreeMap<NamespacedName, S>,
-) -> Vec<(NamespacedName, String)> {
+pub async fn write(client: &Client, statuses: &BTreeMap<ObjectRef, Map<String, Value>>) -> Vec<(ObjectRef, String)> {
     let calls: Vec<_> = statuses
         .iter()
-        .map(|(name, status)| {
-            let (client, name, status) = (client.clone(), name.clone(), json!(status));
+        .map(|(object, status)| {
+            let (client, object, status) = (client.clone(), object.clone(), status.clone());
             async move {
-                let result = write_one::<K>(&client, &name, status).await;
-                (name, result)
+                let result = write_one(&client, &object, status).await;
+                (object, result)
             }
         })
         .collect();
     let results: Vec<_> = stream::iter(calls).buffer_unordered(CONCURRENCY).collect().await;
     let errors = results
         .into_iter()
-        .filter_map(|(name, result)| Some((name, message(&result.err()?))));
+        .filter_map(|(object, result)| Some((object, message(&result.err()?))));
     let mut errors: Vec<_> = errors.collect();
     errors.sort();
     errors
 }
 
-async fn write_one<K: Published>(client: &Client, name: &NamespacedName, status: Value) -> Result<(), Error> {
-    let patch = json!({"apiVersion": names::API_VERSION, "kind": K::KIND, "status": status});
+async fn write_one(client: &Client, object: &ObjectRef, status: Map<String, Value>) -> Result<(), Error> {
+    let patch = json!({"apiVersion": names::API_VERSION, "kind": object.kind, "status": status});
     let params = PatchParams::apply(names::STATUS_FIELD_MANAGER).force();
-    match api::<K>(client, name)
-        .patch_status(&name.name, &params, &Patch::Apply(patch))
-        .await
-    {
+    let kind = GroupVersionKind::gvk(names::GROUP, names::VERSION, object.kind);
+    let resource = ApiResource::from_gvk_with_plural(&kind, &plural(object.kind));
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &object.namespace, &resource);
+    match api.patch_status(&object.name, &params, &Patch::Apply(patch)).await {
         Err(error) if status_code(&error) == Some(404) => Ok(()),
         result => result.map(drop),
     }
+}
+
+fn plural(kind: &str) -> String {
+    let crds = crate::api::all_crds().into_iter();
+    let names = crds.map(|crd| crd.spec.names);
+    let found = names
+        .filter(|names| names.kind == kind)
+        .map(|names| names.plural)
+        .next();
+    found.unwrap_or_default()
 }

@@ -15,9 +15,12 @@ use tokio::sync::watch::{Receiver, Sender};
 use tokio_util::sync::CancellationToken;
 
 use super::LOG_INTERVAL;
-use super::config_maps::{self, Referenced};
+use super::named::{self, Named};
 use super::watch::{self, Arrival};
-use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
+use crate::api::{
+    APIDescription, ApiDefinition, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph,
+    SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition,
+};
 use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind};
 
 /// What is watched.
@@ -53,7 +56,10 @@ macro_rules! watched {
     };
 }
 
-watched! { IngressClass Service ApiDefinition OperatorContext TykOasApiDefinition }
+watched! {
+    IngressClass Service ApiDefinition OperatorContext TykOasApiDefinition TykStreamsApiDefinition TykMcpProxyDefinition
+    SecurityPolicy SubGraph SuperGraph APIDescription PortalAPICatalogue PortalConfig
+}
 
 impl Watched for ConfigMap {
     fn same(&self, other: &Self) -> bool {
@@ -71,27 +77,76 @@ pub(super) fn same_metadata(one: &ObjectMeta, other: &ObjectMeta) -> bool {
     compared(one) == compared(other)
 }
 
-/// One watch: a kind, and a namespace or all.
+/// Kinds whose objects name ConfigMaps and Secrets.
+const NAMING: [&str; 4] = [
+    OperatorContext::KIND,
+    TykOasApiDefinition::KIND,
+    TykStreamsApiDefinition::KIND,
+    TykMcpProxyDefinition::KIND,
+];
+
+/// Kinds whose CustomResourceDefinition may be missing.
+const OPTIONAL: [&str; 10] = [
+    OperatorContext::KIND,
+    TykOasApiDefinition::KIND,
+    TykStreamsApiDefinition::KIND,
+    TykMcpProxyDefinition::KIND,
+    SecurityPolicy::KIND,
+    SubGraph::KIND,
+    SuperGraph::KIND,
+    APIDescription::KIND,
+    PortalAPICatalogue::KIND,
+    PortalConfig::KIND,
+];
+
+/// One watch: a kind, a namespace or all, and a name or all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct WatchId {
     /// Kind of the objects.
     pub kind: &'static str,
     /// Namespace of the objects, `None` for all.
     pub namespace: Option<String>,
+    /// Name of the one object, `None` for all.
+    pub name: Option<String>,
 }
 
 impl WatchId {
-    /// Whether its failure costs only the objects that need it, and not the whole world.
-    fn is_optional(&self) -> bool {
-        self.kind == ConfigMap::KIND
+    /// Whether it is there only because an object names what it is for.
+    fn is_for_named(&self) -> bool {
+        self.kind == ConfigMap::KIND || self.name.is_some()
     }
+
+    /// Whether this failure costs only the objects that need the watch, and not the whole world. Objects of a kind that
+    /// the API server does not know do not exist; any other failure of their watch may hide some.
+    fn can_do_without(&self, failure: &Failure) -> bool {
+        self.is_for_named() || (failure.unknown_kind && OPTIONAL.contains(&self.kind))
+    }
+
+    /// Whether the watch says what there is of this object.
+    fn covers(&self, name: &NamespacedName) -> bool {
+        let fits = |wanted: &Option<String>, found: &String| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        fits(&self.namespace, &name.namespace) && fits(&self.name, &name.name)
+    }
+}
+
+/// Why a watch does not deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// What to tell whoever runs the operator.
+    pub message: String,
+    /// Whether the API server does not know the kind: its CustomResourceDefinition is not installed.
+    pub unknown_kind: bool,
 }
 
 impl std::fmt::Display for WatchId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind)?;
+        if let Some(name) = &self.name {
+            write!(f, " {name}")?;
+        }
         match &self.namespace {
-            None => f.write_str(self.kind),
-            Some(namespace) => write!(f, "{} in {namespace}", self.kind),
+            None => Ok(()),
+            Some(namespace) => write!(f, " in {namespace}"),
         }
     }
 }
@@ -100,14 +155,15 @@ impl std::fmt::Display for WatchId {
 struct WatchState {
     synced: bool,
     error: Option<String>,
+    /// The first snapshot goes without it, and so do all others until it delivers.
+    given_up: bool,
     logged: Option<Instant>,
 }
 
 impl WatchState {
     /// Whether the first snapshot waits for it.
-    fn is_awaited(&self, id: &WatchId) -> bool {
-        let given_up = id.is_optional() && self.error.is_some();
-        !self.synced && !given_up
+    fn is_awaited(&self) -> bool {
+        !self.synced && !self.given_up
     }
 }
 
@@ -117,8 +173,8 @@ struct State {
     snapshot: Arc<Snapshot>,
     watches: BTreeMap<WatchId, WatchState>,
     scope: Scope,
-    /// ConfigMaps that are watched, or are about to be.
-    config_maps: Referenced,
+    /// Objects that are watched, or are about to be, because others name them.
+    named: Named,
 }
 
 /// Every object that the watches have seen and that still exists.
@@ -137,7 +193,7 @@ impl Store {
         let store = Arc::new(Self::new());
         store.state().scope = scope.clone();
         watch::start_all(&store, &client, scope, &cancel);
-        tokio::spawn(config_maps::follow(Arc::clone(&store), client, cancel));
+        tokio::spawn(named::follow(Arc::clone(&store), client, cancel));
         store
     }
 
@@ -152,7 +208,7 @@ impl Store {
     /// world would be taken for the whole and the rest for deleted.
     pub fn snapshot(&self) -> Option<(u64, Arc<Snapshot>)> {
         let state = self.state();
-        let synced = !state.watches.iter().any(|(id, watch)| watch.is_awaited(id));
+        let synced = !state.watches.values().any(WatchState::is_awaited);
         synced.then(|| (*self.revision.borrow(), Arc::clone(&state.snapshot)))
     }
 
@@ -164,7 +220,7 @@ impl Store {
     /// The watches that have not delivered their first list, each with its last error.
     pub fn waiting(&self) -> Vec<String> {
         let state = self.state();
-        let waiting = state.watches.iter().filter(|(id, watch)| watch.is_awaited(id));
+        let waiting = state.watches.iter().filter(|(_, watch)| watch.is_awaited());
         waiting
             .map(|(id, watch)| match &watch.error {
                 None => id.to_string(),
@@ -181,6 +237,9 @@ impl Store {
     /// Takes in what a watch delivers.
     pub(super) fn handle<K: Watched>(&self, id: &WatchId, shadow: &mut Shadow<K>, event: Event<Arrival<K>>) {
         let mut state = self.state();
+        if state.has_ended(id) {
+            return;
+        }
         let changed = match event {
             Event::Init => {
                 shadow.clear();
@@ -207,7 +266,7 @@ impl Store {
             Event::Delete(Ok(object)) => state.remove::<K>(&NamespacedName::of(object.meta())),
             Event::Delete(Err(invalid)) => state.remove::<K>(&NamespacedName::of(&invalid.metadata)),
         };
-        if changed && K::KIND == TykOasApiDefinition::KIND {
+        if changed && NAMING.contains(&K::KIND) {
             state.refer();
         }
         if changed {
@@ -217,8 +276,12 @@ impl Store {
     }
 
     /// Keeps the error of a watch, which goes on by itself.
-    pub(super) fn failed(&self, id: &WatchId, error: &str) {
+    pub(super) fn failed(&self, id: &WatchId, failure: &Failure) {
+        let error = failure.message.as_str();
         let mut state = self.state();
+        if state.has_ended(id) {
+            return;
+        }
         let watch = state.watches.entry(id.clone()).or_default();
         let due = match watch.synced {
             // What keeps the first list away is in `waiting` all the time, so it is said once.
@@ -229,16 +292,16 @@ impl Store {
             tracing::warn!(watch = %id, error, "cannot watch; retrying");
             watch.logged = Some(Instant::now());
         }
-        let first = watch.error.replace(error.to_owned()).is_none() && !watch.synced;
-        if first && id.is_optional() {
-            // The snapshot does not wait for it any longer.
+        watch.error = Some(error.to_owned());
+        if watch.is_awaited() && id.can_do_without(failure) {
+            watch.given_up = true;
             self.revision.send_modify(|revision| *revision += 1);
         }
     }
 
-    /// The ConfigMaps that TykOasApiDefinitions name.
-    pub(super) fn referenced(&self) -> Referenced {
-        self.state().config_maps.clone()
+    /// The objects that are watched because others name them.
+    pub(super) fn named(&self) -> Named {
+        self.state().named.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -247,32 +310,25 @@ impl Store {
 }
 
 impl State {
-    /// Takes in which ConfigMaps are named now. The snapshot waits for those that are new: without its document an API
+    /// Whether nothing names any more what the watch is for; its last events may still be on their way.
+    fn has_ended(&self, id: &WatchId) -> bool {
+        id.is_for_named() && !self.named.contains_key(id)
+    }
+
+    /// Takes in which objects are named now. The snapshot waits for those that are new: without its document an API
     /// would be reported as broken.
     fn refer(&mut self) {
-        let wanted = config_maps::referenced(&self.snapshot, &self.scope);
-        let before = mem::replace(&mut self.config_maps, wanted);
-        for namespace in before
-            .keys()
-            .filter(|namespace| !self.config_maps.contains_key(*namespace))
-        {
-            self.watches.remove(&config_maps::watch_id(namespace));
+        let wanted = named::named(&self.snapshot, &self.scope);
+        let before = mem::replace(&mut self.named, wanted);
+        for id in before.keys().filter(|id| !self.named.contains_key(*id)) {
+            self.watches.remove(id);
         }
-        for (namespace, names) in &self.config_maps {
-            if before.get(namespace).is_none_or(|before| !names.is_subset(before)) {
-                self.watches
-                    .insert(config_maps::watch_id(namespace), WatchState::default());
+        for (id, names) in &self.named {
+            if before.get(id).is_none_or(|before| !names.is_subset(before)) {
+                self.watches.insert(id.clone(), WatchState::default());
             }
         }
-        let wanted = &self.config_maps;
-        let named = |name: &NamespacedName| {
-            wanted
-                .get(&name.namespace)
-                .is_some_and(|names| names.contains(&name.name))
-        };
-        Arc::make_mut(&mut self.snapshot)
-            .config_maps
-            .retain(|name, _| named(name));
+        named::retain(Arc::make_mut(&mut self.snapshot), &self.named);
     }
 
     fn put<K: Watched>(&mut self, object: K) -> bool {
@@ -290,13 +346,8 @@ impl State {
     /// Replaces all that the watch is responsible for by a complete list.
     fn swap<K: Watched>(&mut self, id: &WatchId, list: Shadow<K>) -> bool {
         let objects = K::objects(Arc::make_mut(&mut self.snapshot));
-        let covered = |name: &NamespacedName| {
-            id.namespace
-                .as_ref()
-                .is_none_or(|namespace| *namespace == name.namespace)
-        };
         let (before, others): (Objects<K>, Objects<K>) =
-            mem::take(objects).into_iter().partition(|(name, _)| covered(name));
+            mem::take(objects).into_iter().partition(|(name, _)| id.covers(name));
         let same = before.len() == list.len()
             && before
                 .iter()

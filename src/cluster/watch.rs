@@ -17,8 +17,11 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::store::{Scope, Shadow, Store, WatchId, Watched};
-use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
+use super::store::{Failure, Scope, Shadow, Store, WatchId, Watched};
+use crate::api::{
+    APIDescription, ApiDefinition, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph,
+    SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition,
+};
 use crate::snapshot::{SnapshotKind, TlsSecret};
 
 /// An object as it arrives, or why it cannot be decoded.
@@ -40,12 +43,17 @@ pub(super) fn start_all(store: &Arc<Store>, client: &Client, scope: &Scope, canc
         starter.namespaced::<Service, _>(namespace, all(), Ok);
         starter.namespaced::<EndpointSlice, _>(namespace, all(), Ok);
         starter.namespaced::<TlsSecret, _>(namespace, all().fields("type=kubernetes.io/tls"), Ok);
-        // The schemas of our own kinds are loose, so that an object that cannot be decoded may exist.
-        starter.namespaced::<ApiDefinition, DeserializeGuard<_>>(namespace, all(), |guard| guard.0.map_err(Box::new));
-        starter.namespaced::<OperatorContext, DeserializeGuard<_>>(namespace, all(), |guard| guard.0.map_err(Box::new));
-        starter.namespaced::<TykOasApiDefinition, DeserializeGuard<_>>(namespace, all(), |guard| {
-            guard.0.map_err(Box::new)
-        });
+        starter.own::<ApiDefinition>(namespace);
+        starter.own::<OperatorContext>(namespace);
+        starter.own::<TykOasApiDefinition>(namespace);
+        starter.own::<SecurityPolicy>(namespace);
+        starter.own::<TykStreamsApiDefinition>(namespace);
+        starter.own::<TykMcpProxyDefinition>(namespace);
+        starter.own::<SubGraph>(namespace);
+        starter.own::<SuperGraph>(namespace);
+        starter.own::<APIDescription>(namespace);
+        starter.own::<PortalAPICatalogue>(namespace);
+        starter.own::<PortalConfig>(namespace);
     }
 }
 
@@ -60,6 +68,15 @@ struct Starter<'a> {
 }
 
 impl Starter<'_> {
+    /// A kind of ours. The schemas are loose, so that an object that cannot be decoded may exist.
+    fn own<K>(&self, namespace: Option<&str>)
+    where
+        K: Watched + DeserializeOwned + Debug + Send + Sync + 'static,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        self.namespaced::<K, DeserializeGuard<K>>(namespace, all(), |guard| guard.0.map_err(Box::new));
+    }
+
     fn namespaced<K, W>(&self, namespace: Option<&str>, selected: watcher::Config, decode: fn(W) -> Arrival<K>)
     where
         K: Watched + Send + Sync + 'static,
@@ -81,6 +98,7 @@ impl Starter<'_> {
         let id = WatchId {
             kind: <K as SnapshotKind>::KIND,
             namespace: namespace.map(str::to_owned),
+            name: None,
         };
         // Before the task runs, so that no snapshot is taken without this watch.
         self.store.expect(&id);
@@ -121,10 +139,14 @@ fn decoded<K, W>(event: Event<W>, decode: fn(W) -> Arrival<K>) -> Event<Arrival<
 }
 
 /// What a watch's error means for whoever runs the operator.
-fn explain(id: &WatchId, error: &watcher::Error) -> String {
+fn explain(id: &WatchId, error: &watcher::Error) -> Failure {
     use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
-    match error {
-        InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => match super::status_code(error) {
+    let code = match error {
+        InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => super::status_code(error),
+        WatchError(_) | NoResourceVersion => None,
+    };
+    let message = match error {
+        InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => match code {
             Some(404) => format!(
                 "the API server does not know the kind {}; install its CustomResourceDefinition (`tyk-ingress crds`)",
                 id.kind
@@ -134,5 +156,9 @@ fn explain(id: &WatchId, error: &watcher::Error) -> String {
         },
         WatchError(status) => format!("{} ({})", status.message, status.code),
         NoResourceVersion => error.to_string(),
+    };
+    Failure {
+        message,
+        unknown_kind: code == Some(404),
     }
 }

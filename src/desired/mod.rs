@@ -4,24 +4,32 @@ pub mod certificates;
 mod classic;
 mod collision;
 mod context;
+pub mod graph;
+mod installation;
 pub mod oas;
 pub mod owner;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use certificates::Certificates;
+use context::Contexts;
 
-use crate::api::{ApiDefinition, Generated};
-use crate::diagnostic::{Code, Diagnostic, ObjectRef};
+pub use classic::{Link, links};
+pub use context::{Context, Operator};
+pub use installation::Installation;
+
+use crate::api::{ApiDefinition, Generated, Target};
+use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 use crate::ingress::{Child, Translation};
 use crate::secret::Secret;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 
-/// All that one Tyk context should hold.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// All that one Tyk should hold.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
     /// Classic API definitions by API id.
     pub apis: BTreeMap<String, Api>,
@@ -34,9 +42,40 @@ pub struct Desired {
     pub held: BTreeSet<String>,
     /// Ids of APIs whose resource is inactive or being deleted: each is reported as gone once it is.
     pub removals: BTreeSet<String>,
+    /// Policies by their id.
+    pub policies: BTreeMap<String, Policy>,
+    /// As `held`, of policies.
+    pub held_policies: BTreeSet<String>,
+    /// As `removals`, of policies.
+    pub policy_removals: BTreeSet<String>,
+    /// Names of the contexts that mean this Tyk, as owner marks have them. What bears our mark under another one is the
+    /// business of another worker, which may reach the same Tyk by another URL.
+    pub contexts: BTreeSet<String>,
+}
+
+/// Nothing, under the operator's own settings.
+impl Default for Desired {
+    fn default() -> Self {
+        Self::of(BTreeSet::from([String::new()]))
+    }
 }
 
 impl Desired {
+    /// Nothing, under these contexts.
+    pub fn of(contexts: BTreeSet<String>) -> Self {
+        Self {
+            apis: BTreeMap::new(),
+            oas: BTreeMap::new(),
+            certificates: BTreeMap::new(),
+            held: BTreeSet::new(),
+            removals: BTreeSet::new(),
+            policies: BTreeMap::new(),
+            held_policies: BTreeSet::new(),
+            policy_removals: BTreeSet::new(),
+            contexts,
+        }
+    }
+
     /// The wanted API with this id, classic or OAS.
     pub fn api(&self, id: &str) -> Option<&Api> {
         self.apis.get(id).or_else(|| self.oas.get(id))
@@ -68,39 +107,67 @@ pub struct Api {
     pub payload: Value,
 }
 
-/// What the definitions of one Tyk context have in common.
-#[derive(Clone, Debug, Default)]
-pub struct Context {
-    /// Organisation, empty when none is set.
-    pub org: String,
-    /// Value of the owner mark; two operators that share a gateway need different ones.
-    pub owner: String,
-    /// Base URL of the control API, to tell whether an OperatorContext means this Tyk.
-    pub url: String,
-    /// Time at which certificates have to be valid; without one their dates count nothing.
-    pub now: Option<Timestamp>,
+/// One policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// The resource that it is made from.
+    pub source: ObjectRef,
+    /// `metadata.generation` of that resource, 0 when unknown.
+    pub generation: i64,
+    /// The JSON to send, with id, organisation and the owner mark in it.
+    pub payload: Value,
 }
 
-impl Context {
-    /// The same at another time.
-    pub fn at(&self, now: Timestamp) -> Self {
-        Self {
-            now: Some(now),
-            ..self.clone()
-        }
-    }
+/// What every Tyk should hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fleet {
+    /// By Tyk: the operator's own, and that of every OperatorContext that can be used.
+    pub tyks: BTreeMap<Arc<Installation>, Arc<Desired>>,
+    /// Where each resource goes. One whose context cannot be used goes nowhere.
+    pub places: BTreeMap<ObjectRef, Place>,
+    /// The OperatorContexts that can be used.
+    pub contexts: BTreeMap<NamespacedName, Context>,
+    /// Why the deletion of a resource waits, in the words that Tyk Operator's users know.
+    pub refusals: BTreeMap<ObjectRef, String>,
+    /// Fields of a resource's status that say who uses it and whom it uses.
+    pub links: BTreeMap<ObjectRef, Map<String, Value>>,
 }
 
-/// What the operator's own Tyk context should hold: the hand-written resources of the snapshot and the children of the
-/// translation, which take the place of the children that the snapshot has.
+/// Where a resource goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// The Tyk.
+    pub tyk: Arc<Installation>,
+    /// Id that it has there.
+    pub id: String,
+}
+
+/// What the operator's own Tyk should hold, see [`build_all`].
 pub fn build(snapshot: &Snapshot, translation: &Translation, context: &Context) -> (Desired, Vec<Diagnostic>) {
+    let (fleet, diagnostics) = build_all(snapshot, translation, &Operator::new(context.clone()));
+    let desired = fleet.tyks.get(&context.tyk).map(|desired| Desired::clone(desired));
+    (desired.unwrap_or_default(), diagnostics)
+}
+
+/// What every Tyk should hold: the hand-written resources of the snapshot and the children of the translation, which
+/// take the place of the children that the snapshot has.
+pub fn build_all(snapshot: &Snapshot, translation: &Translation, operator: &Operator) -> (Fleet, Vec<Diagnostic>) {
+    let context = &operator.own;
+    let contexts = Contexts::new(snapshot, operator);
+    let edges = graph::edges(snapshot);
+    let mut diagnostics = graph::diagnose(snapshot, &edges);
+    diagnostics.extend(contexts.diagnostics());
     let mut builder = Builder {
         snapshot,
-        context,
-        desired: Desired::default(),
+        translation,
+        contexts,
         candidates: Vec::new(),
+        held: Vec::new(),
+        removals: Vec::new(),
+        places: BTreeMap::new(),
         certificates: Certificates::new(&snapshot.tls_secrets, context.now),
-        diagnostics: Vec::new(),
+        edges,
+        diagnostics,
     };
     for child in translation.children.values() {
         let ingress = snapshot.ingresses.get(&child.ingress);
@@ -122,12 +189,13 @@ pub fn build(snapshot: &Snapshot, translation: &Translation, context: &Context) 
             );
         }
     }
-    oas::add_all(&mut builder, snapshot, translation);
+    oas::add_all(&mut builder, translation, context);
     builder.finish()
 }
 
 /// A definition that may be served, and what decides between it and a rival.
 struct Candidate {
+    tyk: Arc<Installation>,
     id: String,
     api: Api,
     created: Option<Timestamp>,
@@ -136,67 +204,115 @@ struct Candidate {
 
 struct Builder<'a> {
     snapshot: &'a Snapshot,
-    context: &'a Context,
-    desired: Desired,
+    translation: &'a Translation,
+    contexts: Contexts<'a>,
     candidates: Vec<Candidate>,
+    /// Ids to hold, each at its Tyk, or at every one when it is not known which that is.
+    held: Vec<(Option<Arc<Installation>>, String)>,
+    removals: Vec<(Arc<Installation>, String)>,
+    places: BTreeMap<ObjectRef, Place>,
     certificates: Certificates<'a>,
+    edges: graph::Edges,
     diagnostics: Vec<Diagnostic>,
 }
 
 impl Builder<'_> {
     fn add(&mut self, resource: &ApiDefinition, child: Option<&Child>, created: Option<Timestamp>) {
         let id = resource.api_id();
-        if resource.metadata.deletion_timestamp.is_some() || resource.is_inactive() {
-            self.desired.removals.insert(id);
-            return;
-        }
-        let mut problems = classic::check(&resource.spec.definition);
-        let mut context = self.context.clone();
-        if let Some(target) = &resource.spec.context_ref {
-            let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
-            match context::resolve(target, namespace, self.snapshot, self.context) {
-                Ok(found) => context = found,
-                Err(message) => {
-                    self.tell_ingress_of_context(child, &message);
-                    problems.push((Code::ContextNotFound, "spec.contextRef".into(), message));
-                }
-            }
-        }
         let source = resource.object_ref();
-        if !problems.is_empty() {
-            self.desired.held.insert(id);
-            let found = problems.into_iter();
-            self.diagnostics
-                .extend(found.map(|(code, field, message)| Diagnostic::new(code, source.clone(), field, message)));
+        let reference = resource.spec.context_ref.as_ref();
+        if resource.metadata.deletion_timestamp.is_some() || resource.is_inactive() {
+            self.remove(source, reference, id);
             return;
         }
+        let Some(context) = self.place(&source, reference, &id, child) else {
+            return;
+        };
+        let mut problems = classic::check(&resource.spec.definition);
         let mut definition = resource.spec.definition.clone();
+        let name = NamespacedName::of(&resource.metadata);
+        problems.extend(graph::resolve(&mut definition, &name, self.snapshot, &self.edges));
+        let world = classic::World {
+            snapshot: self.snapshot,
+            translation: self.translation,
+        };
+        problems.extend(classic::resolve(&mut definition, &source.namespace, world));
+        let unusable = problems.iter().any(|(code, ..)| code.severity() == Severity::Error);
+        self.report(&source, problems);
+        if unusable {
+            self.held.push((Some(context.tyk), id));
+            return;
+        }
         if self.certify(&mut definition, (&source, &context), child) {
-            self.desired.held.insert(id);
+            self.held.push((Some(context.tyk), id));
             return;
         }
         let payload = classic::payload(&definition, &id, &source, &context);
         let generation = resource.metadata.generation.unwrap_or_default();
-        let api = Api {
-            source,
-            generation,
-            payload,
-        };
         self.candidates.push(Candidate {
+            tyk: context.tyk,
             id,
-            api,
+            api: Api {
+                source,
+                generation,
+                payload,
+            },
             created,
-            name: NamespacedName::of(&resource.metadata),
+            name,
         });
     }
 
+    /// The context of a resource, which from now on has its place there. Without one that can be used, what any Tyk
+    /// holds of the resource stays.
+    fn place<K>(
+        &mut self,
+        source: &ObjectRef,
+        reference: Option<&Target>,
+        id: &str,
+        child: Option<&Child<K>>,
+    ) -> Option<Context> {
+        let (context, problem) = match self.contexts.of(reference, &source.namespace) {
+            Ok((context, warning)) => (Some(context.clone()), warning),
+            Err(refusal) => (None, Some(refusal)),
+        };
+        if let Some((code, message)) = problem {
+            self.tell_ingress_of_context(child, code, &message);
+            self.report(source, vec![(code, "spec.contextRef".into(), message)]);
+        }
+        match &context {
+            Some(context) => {
+                let tyk = context.tyk.clone();
+                self.places.insert(source.clone(), Place { tyk, id: id.to_owned() });
+            }
+            None => self.held.push((None, id.to_owned())),
+        }
+        context
+    }
+
+    /// Takes a resource off its Tyk. Without a context that tells which that is, it stays and the user is told.
+    fn remove(&mut self, source: ObjectRef, reference: Option<&Target>, id: String) {
+        let Some(context) = self.contexts.of_leaving(reference, &source.namespace) else {
+            self.place::<ApiDefinition>(&source, reference, &id, None);
+            return;
+        };
+        let tyk = context.tyk.clone();
+        self.removals.push((tyk.clone(), id.clone()));
+        self.places.insert(source, Place { tyk, id });
+    }
+
+    fn report(&mut self, source: &ObjectRef, problems: Vec<classic::Problem>) {
+        let found = problems.into_iter();
+        self.diagnostics
+            .extend(found.map(|(code, field, message)| Diagnostic::new(code, source.clone(), field, message)));
+    }
+
     /// Whoever wrote the Ingress may never look at its children. All of them have the same to say.
-    fn tell_ingress_of_context<K>(&mut self, child: Option<&Child<K>>, message: &str) {
+    fn tell_ingress_of_context<K>(&mut self, child: Option<&Child<K>>, code: Code, message: &str) {
         let Some(NamespacedName { namespace, name }) = child.map(|child| &child.ingress) else {
             return;
         };
         let ingress = ObjectRef::new("Ingress", namespace, name);
-        let finding = Diagnostic::new(Code::ContextNotFound, ingress, "", message);
+        let finding = Diagnostic::new(code, ingress, "", message);
         if !self.diagnostics.contains(&finding) {
             self.diagnostics.push(finding);
         }
@@ -213,38 +329,67 @@ impl Builder<'_> {
         let host = child.map(|child| child.host.as_str()).filter(|host| *host != "*");
         let scope = (source.namespace.as_str(), org.as_str());
         let resolved = self.certificates.resolve(definition, scope, host);
-        let about = |object: &ObjectRef, problems: Vec<classic::Problem>| {
-            let object = object.clone();
-            let finding = move |(code, field, message)| Diagnostic::new(code, object.clone(), field, message);
-            problems.into_iter().map(finding)
-        };
-        self.diagnostics.extend(about(source, resolved.problems));
+        self.report(source, resolved.problems);
         if let Some(NamespacedName { namespace, name }) = child.map(|child| &child.ingress) {
-            let ingress = ObjectRef::new("Ingress", namespace, name);
-            self.diagnostics.extend(about(&ingress, resolved.of_ingress));
+            self.report(&ObjectRef::new("Ingress", namespace, name), resolved.of_ingress);
         }
         resolved.held
     }
 
-    fn finish(mut self) -> (Desired, Vec<Diagnostic>) {
-        let apis = collision::settle(self.candidates, &mut self.diagnostics);
-        let (mut certificates, found) = self.certificates.finish();
+    fn finish(mut self) -> (Fleet, Vec<Diagnostic>) {
+        let (certificates, found) = self.certificates.finish();
         self.diagnostics.extend(found);
+        let tyks = self.contexts.installations().into_iter();
+        let mut tyks: BTreeMap<_, _> = tyks.map(|(tyk, contexts)| (tyk, Desired::of(contexts))).collect();
+        let mut candidates: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for candidate in self.candidates {
+            candidates.entry(candidate.tyk.clone()).or_default().push(candidate);
+        }
+        for (tyk, id) in self.removals {
+            tyks.entry(tyk)
+                .or_insert_with(|| Desired::of(BTreeSet::new()))
+                .removals
+                .insert(id);
+        }
+        for (tyk, desired) in &mut tyks {
+            let rivals = candidates.remove(tyk).unwrap_or_default();
+            let apis = collision::settle(rivals, &mut self.diagnostics);
+            let held = self
+                .held
+                .iter()
+                .filter(|(at, _)| at.as_ref().is_none_or(|at| at == tyk));
+            desired.held = held.map(|(_, id)| id.clone()).collect();
+            desired.complete(apis, &certificates);
+        }
+        self.diagnostics.sort();
+        self.diagnostics.dedup();
+        let fleet = Fleet {
+            tyks: tyks
+                .into_iter()
+                .map(|(tyk, desired)| (tyk, Arc::new(desired)))
+                .collect(),
+            places: self.places,
+            contexts: self.contexts.usable().clone(),
+            ..Fleet::default()
+        };
+        (fleet, self.diagnostics)
+    }
+}
+
+impl Desired {
+    /// Puts in the APIs, and of all certificates those that they use.
+    fn complete(&mut self, apis: BTreeMap<String, Api>, certificates: &BTreeMap<String, Certificate>) {
         if !certificates.is_empty() {
             let used: BTreeSet<_> = apis
                 .values()
                 .flat_map(|api| certificates::references(&api.payload))
                 .collect();
-            certificates.retain(|id, _| used.contains(id.as_str()));
+            let of_these = certificates.iter().filter(|(id, _)| used.contains(id.as_str()));
+            self.certificates = of_these.map(|(id, one)| (id.clone(), one.clone())).collect();
         }
-        self.desired.certificates = certificates;
-        let desired = &mut self.desired;
-        (desired.oas, desired.apis) = apis.into_iter().partition(|(_, api)| oas::is_document(&api.payload));
-        let wanted = |id: &String| desired.apis.contains_key(id) || desired.oas.contains_key(id);
-        desired.held.retain(|id| !wanted(id));
-        desired.removals.retain(|id| !wanted(id) && !desired.held.contains(id));
-        self.diagnostics.sort();
-        self.diagnostics.dedup();
-        (self.desired, self.diagnostics)
+        (self.oas, self.apis) = apis.into_iter().partition(|(_, api)| oas::is_document(&api.payload));
+        let wanted = |id: &String| self.apis.contains_key(id) || self.oas.contains_key(id);
+        self.held.retain(|id| !wanted(id));
+        self.removals.retain(|id| !wanted(id) && !self.held.contains(id));
     }
 }

@@ -11,9 +11,8 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
-use super::{Api, Builder, Candidate, Context, context, owner};
+use super::{Api, Builder, Candidate, Context, owner};
 use crate::api::{Generated, TykOasApiDefinition, names};
-use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::ingress::{Child, Translation};
 use crate::snapshot::document::{EXTENSION, Problem, read};
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
@@ -23,6 +22,16 @@ pub use merge::{Reference, Resolve};
 /// Whether a definition to send is a document rather than a classic definition.
 pub fn is_document(definition: &Value) -> bool {
     definition["openapi"].is_string() && definition[EXTENSION].is_object()
+}
+
+/// A definition as it may be shown: secrets that the operator reads out of Kubernetes and puts in are left out.
+pub fn without_secrets(definition: &Value) -> Value {
+    let mut shown = definition.clone();
+    let signing = format!("/{EXTENSION}/upstream/authentication/requestSigning/secret");
+    if let Some(secret) = shown.pointer_mut(&signing) {
+        *secret = json!("***");
+    }
+    shown
 }
 
 /// Domain (empty for every host) and listen path of a document.
@@ -76,7 +85,8 @@ fn confirmed_id(resource: &TykOasApiDefinition) -> Option<String> {
 }
 
 /// Adds what the snapshot and the translation have of OAS APIs, in the way of [`super::build`].
-pub(super) fn add_all(builder: &mut Builder<'_>, snapshot: &Snapshot, translation: &Translation) {
+pub(super) fn add_all(builder: &mut Builder<'_>, translation: &Translation, own: &Context) {
+    let snapshot = builder.snapshot;
     let mut adder = Adder { builder, snapshot };
     for child in translation.oas_children.values() {
         let ingress = snapshot.ingresses.get(&child.ingress);
@@ -84,7 +94,7 @@ pub(super) fn add_all(builder: &mut Builder<'_>, snapshot: &Snapshot, translatio
         adder.add(&child.definition, Some(child), created.map(|time| time.0));
     }
     for (name, resource) in &snapshot.tyk_oas_api_definitions {
-        let foreign = resource.is_of_another(&adder.builder.context.owner);
+        let foreign = resource.is_of_another(&own.owner);
         if translation.oas_children.contains_key(name) || resource.is_template() || foreign {
             continue;
         }
@@ -113,25 +123,27 @@ impl Adder<'_, '_> {
             Err(problem) => return self.unreadable(resource, problem),
         };
         let Identity { id, inactive } = identity_in(&document, resource);
+        let source = resource.object_ref();
+        let reference = resource.spec.context_ref.as_ref();
         if resource.metadata.deletion_timestamp.is_some() || inactive {
-            self.builder.desired.removals.insert(id);
+            self.builder.remove(source, reference, id);
             return;
         }
-        let source = resource.object_ref();
-        let (payload, problems) = self.payload(document, resource, &id);
+        let Some(context) = self.builder.place(&source, reference, &id, child) else {
+            return;
+        };
+        let (payload, problems) = self.payload(document, resource, &id, &context);
         let fatal = problems
             .iter()
             .any(|(code, ..)| code.severity() == crate::diagnostic::Severity::Error);
-        for (_, _, message) in problems.iter().filter(|(code, ..)| *code == Code::ContextNotFound) {
-            self.builder.tell_ingress_of_context(child, message);
-        }
-        self.report(&source, problems);
+        self.builder.report(&source, problems);
         if fatal {
-            self.builder.desired.held.insert(id);
+            self.builder.held.push((Some(context.tyk), id));
             return;
         }
         let generation = resource.metadata.generation.unwrap_or_default();
         self.builder.candidates.push(Candidate {
+            tyk: context.tyk,
             id,
             api: Api {
                 source,
@@ -148,13 +160,20 @@ impl Adder<'_, '_> {
         let ids = [confirmed_id(resource), Some(default_id(resource))]
             .into_iter()
             .flatten();
-        let desired = &mut self.builder.desired;
+        let source = resource.object_ref();
+        let reference = resource.spec.context_ref.as_ref();
         if resource.metadata.deletion_timestamp.is_some() {
-            desired.removals.extend(ids.take(1));
+            ids.take(1)
+                .for_each(|id| self.builder.remove(source.clone(), reference, id));
             return;
         }
-        desired.held.extend(ids);
-        self.report(&resource.object_ref(), vec![problem]);
+        let held = ids.collect::<Vec<_>>();
+        let first = held.first().cloned().unwrap_or_default();
+        if let Some(context) = self.builder.place::<()>(&source, reference, &first, None) {
+            let tyk = Some(context.tyk);
+            self.builder.held.extend(held.into_iter().map(|id| (tyk.clone(), id)));
+        }
+        self.builder.report(&source, vec![problem]);
     }
 
     fn payload(
@@ -162,36 +181,19 @@ impl Adder<'_, '_> {
         mut document: Map<String, Value>,
         resource: &TykOasApiDefinition,
         id: &str,
+        context: &Context,
     ) -> (Value, Vec<Problem>) {
         let mut problems = check::shape(&document);
-        let mut context = self.builder.context.clone();
-        if let Some(target) = &resource.spec.context_ref {
-            let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
-            match context::resolve(target, namespace, self.snapshot, self.builder.context) {
-                Ok(found) => context = found,
-                Err(message) => problems.push((Code::ContextNotFound, "spec.contextRef".into(), message)),
-            }
-        }
         if !problems.is_empty() {
             return (Value::Null, problems);
         }
-        complete(&mut document, resource, id, &context);
+        complete(&mut document, resource, id, context);
         let secrets = &mut self.builder.certificates;
         problems.extend(merge::resource(&mut document, resource, self.snapshot, secrets));
         problems.extend(check::routing(&document));
-        owner::mark_document(
-            &mut document,
-            &self.builder.context.owner,
-            &resource.object_ref().to_string(),
-        );
+        owner::mark_document(&mut document, &context.owner, &resource.object_ref().to_string());
+        owner::mark_context(&mut document, &context.name);
         (Value::Object(document), problems)
-    }
-
-    fn report(&mut self, source: &ObjectRef, problems: Vec<Problem>) {
-        let found = problems.into_iter();
-        self.builder
-            .diagnostics
-            .extend(found.map(|(code, field, message)| Diagnostic::new(code, source.clone(), field, message)));
     }
 }
 

@@ -1,5 +1,7 @@
 //! The mark in a payload that says which operator made it. Only what carries our own mark is ever changed or deleted.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::snapshot::document::EXTENSION;
@@ -22,6 +24,13 @@ pub fn mark(definition: &mut Map<String, Value>, owner: &str, source: &str) {
 pub fn mark_document(document: &mut Map<String, Value>, owner: &str, source: &str) {
     if let Some(mark) = slot(document) {
         *mark = Map::from_iter([("owner".to_owned(), json!(owner)), ("source".to_owned(), json!(source))]);
+    }
+}
+
+/// Adds to the mark of a definition, classic or OAS, under which context it was made; nothing for the operator's own.
+pub fn mark_context(definition: &mut Map<String, Value>, context: &str) {
+    if let Some(mark) = slot(definition).filter(|_| !context.is_empty()) {
+        mark.insert("context".to_owned(), json!(context));
     }
 }
 
@@ -51,6 +60,16 @@ pub fn of(definition: &Value) -> Option<&str> {
     definition.get("config_data")?.get(KEY)?.get("owner")?.as_str()
 }
 
+/// Whether a definition was made by `owner` under one of these contexts.
+pub fn is_ours(definition: &Value, owner: &str, contexts: &BTreeSet<String>) -> bool {
+    of(definition) == Some(owner) && contexts.contains(context(definition))
+}
+
+/// The context under which a definition was made, empty for the operator's own settings.
+fn context(definition: &Value) -> &str {
+    definition["config_data"][KEY]["context"].as_str().unwrap_or_default()
+}
+
 /// Ids of the certificates that the operator uploaded for a definition; the worker writes them at each write.
 pub fn certificates(definition: &Value) -> impl Iterator<Item = &str> {
     let mark = definition.get("config_data").and_then(|data| data.get(KEY));
@@ -67,16 +86,26 @@ pub(super) fn is_mark(key: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn marked(context: &str) -> Value {
+        let mut definition = json!({"config_data": {"mine": 1}});
+        let fields = definition.as_object_mut().expect("an object");
+        mark(fields, "east", "ApiDefinition default/a");
+        mark_context(fields, context);
+        definition
+    }
+
     #[test]
     fn a_mark_is_read_back_and_leaves_the_rest() {
-        let mut definition = json!({"config_data": {"mine": 1}});
-        assert_eq!(of(&definition), None);
-        mark(
-            definition.as_object_mut().expect("an object"),
-            "east",
-            "ApiDefinition default/a",
-        );
-        assert_eq!(of(&definition), Some("east"));
-        assert_eq!(definition["config_data"]["mine"], 1);
+        assert_eq!(of(&json!({"config_data": {"mine": 1}})), None);
+        assert_eq!(of(&marked("")), Some("east"));
+        assert_eq!(marked("")["config_data"]["mine"], 1);
+    }
+
+    #[test]
+    fn what_another_context_made_is_not_ours() {
+        let contexts = BTreeSet::from([String::new(), "tyk/east".to_owned()]);
+        assert!(is_ours(&marked(""), "east", &contexts) && is_ours(&marked("tyk/east"), "east", &contexts));
+        assert!(!is_ours(&marked("tyk/west"), "east", &contexts));
+        assert!(!is_ours(&marked(""), "west", &contexts) && !is_ours(&json!({}), "east", &contexts));
     }
 }

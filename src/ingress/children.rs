@@ -11,12 +11,12 @@ use serde_json::{Map, Value, json};
 use super::annotations::{Annotations, TemplateKind};
 use super::backend::{Backends, Target as BackendTarget};
 use super::exposure::{ExactLabels, Exposure};
-use super::listener::{self, HttpForTlsHosts, Listener};
+use super::listener::{self, HttpForTlsHosts, Listener, Ports};
 use super::route::Route;
 use super::{Child, Classes, Options, oas, overrides};
 use crate::api::{ApiDefinition, ApiDefinitionSpec, Target, TykOasApiDefinition, names};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::snapshot::{NamespacedName, Snapshot};
+use crate::snapshot::{ContextProblem, NamespacedName, Snapshot};
 
 /// What the routes become.
 #[derive(Debug, Default)]
@@ -25,7 +25,8 @@ pub struct Rendered {
     pub children: BTreeMap<NamespacedName, Child>,
     /// OAS children.
     pub oas_children: BTreeMap<NamespacedName, Child<TykOasApiDefinition>>,
-    /// Names of children that cannot be rendered, because their template is missing.
+    /// Names of children that stay although they are not rendered, because their template is missing or their context
+    /// cannot be used.
     pub held: BTreeSet<NamespacedName>,
     /// Findings.
     pub diagnostics: Vec<Diagnostic>,
@@ -87,21 +88,20 @@ impl<'a> Renderer<'a> {
         let base = self.base(route);
         let context = base.as_ref().and_then(Base::context).cloned();
         let context = context.or_else(|| self.class_context(route));
-        let listeners = self.listeners(route, context.as_ref());
+        let (listeners, held) = match self.ports(route, context.as_ref()) {
+            Ok(ports) => (self.listeners(route, ports), base.is_none()),
+            // The gateway's API is held as long as its context cannot be used, whatever its child says.
+            Err(_) => (self.listeners(route, self.options.ports()), true),
+        };
+        if held {
+            self.hold(route);
+        }
         let named = |listener: &Listener<'_>| {
             let hash = hash_of(route, listener, &listeners);
             let metadata = metadata(route, &hash, &self.options.owner);
             (hash, metadata)
         };
-        let Some(base) = base else {
-            let fronts = listeners.iter().map(|listener| oas::front_hash(&named(listener).0));
-            let fronts = fronts.map(|hash| metadata(route, &hash, &self.options.owner));
-            let all = listeners.iter().map(|listener| named(listener).1).chain(fronts);
-            self.rendered
-                .held
-                .extend(all.map(|metadata| NamespacedName::of(&metadata)));
-            return;
-        };
+        let Some(base) = base else { return };
         let literal = base.mutual_tls();
         let exposure = |listener: &Listener<'_>| Exposure::of(route, listener, named(listener), &self.exact, literal);
         let exposures: Vec<_> = listeners.iter().map(exposure).collect();
@@ -116,11 +116,23 @@ impl<'a> Renderer<'a> {
         self.add_served(route, served, base, context);
     }
 
-    fn listeners<'r>(&self, route: &Route<'r>, context: Option<&Target>) -> Vec<Listener<'r>> {
+    fn ports(&self, route: &Route<'_>, context: Option<&Target>) -> Result<Ports, ContextProblem> {
         let namespace = route.ingress.namespace().unwrap_or_default();
-        let context = context.and_then(|target| listener::context(target, &namespace, self.snapshot));
-        let ports = listener::ports(context, self.options);
+        listener::ports(context, &namespace, self.snapshot, self.options)
+    }
+
+    fn listeners<'r>(&self, route: &Route<'r>, ports: Ports) -> Vec<Listener<'r>> {
         listener::listeners(route, ports, self.http_for_tls_hosts(route))
+    }
+
+    /// Keeps every child that the route may have, on whatever ports.
+    fn hold(&mut self, route: &Route<'_>) {
+        let apart = self.listeners(route, Ports { http: 0, https: 1 });
+        let hashes: Vec<_> = apart.iter().map(|listener| hash_of(route, listener, &apart)).collect();
+        let fronts = hashes.iter().map(|hash| oas::front_hash(hash));
+        let all = fronts.chain(hashes.iter().cloned());
+        let names = all.map(|hash| NamespacedName::of(&metadata(route, &hash, &self.options.owner)));
+        self.rendered.held.extend(names);
     }
 
     fn add_redirect(&mut self, route: &Route<'_>, exposure: Exposure, context: Option<Target>) {

@@ -56,6 +56,16 @@ pub struct Options {
     pub server_header: Option<String>,
 }
 
+impl Options {
+    /// The ports of Ingresses without a context.
+    fn ports(&self) -> listener::Ports {
+        listener::Ports {
+            http: self.http_port,
+            https: self.https_port,
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -79,7 +89,8 @@ pub struct Translation {
     pub children: BTreeMap<NamespacedName, Child>,
     /// The children that are OAS APIs, by their name in the cluster. No name is in both.
     pub oas_children: BTreeMap<NamespacedName, Child<TykOasApiDefinition>>,
-    /// Children that cannot be rendered now because their template is missing: what there is of them stays as it is.
+    /// Children that must not be deleted now, because their template is missing or their context cannot be used: what
+    /// there is of them stays, but for those that are rendered all the same.
     pub held: BTreeSet<NamespacedName>,
     /// Ingresses of our classes, whether or not anything of them is served.
     pub ingresses: Vec<NamespacedName>,

@@ -9,7 +9,9 @@ use super::backend::Target;
 use super::children;
 use super::exposure::Exposure;
 use super::route::Route;
-use crate::api::{ApiDefinitionSpec, CustomDomain, TykOas, TykOasApiDefinition, TykOasApiDefinitionSpec, names};
+use crate::api::{
+    ApiDefinitionSpec, CustomDomain, DocumentSource, TykOasApiDefinition, TykOasApiDefinitionSpec, names,
+};
 use crate::diagnostic::Code;
 use crate::snapshot::document::{EXTENSION, read, works_by_operation};
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -30,7 +32,7 @@ impl Template {
         let Some(template) = snapshot.tyk_oas_api_definitions.get(name) else {
             return Err(format!("TykOasApiDefinition {name} does not exist"));
         };
-        match read(snapshot, template) {
+        match read(snapshot, template.as_ref()) {
             Ok(document) if document.get(EXTENSION).is_some_and(Value::is_object) => {
                 let spec = template.spec.clone();
                 Ok(Self { spec, document })
@@ -210,7 +212,7 @@ fn resource(
     mut spec: TykOasApiDefinitionSpec,
     document: Map<String, Value>,
 ) -> TykOasApiDefinition {
-    spec.tyk_oas = TykOas {
+    spec.tyk_oas = DocumentSource {
         configmap_ref: None,
         document: Some(document),
     };

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerIngress};
 use kube::ResourceExt;
+use serde::Serialize;
 
+use super::answer::{self, ChildState};
 use super::{Report, ReportInput, status};
-use crate::api::{Generated, TykOasApiDefinitionStatus, names};
+use crate::api::{Generated, names};
 use crate::diagnostic::ObjectRef;
 use crate::snapshot::{NamespacedName, SnapshotKind};
-use crate::sync::ApiOutcome;
 
 /// `status.loadBalancer.ingress` of one Ingress.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,7 +42,7 @@ enum Served {
 pub(super) fn report(input: &ReportInput<'_>, report: &mut Report) {
     let round = Round::new(input);
     for (name, ingress) in &input.snapshot.ingresses {
-        let served = match input.ingresses.binary_search(name) {
+        let served = match input.translation.ingresses.binary_search(name) {
             Ok(_) => round.served(name),
             Err(_) => Served::Nothing,
         };
@@ -79,7 +80,7 @@ fn is_due(ingress: &Ingress, wanted: &[IngressLoadBalancerIngress], owner: &str)
     }
 }
 
-/// The children that the round worked on, by their Ingress.
+/// The children, by their Ingress.
 struct Round<'a> {
     input: &'a ReportInput<'a>,
     children: BTreeMap<&'a NamespacedName, Vec<Made>>,
@@ -89,8 +90,6 @@ struct Round<'a> {
 
 /// One child.
 struct Made {
-    /// Id of its API.
-    id: String,
     source: ObjectRef,
     /// Whether its status already says that it is served.
     told: bool,
@@ -102,17 +101,15 @@ impl<'a> Round<'a> {
         for (name, child) in &input.translation.children {
             let stored = input.snapshot.api_definitions.get(name);
             children.entry(&child.ingress).or_default().push(Made {
-                id: child.definition.api_id(),
                 source: child.definition.object_ref(),
-                told: stored.is_some_and(|stored| status::is_synced(stored.status.as_ref())),
+                told: stored.is_some_and(|stored| is_told(&stored.status)),
             });
         }
         for (name, child) in &input.translation.oas_children {
             let stored = input.snapshot.tyk_oas_api_definitions.get(name);
             children.entry(&child.ingress).or_default().push(Made {
-                id: names::api_id(&name.namespace, &name.name),
                 source: child.definition.object_ref(),
-                told: stored.and_then(|stored| stored.status.as_ref()).is_some_and(is_told),
+                told: stored.is_some_and(|stored| is_told(&stored.status)),
             });
         }
         let held = input.translation.held.iter().filter_map(|name| {
@@ -131,29 +128,27 @@ impl<'a> Round<'a> {
     }
 
     fn served(&self, name: &NamespacedName) -> Served {
-        let Self { input, .. } = self;
-        if input.translation.ingresses.binary_search(name).is_err() {
-            return Served::Waiting;
-        }
         let children = self.children(name);
-        let (mut synced, mut failed) = (0, 0);
-        for child in children {
-            let wanted = input.desired.api(&child.id);
-            match input.outcome.apis.get(&child.id) {
-                // Its definition was refused, or another resource has its id.
-                _ if wanted.is_none_or(|api| api.source != child.source) => failed += 1,
-                Some(ApiOutcome::Synced) => synced += 1,
-                Some(ApiOutcome::Failed(error)) if input.outcome.endpoint_error.as_ref() != Some(error) => failed += 1,
-                _ => {}
-            }
-        }
+        let states: Vec<_> = children
+            .iter()
+            .map(|child| answer::of_child(self.input, &child.source))
+            .collect();
+        let count = |wanted: fn(&ChildState) -> bool| states.iter().filter(|state| wanted(state)).count();
+        let synced = count(|state| *state == ChildState::Synced);
+        let failed = count(|state| *state == ChildState::Failed);
         match children.len() {
-            0 if input.outcome.endpoint_error.is_some() || self.held.contains(name) => Served::Waiting,
+            0 if self.held.contains(name) || !self.is_any_tyk_in_step() => Served::Waiting,
             0 => Served::Nothing,
             all if synced == all => Served::All,
             all if synced > 0 && synced + failed == all => Served::Part,
             _ => Served::Waiting,
         }
+    }
+
+    /// Whether a round has ended since the start: before, nobody knows what was served.
+    fn is_any_tyk_in_step(&self) -> bool {
+        let mut outcomes = self.input.outcomes.values();
+        outcomes.any(|outcome| outcome.endpoint_error.is_none())
     }
 
     /// What the cluster was not told yet: that all of it is served. It outlives a restart in the children's status.
@@ -165,11 +160,10 @@ impl<'a> Round<'a> {
     }
 }
 
+fn is_told(status: &impl Serialize) -> bool {
+    let status = serde_json::to_value(status).unwrap_or_default();
+    status.as_object().is_some_and(status::is_synced)
+}
+
 #[cfg(test)]
 mod tests;
-
-fn is_told(status: &TykOasApiDefinitionStatus) -> bool {
-    let mut conditions = status.conditions.iter();
-    conditions
-        .any(|condition| condition.type_ == "Synced" && condition.status == "True" && condition.reason == "Synced")
-}

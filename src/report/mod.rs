@@ -1,46 +1,47 @@
-//! What is said to the user about a round: status, finalizers to release, diagnostics. Pure.
+//! What is said to the user about rounds: status, finalizers to release, diagnostics. Pure.
 
 mod address;
+mod answer;
 mod backend;
+mod fields;
 mod ingress;
-mod oas;
+mod refusal;
 mod release;
 mod status;
-mod template;
+mod subject;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::ResourceExt;
+use serde_json::{Map, Value};
 
-use crate::api::{ApiDefinition, ApiDefinitionStatus, Generated, TykOasApiDefinitionStatus, names};
-use crate::desired::Desired;
+use crate::desired::{Fleet, Installation};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::ingress::Translation;
-use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
-use crate::sync::{ApiOutcome, Outcome};
+use crate::snapshot::{NamespacedName, Snapshot};
+use crate::sync::Outcome;
+use answer::Answer;
+use subject::{Role, Subject};
 
 pub use address::{Address, addresses_of};
 pub use ingress::IngressStatus;
 
-/// All that a report is made from. `translation`, `desired` and `outcome` are of one revision; the rest may be newer.
+/// All that a report is made from.
 #[derive(Clone, Debug)]
 pub struct ReportInput<'a> {
     /// The newest state of the cluster.
     pub snapshot: &'a Snapshot,
-    /// The Ingresses that are ours now, sorted.
-    pub ingresses: &'a [NamespacedName],
-    /// The children that the round worked on.
+    /// The children of the Ingresses that are ours now.
     pub translation: &'a Translation,
-    /// What the round worked on.
-    pub desired: &'a Desired,
+    /// What every Tyk should hold now.
+    pub fleet: &'a Fleet,
     /// Findings of the translation and of the definitions.
     pub diagnostics: &'a [Diagnostic],
-    /// How the round ended.
-    pub outcome: &'a Outcome,
+    /// How the last round against each Tyk ended, which may have worked on an earlier state.
+    pub outcomes: &'a BTreeMap<Arc<Installation>, Outcome>,
     /// Organisation of APIs that name none.
     pub org: &'a str,
     /// This operator, as the label `tyk.io/operator` of its children names it.
@@ -54,26 +55,31 @@ pub struct ReportInput<'a> {
 /// What is to be written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
-    /// Status of ApiDefinitions, only those that differ from what the snapshot holds.
-    pub statuses: BTreeMap<NamespacedName, ApiDefinitionStatus>,
+    /// Statuses of our own kinds, only those that differ from what the snapshot holds.
+    pub statuses: BTreeMap<ObjectRef, Map<String, Value>>,
     /// Addresses in the status of Ingresses, only those that differ from what the snapshot holds.
     pub ingresses: BTreeMap<NamespacedName, IngressStatus>,
-    /// What the gateway serves since this round, with a note.
+    /// What a Tyk serves since its last round, with a note.
     pub synced: BTreeMap<ObjectRef, String>,
-    /// ApiDefinitions that wait for their deletion and that the gateway holds nothing of any more.
-    pub release: Vec<NamespacedName>,
-    /// Status of TykOasApiDefinitions, only those that differ from what the snapshot holds.
-    pub oas_statuses: BTreeMap<NamespacedName, TykOasApiDefinitionStatus>,
-    /// As `release`, of TykOasApiDefinitions.
-    pub oas_release: Vec<NamespacedName>,
-    /// The findings of the input and one for every API that could not be brought in step, sorted.
+    /// Objects that wait for their deletion and that no Tyk holds anything of any more.
+    pub release: Vec<ObjectRef>,
+    /// The findings of the input and one for everything that could not be brought in step, sorted.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reports a round.
+/// Reports how the last rounds ended.
 pub fn report(input: &ReportInput<'_>) -> Report {
-    let mut report = classic(input);
-    oas::add(input, &mut report);
+    let mut report = Report {
+        diagnostics: input.diagnostics.to_vec(),
+        ..Report::default()
+    };
+    let errors = status::Errors::of(input.diagnostics);
+    let subjects = subject::all(input);
+    let leaving = subjects.iter().filter(|subject| subject.is_leaving());
+    let leaving = leaving.map(|subject| subject.object.clone()).collect();
+    for subject in subjects {
+        add(input, (&errors, &leaving), subject, &mut report);
+    }
     ingress::report(input, &mut report);
     report.diagnostics.extend(backend::of_services(input));
     report.diagnostics.sort();
@@ -81,111 +87,43 @@ pub fn report(input: &ReportInput<'_>) -> Report {
     report
 }
 
-fn classic(input: &ReportInput<'_>) -> Report {
-    let errors = status::Errors::of(input.diagnostics);
-    let mut report = Report {
-        diagnostics: input.diagnostics.to_vec(),
-        ..Report::default()
+fn add(
+    input: &ReportInput<'_>,
+    (errors, leaving): (&status::Errors<'_>, &BTreeSet<ObjectRef>),
+    subject: Subject<'_>,
+    report: &mut Report,
+) {
+    let answer = Answer::of(input, &subject);
+    if let Answer::Failed(error) = answer {
+        report.diagnostics.extend(sync_failed(&subject, error));
+    }
+    let refusal = refusal::of(input, &subject);
+    if let Some(reason) = &refusal {
+        report.diagnostics.push(refusal::finding(&subject, reason));
+    } else if release::is_due(input, &subject, leaving) {
+        report.release.push(subject.object);
+        return;
+    }
+    let Some(status) = status::changed(input, errors, &subject, (answer, refusal.as_deref())) else {
+        return;
     };
-    let ours = |definition: &ApiDefinition| !is_foreign(input, definition);
-    for (name, definition) in input.snapshot.api_definitions.iter().filter(|(_, object)| ours(object)) {
-        let answer = Answer::of(input, definition);
-        if let Answer::Failed(error) = answer {
-            report.diagnostics.extend(sync_failed(definition, error));
-        }
-        if release::is_due(input, definition) {
-            report.release.push(name.clone());
-            continue;
-        }
-        report.diagnostics.extend(template::in_use(input.snapshot, definition));
-        if let Some(status) = status::changed(input, &errors, definition, answer) {
-            if !definition.is_child()
-                && !status::is_synced(definition.status.as_ref())
-                && status::is_synced(Some(&status))
-            {
-                report
-                    .synced
-                    .insert(definition.object_ref(), "The gateway serves the API.".to_owned());
-            }
-            report.statuses.insert(name.clone(), status);
-        }
+    if subject.ingress.is_none() && !status::is_synced(&subject.status) && status::is_synced(&status) {
+        let what = match subject.role {
+            Role::Policy => "The gateway holds the policy.",
+            _ => "The gateway serves the API.",
+        };
+        report.synced.insert(subject.object.clone(), what.to_owned());
     }
-    report
+    report.statuses.insert(subject.object, status);
 }
 
-/// Whether an object is a child that another operator answers for: it bears that one's label, or it is one of Tyk
-/// Operator whose Ingress lives and is not ours.
-fn is_foreign(input: &ReportInput<'_>, definition: &ApiDefinition) -> bool {
-    if definition.labels().contains_key(names::LABEL_OPERATOR) {
-        return definition.is_of_another(input.owner);
-    }
-    definition.ingress().is_some_and(|name| {
-        let ingress = NamespacedName::new(definition.namespace().unwrap_or_default(), name);
-        let lives = |found: &Ingress| found.metadata.deletion_timestamp.is_none();
-        input.snapshot.ingresses.get(&ingress).is_some_and(|found| lives(found))
-            && input.ingresses.binary_search(&ingress).is_err()
-    })
-}
-
-/// What the gateway has confirmed about an object's API in the round.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Answer<'a> {
-    /// It holds what the object asks for.
-    Synced,
-    /// It holds nothing, as the object asks for.
-    Gone,
-    /// It does not do as asked, for a reason of this API alone.
-    Failed(&'a str),
-    /// It could not be asked.
-    Unreachable(&'a str),
-    /// The round was not about the object as it now is.
-    None,
-}
-
-impl<'a> Answer<'a> {
-    fn of(input: &ReportInput<'a>, definition: &ApiDefinition) -> Self {
-        let id = definition.api_id();
-        if !concerns(input.desired, definition, &id) {
-            return Self::None;
-        }
-        let endpoint_error = input.outcome.endpoint_error.as_deref();
-        match (input.outcome.apis.get(&id), endpoint_error) {
-            (Some(ApiOutcome::Synced), _) => Self::Synced,
-            (Some(ApiOutcome::Gone), _) => Self::Gone,
-            // A round that ends early says of every API that is left why it ended.
-            (Some(ApiOutcome::Failed(error)), Some(same)) if error == same => Self::Unreachable(same),
-            (Some(ApiOutcome::Failed(error)), _) => Self::Failed(error),
-            (None, Some(error)) => Self::Unreachable(error),
-            (None, None) => Self::None,
-        }
-    }
-}
-
-/// Whether the result for the API id is about this object, in the form that it now has.
-fn concerns(desired: &Desired, definition: &ApiDefinition, id: &str) -> bool {
-    let leaving = definition.is_inactive() || definition.metadata.deletion_timestamp.is_some();
-    match desired.apis.get(id) {
-        None => leaving && desired.removals.contains(id),
-        // A rendered child has no generation before the cluster gives it one.
-        Some(api) => {
-            let same_form = api.generation == 0 || definition.metadata.generation == Some(api.generation);
-            !leaving && same_form && api.source == definition.object_ref()
-        }
-    }
-}
-
-/// One finding for the definition and, when it is a child, one for its Ingress, which is what the user wrote.
-fn sync_failed<'a>(definition: &'a ApiDefinition, error: &'a str) -> impl Iterator<Item = Diagnostic> + use<'a> {
-    let namespace = definition.namespace().unwrap_or_default();
-    let ingress = definition.ingress().map(move |name| {
-        let object = ObjectRef::new("Ingress", namespace, name);
-        Diagnostic::new(
-            Code::SyncFailed,
-            object,
-            "",
-            format!("{}: {error}", definition.name_any()),
-        )
+/// One finding for the resource and, when it is a child, one for its Ingress, which is what the user wrote.
+fn sync_failed(subject: &Subject<'_>, error: &str) -> Vec<Diagnostic> {
+    let object = &subject.object;
+    let own = Diagnostic::new(Code::SyncFailed, object.clone(), "", error);
+    let ingress = subject.ingress.map(|name| {
+        let ingress = ObjectRef::new("Ingress", &object.namespace, name);
+        Diagnostic::new(Code::SyncFailed, ingress, "", format!("{}: {error}", object.name))
     });
-    let own = Diagnostic::new(Code::SyncFailed, definition.object_ref(), "", error);
-    std::iter::once(own).chain(ingress)
+    std::iter::once(own).chain(ingress).collect()
 }

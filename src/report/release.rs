@@ -1,53 +1,59 @@
 //! Which objects need not be kept any longer.
 
-use kube::ResourceExt;
+use std::collections::BTreeSet;
 
 use super::ReportInput;
-use crate::api::{ApiDefinition, Generated, names};
-use crate::snapshot::{NamespacedName, Snapshot};
+use super::answer::looked_at;
+use super::subject::{Role, Subject, lives};
+use crate::diagnostic::ObjectRef;
+use crate::snapshot::NamespacedName;
 use crate::sync::ApiOutcome;
 
-/// Whether an object that is being deleted may go: the gateway was seen without its API, or the API is another's.
+/// Whether an object that is being deleted may go: its Tyk was seen without what was made of it, or that belongs to
+/// another.
 ///
-/// An object that the round did not know to be in deletion waits for the next one.
-pub(super) fn is_due(input: &ReportInput<'_>, definition: &ApiDefinition) -> bool {
-    let kept = [names::FINALIZER_API_DEFINITION, names::FINALIZER_TEMPLATE];
-    let waits = definition
-        .finalizers()
-        .iter()
-        .any(|finalizer| kept.contains(&finalizer.as_str()));
-    if !waits || definition.metadata.deletion_timestamp.is_none() {
+/// An object that no round knew to be in deletion waits for the next one. `leaving` are all that are being deleted.
+pub(super) fn is_due(input: &ReportInput<'_>, subject: &Subject<'_>, leaving: &BTreeSet<ObjectRef>) -> bool {
+    if !subject.is_kept() || !subject.is_leaving() {
         return false;
     }
-    let id = definition.api_id();
-    if definition.is_template() {
-        return input.snapshot.users_of_template(definition).is_empty();
+    match subject.role {
+        Role::Template | Role::Part | Role::Context => true,
+        Role::Api | Role::Policy => is_gone(input, subject, leaving),
     }
-    if input.desired.removals.contains(&id) {
-        return input.outcome.apis.get(&id) == Some(&ApiOutcome::Gone);
-    }
-    let wanted = input.desired.api(&id).is_some() || input.desired.held.contains(&id);
-    wanted && has_heir(input, definition, &id)
 }
 
-/// Whether another resource lives that has the API id, so that the API stays.
-fn has_heir(input: &ReportInput<'_>, definition: &ApiDefinition, id: &str) -> bool {
-    if definition.is_child() {
+fn is_gone(input: &ReportInput<'_>, subject: &Subject<'_>, leaving: &BTreeSet<ObjectRef>) -> bool {
+    let Some((place, outcome)) = looked_at(input, subject) else {
+        return false;
+    };
+    let Some(desired) = input.fleet.tyks.get(&place.tyk) else {
+        return false;
+    };
+    let id = &place.id;
+    let (worked, results, has_heir) = match subject.role {
+        Role::Policy => {
+            let heir = desired.policies.contains_key(id) || desired.held_policies.contains(id);
+            (&outcome.desired.policy_removals, &outcome.policies, heir)
+        }
+        _ => {
+            let heir = desired.api(id).is_some() || desired.held.contains(id);
+            (&outcome.desired.removals, &outcome.apis, heir)
+        }
+    };
+    if has_heir {
+        return has_living_heir(input, subject, leaving);
+    }
+    worked.contains(id) && results.get(id) == Some(&ApiOutcome::Gone)
+}
+
+/// Whether another resource lives that has the id, so that what Tyk holds stays.
+fn has_living_heir(input: &ReportInput<'_>, subject: &Subject<'_>, leaving: &BTreeSet<ObjectRef>) -> bool {
+    if let Some(ingress) = subject.ingress {
         // A child that somebody deleted is made anew, but only when the old one is out of the way.
-        return owner_lives(input.snapshot, definition);
+        return lives(input.snapshot, &NamespacedName::new(&subject.object.namespace, ingress));
     }
-    let mut others = input.snapshot.api_definitions.values();
-    others.any(|other| other.metadata.deletion_timestamp.is_none() && !other.is_template() && other.api_id() == id)
-}
-
-fn owner_lives(snapshot: &Snapshot, child: &ApiDefinition) -> bool {
-    let namespace = child.namespace().unwrap_or_default();
-    let mut owners = child
-        .owner_references()
-        .iter()
-        .filter(|owner| owner.controller == Some(true));
-    owners.any(|owner| {
-        let ingress = snapshot.ingresses.get(&NamespacedName::new(&namespace, &owner.name));
-        ingress.is_some_and(|ingress| ingress.metadata.deletion_timestamp.is_none())
-    })
+    let place = subject.place(input);
+    let mut others = input.fleet.places.iter();
+    others.any(|(object, other)| Some(other) == place && *object != subject.object && !leaving.contains(object))
 }

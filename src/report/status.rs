@@ -1,22 +1,23 @@
-//! Status of one ApiDefinition.
+//! Status of one resource.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use super::{Answer, ReportInput, template};
-use crate::api::{ApiDefinition, ApiDefinitionStatus, ConditionStatus, ConditionType, Transaction, set_condition};
+use super::answer::{self, Answer};
+use super::subject::{Role, Subject};
+use super::{ReportInput, fields};
+use crate::api::{ConditionStatus, ConditionType, Transaction, set_condition};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
-use crate::snapshot::SnapshotKind;
 
 /// Longest message of a condition, in bytes; Kubernetes takes 32768.
 const MESSAGE_MAX: usize = 1000;
 
 const OURS: [ConditionType; 3] = [ConditionType::Accepted, ConditionType::Synced, ConditionType::Ready];
 
-/// The findings that keep a definition from being used, by object.
+/// The findings that keep a resource from being used, by object.
 pub(super) struct Errors<'a>(BTreeMap<&'a ObjectRef, Vec<&'a Diagnostic>>);
 
 impl<'a> Errors<'a> {
@@ -51,45 +52,52 @@ impl<'a> Verdict<'a> {
 
 /// The status, when it differs from the one that the object has.
 ///
-/// `Synced` is only ever true by an answer of the gateway. While the gateway cannot be asked, an object that it has
-/// confirmed in its present generation keeps what was confirmed; any other one is `Unreachable`. The time of a
-/// condition or transaction moves only with its result, so that the same report twice makes one write.
+/// `Synced` is only ever true by an answer of the Tyk. While that cannot be asked, an object that it has confirmed in
+/// its present generation keeps what was confirmed; any other one is `Unreachable`. The time of a condition or
+/// transaction moves only with its result, so that the same report twice makes one write.
 pub(super) fn changed(
     input: &ReportInput<'_>,
     errors: &Errors<'_>,
-    definition: &ApiDefinition,
-    answer: Answer<'_>,
-) -> Option<ApiDefinitionStatus> {
-    let before = definition.status.as_ref().map(ours).unwrap_or_default();
-    let writer = Writer {
-        generation: definition.metadata.generation,
+    subject: &Subject<'_>,
+    (answer, refusal): (Answer<'_>, Option<&str>),
+) -> Option<Map<String, Value>> {
+    let before = ours(subject);
+    let mut writer = Writer {
+        generation: subject.metadata.generation,
         now: whole_seconds(&input.now),
+        conditions: conditions(&before),
         status: before.clone(),
     };
-    let after = if definition.is_template() {
-        let refusal = template::refusal(input.snapshot, definition);
-        writer.template(accepted(errors, definition, "Template"), refusal.as_deref())
-    } else if definition.metadata.deletion_timestamp.is_some() {
-        writer.leaving(answer)?
-    } else if !known(input, errors, definition) {
-        return None;
+    let role = subject.role;
+    if subject.is_leaving() && role != Role::Template {
+        writer.leaving(answer, refusal)?;
     } else {
-        writer.api(input, definition, accepted(errors, definition, "Valid"), answer)
-    };
-    (after != before).then_some(after)
+        match role {
+            Role::Template => writer.template(accepted(errors, subject, "Template"), refusal),
+            Role::Part => writer.part(accepted(errors, subject, "Valid")),
+            Role::Context => writer.context(accepted(errors, subject, "Valid"), input, subject),
+            Role::Api | Role::Policy if !known(input, errors, subject) => return None,
+            Role::Api | Role::Policy => {
+                let accepted = accepted(errors, subject, "Valid");
+                writer.sent(subject, accepted, answer);
+                fields::confirmed(input, subject, answer, &mut writer.status);
+            }
+        }
+        fields::links(input, subject, &mut writer.status);
+    }
+    let after = writer.finish();
+    (without_empty(&after) != without_empty(&before)).then_some(after)
 }
 
-/// Whether the round says anything about the object as it now is. Of one that is newer than the round, or a child that
-/// is about to be deleted, it does not.
-fn known(input: &ReportInput<'_>, errors: &Errors<'_>, definition: &ApiDefinition) -> bool {
-    let id = definition.api_id();
-    let rejected = errors.0.contains_key(&definition.object_ref());
-    let part = super::concerns(input.desired, definition, &id) || input.desired.held.contains(&id);
-    rejected || part
+/// Whether anything is known about the object as it now is. Of one that is newer than the round, or a child that is
+/// about to be deleted, there is nothing.
+fn known(input: &ReportInput<'_>, errors: &Errors<'_>, subject: &Subject<'_>) -> bool {
+    let rejected = errors.0.contains_key(&subject.object);
+    rejected || answer::is_wanted(input, subject) || answer::is_held(input, subject)
 }
 
-fn accepted<'a>(errors: &Errors<'a>, definition: &ApiDefinition, good: &'a str) -> Verdict<'a> {
-    let Some(found) = errors.0.get(&definition.object_ref()) else {
+fn accepted<'a>(errors: &Errors<'a>, subject: &Subject<'_>, good: &'a str) -> Verdict<'a> {
+    let Some(found) = errors.0.get(&subject.object) else {
         return Verdict::new(true, good, "");
     };
     let first = found[0];
@@ -106,28 +114,57 @@ fn accepted<'a>(errors: &Errors<'a>, definition: &ApiDefinition, good: &'a str) 
 struct Writer {
     generation: Option<i64>,
     now: Time,
-    status: ApiDefinitionStatus,
+    conditions: Vec<Condition>,
+    status: Map<String, Value>,
 }
 
 impl Writer {
     /// A deletion that is refused is told where Tyk Operator tells it, and in `Ready`.
-    fn template(mut self, accepted: Verdict<'_>, refusal: Option<&str>) -> ApiDefinitionStatus {
-        self.status.ingress_template = Some(true);
-        self.status.observed_generation = self.generation;
+    fn template(&mut self, accepted: Verdict<'_>, refusal: Option<&str>) {
+        self.status.insert("ingressTemplate".into(), json!(true));
         let kept = |type_: &str| {
             type_ == ConditionType::Accepted.as_str() || (type_ == ConditionType::Ready.as_str() && refusal.is_some())
         };
-        self.status.conditions.retain(|condition| kept(&condition.type_));
+        self.conditions.retain(|condition| kept(&condition.type_));
         self.set(ConditionType::Accepted, accepted);
         if let Some(refusal) = refusal {
             self.transaction(Some(refusal));
             self.set(ConditionType::Ready, Verdict::new(false, "TemplateInUse", refusal));
         }
-        self.status
+    }
+
+    /// What is never sent itself is in effect as soon as it makes sense.
+    fn part(&mut self, accepted: Verdict<'_>) {
+        let ready = match accepted.status {
+            ConditionStatus::True => Verdict::new(true, "Ready", ""),
+            status => Verdict::new(status, "NotAccepted", accepted.message.clone()),
+        };
+        self.set(ConditionType::Accepted, accepted);
+        self.set(ConditionType::Ready, ready);
+    }
+
+    /// A context is in step while its Tyk answers.
+    fn context(&mut self, accepted: Verdict<'_>, input: &ReportInput<'_>, subject: &Subject<'_>) {
+        let tyk = input.fleet.contexts.get(&subject.name()).map(|context| &context.tyk);
+        let outcome = tyk.and_then(|tyk| input.outcomes.get(tyk));
+        let synced = match outcome.map(|outcome| outcome.endpoint_error.as_deref()) {
+            _ if accepted.status != ConditionStatus::True => {
+                Verdict::new(false, "NotAccepted", "its settings cannot be used")
+            }
+            None => Verdict::new(ConditionStatus::Unknown, "Pending", "waits for its Tyk"),
+            Some(None) => Verdict::new(true, "Reachable", ""),
+            Some(Some(error)) => Verdict::new(false, "Unreachable", error),
+        };
+        self.both(accepted, synced);
     }
 
     /// Of an object in deletion only the trouble is told; it ends with the object.
-    fn leaving(mut self, answer: Answer<'_>) -> Option<ApiDefinitionStatus> {
+    fn leaving(&mut self, answer: Answer<'_>, refusal: Option<&str>) -> Option<()> {
+        if let Some(refusal) = refusal {
+            self.transaction(Some(refusal));
+            self.set(ConditionType::Ready, Verdict::new(false, "InUse", refusal));
+            return Some(());
+        }
         let (reason, error) = match answer {
             Answer::Failed(error) => ("SyncFailed", error),
             Answer::Unreachable(error) => ("Unreachable", error),
@@ -136,34 +173,28 @@ impl Writer {
         self.transaction(Some(error));
         self.set(ConditionType::Synced, Verdict::new(false, reason, error));
         self.set(ConditionType::Ready, Verdict::new(false, "Deleting", error));
-        self.status.observed_generation = self.generation;
-        Some(self.status)
+        Some(())
     }
 
-    fn api(
-        mut self,
-        input: &ReportInput<'_>,
-        definition: &ApiDefinition,
-        accepted: Verdict<'_>,
-        answer: Answer<'_>,
-    ) -> ApiDefinitionStatus {
+    fn sent(&mut self, subject: &Subject<'_>, accepted: Verdict<'_>, answer: Answer<'_>) {
         if matches!(answer, Answer::Unreachable(_)) && accepted.status == ConditionStatus::True && self.is_confirmed() {
-            return self.status;
+            return;
         }
-        if answer == Answer::Synced {
-            let id = definition.api_id();
-            self.status.org_id = Some(organisation(input, &id));
-            self.status.api_id = Some(id);
+        if self.status.contains_key("ingressTemplate") {
+            self.status.insert("ingressTemplate".into(), json!(false));
         }
-        self.status.ingress_template = self.status.ingress_template.map(|_| false);
-        self.status.observed_generation = self.generation;
-        let synced = synced(&accepted, definition, answer);
+        let synced = synced(&accepted, subject, answer);
         match answer {
             _ if accepted.status != ConditionStatus::True => self.transaction(Some(&accepted.message)),
             Answer::Synced | Answer::Gone => self.transaction(None),
             Answer::Failed(error) | Answer::Unreachable(error) => self.transaction(Some(error)),
             Answer::None => {}
         }
+        self.both(accepted, synced);
+    }
+
+    /// Sets all three; `Ready` says the same as the first of the others that does not hold.
+    fn both(&mut self, accepted: Verdict<'_>, synced: Verdict<'_>) {
         let ready = match (accepted.status, synced.status) {
             (ConditionStatus::True, ConditionStatus::True) => Verdict::new(true, "Ready", ""),
             (ConditionStatus::True, status) => Verdict::new(status, synced.reason, synced.message.clone()),
@@ -172,13 +203,12 @@ impl Writer {
         self.set(ConditionType::Accepted, accepted);
         self.set(ConditionType::Synced, synced);
         self.set(ConditionType::Ready, ready);
-        self.status
     }
 
-    /// Whether the gateway had confirmed the object as it now is.
+    /// Whether the Tyk had confirmed the object as it now is.
     fn is_confirmed(&self) -> bool {
         self.generation.is_some()
-            && self.status.conditions.iter().any(|condition| {
+            && self.conditions.iter().any(|condition| {
                 condition.type_ == ConditionType::Synced.as_str()
                     && condition.status == ConditionStatus::True.as_str()
                     && condition.observed_generation == self.generation
@@ -188,19 +218,22 @@ impl Writer {
     fn transaction(&mut self, error: Option<&str>) {
         let status = if error.is_none() { "Successful" } else { "Failed" };
         let error = error.map(cut);
+        let before = self.status.get("latestTransaction").cloned();
+        let before = before.and_then(|before| serde_json::from_value::<Transaction>(before).ok());
         let same = |before: &Transaction| before.status.as_deref() == Some(status) && before.error == error;
-        if !self.status.latest_transaction.as_ref().is_some_and(same) {
-            self.status.latest_transaction = Some(Transaction {
+        if !before.as_ref().is_some_and(same) {
+            let transaction = Transaction {
                 status: Some(status.to_owned()),
                 time: Some(self.now.clone()),
                 error,
-            });
+            };
+            self.status.insert("latestTransaction".into(), json!(transaction));
         }
     }
 
     fn set(&mut self, type_: ConditionType, verdict: Verdict<'_>) {
         set_condition(
-            &mut self.status.conditions,
+            &mut self.conditions,
             type_,
             verdict.status,
             verdict.reason,
@@ -208,21 +241,26 @@ impl Writer {
             self.generation,
             self.now.clone(),
         );
+        self.status.insert("observedGeneration".into(), json!(self.generation));
+    }
+
+    fn finish(mut self) -> Map<String, Value> {
+        self.status.insert("conditions".into(), json!(self.conditions));
+        self.status.retain(|_, value| !value.is_null());
+        self.status
     }
 }
 
-/// Whether a status says that the gateway serves what the object asks for.
-pub(super) fn is_synced(status: Option<&ApiDefinitionStatus>) -> bool {
-    status.is_some_and(|status| {
-        status.conditions.iter().any(|condition| {
-            condition.type_ == ConditionType::Synced.as_str()
-                && condition.status == ConditionStatus::True.as_str()
-                && condition.reason == "Synced"
-        })
+/// Whether a status says that the Tyk serves what the object asks for.
+pub(super) fn is_synced(status: &Map<String, Value>) -> bool {
+    conditions(status).iter().any(|condition| {
+        condition.type_ == ConditionType::Synced.as_str()
+            && condition.status == ConditionStatus::True.as_str()
+            && condition.reason == "Synced"
     })
 }
 
-fn synced(accepted: &Verdict<'_>, definition: &ApiDefinition, answer: Answer<'_>) -> Verdict<'static> {
+fn synced(accepted: &Verdict<'_>, subject: &Subject<'_>, answer: Answer<'_>) -> Verdict<'static> {
     if accepted.status != ConditionStatus::True {
         return Verdict::new(
             false,
@@ -232,31 +270,35 @@ fn synced(accepted: &Verdict<'_>, definition: &ApiDefinition, answer: Answer<'_>
     }
     match answer {
         Answer::Synced => Verdict::new(true, "Synced", ""),
-        Answer::Gone if definition.is_inactive() => Verdict::new(true, "Inactive", "not served, as `active` asks"),
+        Answer::Gone if !subject.is_leaving() => Verdict::new(true, "Inactive", "not served, as `active` asks"),
         Answer::Failed(error) => Verdict::new(false, "SyncFailed", error),
         Answer::Unreachable(error) => Verdict::new(false, "Unreachable", error),
         Answer::Gone | Answer::None => Verdict::new(ConditionStatus::Unknown, "Pending", "waits for the gateway"),
     }
 }
 
-fn organisation(input: &ReportInput<'_>, id: &str) -> String {
-    let api = input.desired.apis.get(id);
-    let org = api.and_then(|api| api.payload.get("org_id")).and_then(Value::as_str);
-    org.unwrap_or(input.org).to_owned()
+fn conditions(status: &Map<String, Value>) -> Vec<Condition> {
+    let found = status.get("conditions").cloned().unwrap_or_default();
+    serde_json::from_value(found).unwrap_or_default()
 }
 
 /// The part of a status that this program writes. The rest is Tyk Operator's and stays as it is.
-fn ours(status: &ApiDefinitionStatus) -> ApiDefinitionStatus {
-    let is_ours = |condition: &&Condition| OURS.iter().any(|type_| type_.as_str() == condition.type_);
-    ApiDefinitionStatus {
-        api_id: status.api_id.clone(),
-        org_id: status.org_id.clone(),
-        ingress_template: status.ingress_template,
-        latest_transaction: status.latest_transaction.clone(),
-        observed_generation: status.observed_generation,
-        conditions: status.conditions.iter().filter(is_ours).cloned().collect(),
-        ..ApiDefinitionStatus::default()
-    }
+fn ours(subject: &Subject<'_>) -> Map<String, Value> {
+    let kept = fields::of_kind(subject.object.kind);
+    let all = subject.status.iter().filter(|(key, _)| kept.contains(&key.as_str()));
+    let mut ours: Map<_, _> = all.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let is_ours = |condition: &Condition| OURS.iter().any(|type_| type_.as_str() == condition.type_);
+    let mut found = conditions(&ours);
+    found.retain(is_ours);
+    ours.insert("conditions".into(), json!(found));
+    ours
+}
+
+/// Lists that are empty say the same as absent ones.
+fn without_empty(status: &Map<String, Value>) -> Map<String, Value> {
+    let mut status = status.clone();
+    status.retain(|_, value| !value.as_array().is_some_and(Vec::is_empty));
+    status
 }
 
 /// Times in Kubernetes have no fraction.

@@ -1,13 +1,14 @@
 #![allow(clippy::unwrap_used)]
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Report, ReportInput, report};
 use crate::api::{ApiDefinition, ApiDefinitionStatus, names};
-use crate::desired::{Api, Desired};
+use crate::desired::{Api, Desired, Fleet, Installation, Place};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::ingress::Translation;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
@@ -45,6 +46,50 @@ fn api(name: &str, generation: i64) -> Api {
         generation,
         payload: json!({"org_id": "own-org"}),
     }
+}
+
+/// A definition as reports name it.
+pub(super) fn object(name: &str) -> ObjectRef {
+    ObjectRef::new("ApiDefinition", "ns", name)
+}
+
+fn typed(status: &Map<String, Value>) -> ApiDefinitionStatus {
+    serde_json::from_value(Value::Object(status.clone())).unwrap()
+}
+
+/// A fleet of one Tyk, to which these objects go under the id of this test, and how its round ended.
+fn one_tyk(
+    desired: &Desired,
+    outcome: &Outcome,
+    objects: Vec<ObjectRef>,
+) -> (Fleet, BTreeMap<Arc<Installation>, Outcome>) {
+    let place = |object| {
+        let (tyk, id) = (Arc::default(), ID.to_owned());
+        (object, Place { tyk, id })
+    };
+    let fleet = Fleet {
+        places: objects.into_iter().map(place).collect(),
+        ..Fleet::default()
+    };
+    in_step(&fleet, desired, outcome)
+}
+
+/// The fleet with one Tyk that should hold this, and a round that worked on it and ended so.
+pub(super) fn in_step(
+    fleet: &Fleet,
+    desired: &Desired,
+    outcome: &Outcome,
+) -> (Fleet, BTreeMap<Arc<Installation>, Outcome>) {
+    let desired = Arc::new(desired.clone());
+    let fleet = Fleet {
+        tyks: BTreeMap::from([(Arc::default(), desired.clone())]),
+        ..fleet.clone()
+    };
+    let outcome = Outcome {
+        desired,
+        ..outcome.clone()
+    };
+    (fleet, BTreeMap::from([(Arc::default(), outcome)]))
 }
 
 fn at(second: i64) -> Time {
@@ -99,13 +144,23 @@ impl World {
 
     pub(super) fn report(&self, now: i64) -> Report {
         let ours: Vec<_> = self.snapshot.ingresses.keys().cloned().collect();
+        let translation = Translation {
+            ingresses: ours,
+            ..Translation::default()
+        };
+        let objects = self
+            .snapshot
+            .api_definitions
+            .values()
+            .filter(|object| !object.is_template());
+        let objects: Vec<_> = objects.map(|object| object.object_ref()).collect();
+        let (fleet, outcomes) = one_tyk(&self.desired, &self.outcome, objects);
         report(&ReportInput {
             snapshot: &self.snapshot,
-            ingresses: &ours,
-            translation: &Translation::default(),
-            desired: &self.desired,
+            translation: &translation,
+            fleet: &fleet,
             diagnostics: &self.diagnostics,
-            outcome: &self.outcome,
+            outcomes: &outcomes,
             org: "org",
             owner: "tyk-ingress",
             addresses: None,
@@ -116,13 +171,14 @@ impl World {
     /// Reports, keeps what is to be written, and proves that the same report again writes nothing.
     pub(super) fn write(&mut self, now: i64) -> Option<ApiDefinitionStatus> {
         let report = self.report(now);
-        for (name, status) in &report.statuses {
-            let mut object = self.snapshot.api_definitions[name].as_ref().clone();
-            object.status = Some(status.clone());
+        for (object, status) in &report.statuses {
+            let name = NamespacedName::new(&object.namespace, &object.name);
+            let mut object = self.snapshot.api_definitions[&name].as_ref().clone();
+            object.status = Some(typed(status));
             self.snapshot.insert(object);
         }
         assert_eq!(self.report(now + 100).statuses, BTreeMap::new());
-        report.statuses.get(&key("a")).cloned()
+        report.statuses.get(&object("a")).map(typed)
     }
 
     fn edit(&mut self, edit: impl FnOnce(&mut ApiDefinition)) {
@@ -275,9 +331,9 @@ fn what_others_wrote_into_the_status_is_not_touched() {
         "conditions": [{"type": "Theirs", "status": "True", "reason": "R", "message": "",
             "lastTransitionTime": "2024-05-06T07:08:09Z"}]});
     world.edit(|object| object.status = Some(serde_json::from_value(theirs).unwrap()));
-    let status = world.report(10).statuses.remove(&key("a")).unwrap();
+    let status = typed(&world.report(10).statuses[&object("a")]);
     assert_eq!(status.api_id.as_deref(), Some(ID));
-    assert!(status.linked_by_apis.is_empty() && status.latest_tyk_spec_hash.is_none());
+    assert!(status.latest_tyk_spec_hash.is_none());
     assert!(status.conditions.iter().all(|condition| condition.type_ != "Theirs"));
 }
 
@@ -347,7 +403,7 @@ fn an_object_goes_when_the_gateway_was_seen_without_its_api() {
         ("the API is another's now", inherited, true),
     ];
     for (case, world, due) in cases {
-        assert_eq!(world.report(1).release.contains(&key("a")), due, "{case}");
+        assert_eq!(world.report(1).release.contains(&object("a")), due, "{case}");
     }
 }
 
@@ -368,7 +424,7 @@ fn a_deleted_child_makes_room_only_for_a_new_one() {
     world
         .snapshot
         .insert(serde_json::from_value::<k8s_openapi::api::networking::v1::Ingress>(ingress).unwrap());
-    assert_eq!(world.report(1).release, [key("a")]);
+    assert_eq!(world.report(1).release, [object("a")]);
 }
 
 #[test]
@@ -376,7 +432,7 @@ fn an_object_in_deletion_tells_its_trouble() {
     let mut world = World::of(deleting("a", json!({}), json!({}))).answered(ApiOutcome::Failed("500".into()));
     let status = world.write(1).unwrap();
     assert_eq!(conditions(&status), "- False:SyncFailed False:Deleting");
-    let object = world.snapshot.api_definitions[&key("a")].object_ref();
+    let object = object("a");
     assert_eq!(
         world.report(1).diagnostics,
         [Diagnostic::new(Code::SyncFailed, object, "", "500")]

@@ -1,10 +1,10 @@
-//! The document of a `TykOasApiDefinition`: where it is, and reading it.
+//! The document of a definition: where it is, and reading it.
 
-use kube::ResourceExt;
+use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Map, Value};
 
 use super::{NamespacedName, Snapshot};
-use crate::api::{KeyRef, TykOasApiDefinition};
+use crate::api::{DocumentRef, HasDocument};
 use crate::diagnostic::Code;
 
 /// Tyk's part of a document.
@@ -28,30 +28,55 @@ pub fn works_by_operation(extension: Option<&Value>) -> bool {
 ///
 /// # Errors
 /// The finding that says why there is none.
-pub fn read(snapshot: &Snapshot, resource: &TykOasApiDefinition) -> Result<Map<String, Value>, Problem> {
-    let source = &resource.spec.tyk_oas;
+pub fn read<K: HasDocument>(snapshot: &Snapshot, resource: &K) -> Result<Map<String, Value>, Problem> {
+    let source = resource.source();
     match (&source.configmap_ref, &source.document) {
-        (Some(reference), _) => in_config_map(snapshot, &resource.namespace().unwrap_or_default(), reference),
+        (Some(reference), _) => {
+            let field = format!("{}.configmapRef", K::SOURCE_FIELD);
+            in_config_map(snapshot, &resource.namespace().unwrap_or_default(), reference, field)
+        }
         (None, Some(document)) => Ok(document.clone()),
         (None, None) => {
             let message = "neither `configmapRef` nor `document` is set".to_owned();
-            Err((Code::DocumentNotFound, "spec.tykOAS".into(), message))
+            Err((Code::DocumentNotFound, K::SOURCE_FIELD.into(), message))
         }
     }
 }
 
-fn in_config_map(snapshot: &Snapshot, own: &str, reference: &KeyRef) -> Result<Map<String, Value>, Problem> {
-    const FIELD: &str = "spec.tykOAS.configmapRef";
+fn in_config_map(
+    snapshot: &Snapshot,
+    own: &str,
+    reference: &DocumentRef,
+    field: String,
+) -> Result<Map<String, Value>, Problem> {
     let name = NamespacedName::new(reference.namespace_or(own), &reference.name);
     let Some(config_map) = snapshot.config_maps.get(&name) else {
         let message = format!("ConfigMap {name} does not exist");
-        return Err((Code::DocumentNotFound, FIELD.into(), message));
+        return Err((Code::DocumentNotFound, field, message));
     };
-    let key = &reference.key_name;
-    let text = config_map
-        .data
-        .as_ref()
-        .and_then(|data| data.get(key).map(String::as_bytes));
+    let parts = reference.keys().iter().map(|key| {
+        part(config_map, key).ok_or_else(|| {
+            let message = format!("ConfigMap {name} has no key {key:?}");
+            let key_field = if reference.key_names.is_empty() {
+                "keyName"
+            } else {
+                "keyNames"
+            };
+            (Code::DocumentNotFound, format!("{field}.{key_field}"), message)
+        })
+    });
+    let parts = parts.collect::<Result<Vec<_>, _>>()?;
+    parse(&parts.concat()).map_err(|error| {
+        let message = match reference.keys() {
+            [key] => format!("key {key:?} of ConfigMap {name} {error}"),
+            keys => format!("what the keys {keys:?} of ConfigMap {name} hold together {error}"),
+        };
+        (Code::InvalidDocument, field, message)
+    })
+}
+
+fn part<'a>(config_map: &'a ConfigMap, key: &str) -> Option<&'a [u8]> {
+    let text = config_map.data.as_ref().and_then(|data| data.get(key));
     let bytes = || {
         config_map
             .binary_data
@@ -59,14 +84,7 @@ fn in_config_map(snapshot: &Snapshot, own: &str, reference: &KeyRef) -> Result<M
             .get(key)
             .map(|bytes| bytes.0.as_slice())
     };
-    let Some(text) = text.or_else(bytes) else {
-        let message = format!("ConfigMap {name} has no key {key:?}");
-        return Err((Code::DocumentNotFound, format!("{FIELD}.keyName"), message));
-    };
-    parse(text).map_err(|error| {
-        let message = format!("key {key:?} of ConfigMap {name} {error}");
-        (Code::InvalidDocument, FIELD.into(), message)
-    })
+    text.map(String::as_bytes).or_else(bytes)
 }
 
 /// JSON, or YAML 1.2. Errors say where, and quote nothing: a document can hold secrets.
@@ -98,5 +116,60 @@ fn position(error: &str) -> String {
     match place {
         Some(place) => format!("is not YAML: {}", place.trim_end_matches([':', ','])),
         None => "is not YAML".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::{TykMcpProxyDefinition, TykStreamsApiDefinition};
+
+    fn world() -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        let object = json!({
+            "metadata": {"namespace": "ns", "name": "doc"},
+            "data": {"one": "{\"a\": {\"hun", "whole": "a: 1"},
+            "binaryData": {"two": "dGVyMiI6IDF9fQ=="},
+        });
+        let config_map: ConfigMap = serde_json::from_value(object).unwrap();
+        snapshot.insert(config_map);
+        snapshot
+    }
+
+    fn streams(source: Value) -> Result<Value, Problem> {
+        let object = json!({"metadata": {"namespace": "ns", "name": "a"}, "spec": {"tykStreams": source}});
+        let resource: TykStreamsApiDefinition = serde_json::from_value(object).unwrap();
+        read(&world(), &resource).map(Value::Object)
+    }
+
+    #[test]
+    fn a_document_is_one_key_or_the_parts_of_several() {
+        let keys = |keys: Value| json!({"configmapRef": {"name": "doc", "keyNames": keys}});
+        let whole = streams(json!({"configmapRef": {"name": "doc", "keyName": "whole"}}));
+        assert_eq!(whole, Ok(json!({"a": 1})));
+        assert_eq!(streams(keys(json!(["one", "two"]))), Ok(json!({"a": {"hunter2": 1}})));
+        let (code, field, message) = streams(keys(json!(["one", "three"]))).unwrap_err();
+        assert_eq!(code, Code::DocumentNotFound);
+        assert_eq!(field, "spec.tykStreams.configmapRef.keyNames");
+        assert_eq!(message, "ConfigMap ns/doc has no key \"three\"");
+        let (code, field, message) = streams(keys(json!(["two", "one"]))).unwrap_err();
+        assert_eq!(
+            (code, field.as_str()),
+            (Code::InvalidDocument, "spec.tykStreams.configmapRef")
+        );
+        assert!(
+            message.contains("[\"two\", \"one\"]") && !message.contains("hunter2"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn findings_name_the_field_of_their_kind() {
+        let resource = TykMcpProxyDefinition::new("a", Default::default());
+        let (code, field, _) = read(&world(), &resource).unwrap_err();
+        assert_eq!((code, field.as_str()), (Code::DocumentNotFound, "spec.tykMCP"));
     }
 }

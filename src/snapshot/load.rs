@@ -12,8 +12,11 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 use thiserror::Error;
 
-use super::{Snapshot, SnapshotKind, TlsSecret};
-use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
+use super::{NamedSecret, Snapshot, SnapshotKind, TlsSecret};
+use crate::api::{
+    APIDescription, ApiDefinition, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph,
+    SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition,
+};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 
 /// Where a manifest stands.
@@ -164,10 +167,23 @@ impl Loader {
             ("", Some("Secret")) if object["type"] == "kubernetes.io/tls" => {
                 self.typed::<TlsSecret>(location, object, strict)
             }
+            ("", Some("Secret")) => self.typed::<NamedSecret>(location, object, strict),
             ("discovery.k8s.io", Some("EndpointSlice")) => self.typed::<EndpointSlice>(location, object, strict),
             ("tyk.tyk.io", Some("ApiDefinition")) => self.typed::<ApiDefinition>(location, object, strict),
             ("tyk.tyk.io", Some("OperatorContext")) => self.typed::<OperatorContext>(location, object, strict),
             ("tyk.tyk.io", Some("TykOasApiDefinition")) => self.typed::<TykOasApiDefinition>(location, object, strict),
+            ("tyk.tyk.io", Some("SecurityPolicy")) => self.typed::<SecurityPolicy>(location, object, strict),
+            ("tyk.tyk.io", Some("TykStreamsApiDefinition")) => {
+                self.typed::<TykStreamsApiDefinition>(location, object, strict)
+            }
+            ("tyk.tyk.io", Some("TykMcpProxyDefinition")) => {
+                self.typed::<TykMcpProxyDefinition>(location, object, strict)
+            }
+            ("tyk.tyk.io", Some("SubGraph")) => self.typed::<SubGraph>(location, object, strict),
+            ("tyk.tyk.io", Some("SuperGraph")) => self.typed::<SuperGraph>(location, object, strict),
+            ("tyk.tyk.io", Some("APIDescription")) => self.typed::<APIDescription>(location, object, strict),
+            ("tyk.tyk.io", Some("PortalAPICatalogue")) => self.typed::<PortalAPICatalogue>(location, object, strict),
+            ("tyk.tyk.io", Some("PortalConfig")) => self.typed::<PortalConfig>(location, object, strict),
             _ => Ok(()),
         }
     }
@@ -380,5 +396,23 @@ mod tests {
         assert_eq!(loaded.diagnostics[0].code, Code::DuplicateObject);
         let loaded = load("apiVersion: networking.k8s.io/v1beta1\nkind: Ingress\nmetadata: {name: old}\n").unwrap();
         assert_eq!(loaded.diagnostics[0].code, Code::UnsupportedVersion);
+    }
+    #[test]
+    fn secrets_are_told_apart_by_their_type() {
+        let secret = |name: &str, rest: &str| {
+            format!("---\n{{apiVersion: v1, kind: Secret, metadata: {{name: {name}}}, {rest}}}\n")
+        };
+        let tls = secret("tls", "type: kubernetes.io/tls");
+        let conf = secret("conf", "stringData: {TYK_AUTH: hunter2, PORT: 80}");
+        let sealed = secret("sealed", "type: Opaque, data: {password: 'ENC[hunter2]'}");
+        let loaded = load(&format!("{tls}{conf}{sealed}")).unwrap();
+        let names = |names: Vec<&NamespacedName>| names.iter().map(|name| name.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(loaded.snapshot.tls_secrets.keys().collect()), ["tls"]);
+        assert_eq!(names(loaded.snapshot.secrets.keys().collect()), ["conf", "sealed"]);
+        let error = load(&secret("bad", "data: hunter2")).unwrap_err().to_string();
+        assert!(
+            error.contains("Secret bad: data") && !error.contains("hunter2"),
+            "{error}"
+        );
     }
 }

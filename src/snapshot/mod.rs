@@ -1,7 +1,9 @@
 //! An immutable view of the world: every object that a translation may look at, in ordered maps.
 
+mod context;
 pub mod document;
 mod load;
+mod named_secret;
 mod template;
 mod tls_secret;
 
@@ -15,9 +17,14 @@ use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
-use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
+use crate::api::{
+    APIDescription, ApiDefinition, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph,
+    SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition,
+};
 use crate::diagnostic::ObjectRef;
 
+pub use context::{ContextProblem, ContextSettings, Place};
+pub use named_secret::NamedSecret;
 pub use tls_secret::TlsSecret;
 
 pub use load::{LoadError, Loaded, Loader, Location, manifest_files};
@@ -76,13 +83,31 @@ pub struct Snapshot {
     pub endpoint_slices: Objects<EndpointSlice>,
     /// Secrets of type `kubernetes.io/tls`.
     pub tls_secrets: Objects<TlsSecret>,
+    /// Secrets that other objects name. From files there are more of them, but for those of type `kubernetes.io/tls`.
+    pub secrets: Objects<NamedSecret>,
     /// ApiDefinitions: hand-written ones, templates, and the children of Ingresses as they now stand in the cluster.
     pub api_definitions: Objects<ApiDefinition>,
     /// OperatorContexts.
     pub operator_contexts: Objects<OperatorContext>,
     /// TykOasApiDefinitions: hand-written ones, templates, and the children of Ingresses.
     pub tyk_oas_api_definitions: Objects<TykOasApiDefinition>,
-    /// ConfigMaps that TykOasApiDefinitions name. From files there are more of them.
+    /// SecurityPolicies.
+    pub security_policies: Objects<SecurityPolicy>,
+    /// TykStreamsApiDefinitions.
+    pub tyk_streams_api_definitions: Objects<TykStreamsApiDefinition>,
+    /// TykMcpProxyDefinitions.
+    pub tyk_mcp_proxy_definitions: Objects<TykMcpProxyDefinition>,
+    /// SubGraphs.
+    pub sub_graphs: Objects<SubGraph>,
+    /// SuperGraphs.
+    pub super_graphs: Objects<SuperGraph>,
+    /// APIDescriptions.
+    pub api_descriptions: Objects<APIDescription>,
+    /// PortalAPICatalogues.
+    pub portal_api_catalogues: Objects<PortalAPICatalogue>,
+    /// PortalConfigs.
+    pub portal_configs: Objects<PortalConfig>,
+    /// ConfigMaps that hold documents of definitions. From files there are more of them.
     pub config_maps: Objects<ConfigMap>,
 }
 
@@ -107,7 +132,7 @@ pub trait SnapshotKind: ResourceExt + Clone {
 /// `kind` in manifests of a type of ours.
 const fn kind_name(type_name: &'static str) -> &'static str {
     match type_name.as_bytes() {
-        b"TlsSecret" => "Secret",
+        b"TlsSecret" | b"NamedSecret" => "Secret",
         _ => type_name,
     }
 }
@@ -133,9 +158,18 @@ snapshot_kinds! {
     Service "v1" true services;
     EndpointSlice "discovery.k8s.io/v1" true endpoint_slices;
     TlsSecret "v1" true tls_secrets;
+    NamedSecret "v1" true secrets;
     ApiDefinition "tyk.tyk.io/v1alpha1" true api_definitions;
     OperatorContext "tyk.tyk.io/v1alpha1" true operator_contexts;
     TykOasApiDefinition "tyk.tyk.io/v1alpha1" true tyk_oas_api_definitions;
+    SecurityPolicy "tyk.tyk.io/v1alpha1" true security_policies;
+    TykStreamsApiDefinition "tyk.tyk.io/v1alpha1" true tyk_streams_api_definitions;
+    TykMcpProxyDefinition "tyk.tyk.io/v1alpha1" true tyk_mcp_proxy_definitions;
+    SubGraph "tyk.tyk.io/v1alpha1" true sub_graphs;
+    SuperGraph "tyk.tyk.io/v1alpha1" true super_graphs;
+    APIDescription "tyk.tyk.io/v1alpha1" true api_descriptions;
+    PortalAPICatalogue "tyk.tyk.io/v1alpha1" true portal_api_catalogues;
+    PortalConfig "tyk.tyk.io/v1alpha1" true portal_configs;
     ConfigMap "v1" true config_maps;
 }
 

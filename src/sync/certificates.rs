@@ -178,7 +178,8 @@ impl Certificates {
         let held = desired.held.iter().filter_map(|id| Some((id, observed.get(id)?)));
         self.frozen
             .extend(held.map(|(id, api)| (id.clone(), references(api).into_iter().map(str::to_owned).collect())));
-        let own = observed.values().filter(|api| owner::of(api) == Some(&self.owner));
+        let ours = |api: &&Value| owner::is_ours(api, &self.owner, &desired.contexts);
+        let own = observed.values().filter(ours);
         let named = own.flat_map(owner::certificates);
         let known = named.filter(|id| !self.gone.contains(*id)).map(str::to_owned);
         self.ours.extend(known);
@@ -283,7 +284,7 @@ impl Certificates {
         held: Option<&'a Value>,
         desired: &Desired,
     ) -> BTreeSet<&'a str> {
-        let before = held.filter(|held| owner::of(held) == Some(&self.owner));
+        let before = held.filter(|held| owner::is_ours(held, &self.owner, &desired.contexts));
         let before = before.into_iter().flat_map(owner::certificates);
         let before = before.filter(|id| !desired.certificates.contains_key(*id));
         let mut named: BTreeSet<_> = references(payload).into_iter().chain(before).collect();

@@ -158,7 +158,7 @@ pub(super) fn diff_read(desired: &Desired, observed: &Observed, owner: &str, rea
     plan.deletes = observed
         .iter()
         .filter(|(id, _)| desired.api(id).is_none() && !desired.held.contains(*id))
-        .filter(|(_, api)| owner::of(api) == Some(owner))
+        .filter(|(_, api)| owner::is_ours(api, owner, &desired.contexts))
         .map(|(id, _)| id.clone())
         .collect();
     plan.stop_collisions(desired, observed);

@@ -13,13 +13,18 @@ mod round;
 mod route;
 mod verify;
 mod worker;
+mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::desired::{Desired, Installation};
+
 pub use diff::{Cause, Plan, WriteReason, diff};
 pub use worker::{Trigger, Worker};
+pub use workers::Workers;
 
 /// Loaded definitions of a gateway by API id.
 pub type Observed = BTreeMap<String, Value>;
@@ -27,11 +32,17 @@ pub type Observed = BTreeMap<String, Value>;
 /// What one round against one Tyk endpoint ended with. Status is made from this and from nothing else.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
+    /// The Tyk.
+    pub tyk: Arc<Installation>,
     /// Number of the desired state that this round worked on, as given to the worker.
     pub revision: u64,
+    /// The desired state that this round worked on.
+    pub desired: Arc<Desired>,
     /// Result per API id, for every desired API and every API that was to be removed. An id that is both wanted and to
     /// be removed counts as wanted.
     pub apis: BTreeMap<String, ApiOutcome>,
+    /// Result per policy id, by the rules of `apis`.
+    pub policies: BTreeMap<String, ApiOutcome>,
     /// Result per certificate id, for every desired certificate: `Synced` or `Failed`.
     pub certificates: BTreeMap<String, ApiOutcome>,
     /// Why the endpoint as a whole could not be brought in step; `None` when it answered.

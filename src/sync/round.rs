@@ -191,7 +191,7 @@ impl Session {
         let mut waiting = BTreeMap::new();
         let ours = observed
             .values()
-            .filter(|held| owner::of(held) == Some(self.owner.as_str()))
+            .filter(|held| owner::is_ours(held, &self.owner, &desired.contexts))
             .count();
         if !self.guard.allows(&plan.deletes, ours, now) {
             tracing::warn!(
@@ -311,7 +311,8 @@ impl Session {
     ) {
         let unwanted = round.unwanted.union(&round.desired.removals);
         for id in unwanted.filter(|id| round.desired.api(id).is_none()) {
-            let held = observed.get(id).and_then(owner::of) == Some(self.owner.as_str());
+            let ours = |held: &serde_json::Value| owner::is_ours(held, &self.owner, &round.desired.contexts);
+            let held = observed.get(id).is_some_and(ours);
             let result = match round.waiting.get(id) {
                 Some(message) if held => {
                     failing.insert(id.clone());

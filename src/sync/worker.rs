@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Outcome;
 use super::backoff::EndpointBackoff;
 use super::round::{Ended, Session};
-use crate::desired::Desired;
+use crate::desired::{Desired, Installation};
 use crate::tyk::gateway::Gateway;
 
 /// How long a batch that runs when the worker is told to stop may take to end in its reload.
@@ -19,6 +19,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// Keeps one gateway in step with the latest desired state.
 pub struct Worker {
+    tyk: Arc<Installation>,
     gateway: Gateway,
     owner: String,
     resync: Duration,
@@ -50,6 +51,7 @@ impl Worker {
         outcomes: mpsc::Sender<Outcome>,
     ) -> Self {
         Self {
+            tyk: Arc::default(),
             gateway,
             owner,
             resync,
@@ -57,6 +59,11 @@ impl Worker {
             outcomes,
             trigger: Trigger::default(),
         }
+    }
+
+    /// The same, which says in its outcomes which Tyk they are about.
+    pub fn of(self, tyk: Arc<Installation>) -> Self {
+        Self { tyk, ..self }
     }
 
     /// A handle that asks this worker for a round.
@@ -82,10 +89,11 @@ impl Worker {
                 cancel.cancelled().await;
                 sleep(STOP_LIMIT).await;
             };
-            let (outcome, ended) = tokio::select! {
+            let (mut outcome, ended) = tokio::select! {
                 done = session.round(revision, &desired) => done,
                 () = stopped => return,
             };
+            (outcome.tyk, outcome.desired) = (self.tyk.clone(), desired);
             schedule.ended(&ended, session.next(), self.resync);
             self.log(&outcome, &ended);
             if matches!(ended, Ended::Cancelled) {

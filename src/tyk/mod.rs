@@ -21,6 +21,8 @@ pub struct Endpoint {
     pub secret: Secret,
     /// Takes any certificate, as `TYK_TLS_INSECURE_SKIP_VERIFY` asks.
     pub insecure_skip_verify: bool,
+    /// Certificates, PEM, of authorities that are trusted beside the well-known ones; empty for none.
+    pub ca_bundle: String,
     /// How long each kind of call may take.
     pub timeouts: Timeouts,
 }
@@ -32,6 +34,7 @@ impl Endpoint {
             url: url.into(),
             secret: Secret::new(secret),
             insecure_skip_verify: false,
+            ca_bundle: String::new(),
             timeouts: Timeouts::default(),
         }
     }

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect};
+use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode, Url, redirect};
 
 use super::{Endpoint, Error, Kind, Secret};
 
@@ -46,7 +46,11 @@ impl Wire {
                 "the URL has to start with http:// or https://; correct TYK_URL".into(),
             ));
         }
-        let client = Client::builder()
+        let mut client = Client::builder();
+        for authority in authorities(&endpoint.ca_bundle).map_err(setup)? {
+            client = client.add_root_certificate(authority);
+        }
+        let client = client
             .default_headers(authorization(header, &endpoint.secret).map_err(setup)?)
             .redirect(redirect::Policy::none())
             .connect_timeout(endpoint.timeouts.connect)
@@ -156,6 +160,18 @@ fn authorization(header: HeaderName, secret: &Secret) -> Result<HeaderMap, Strin
         .map_err(|_| "the secret holds characters that no header can carry; correct TYK_AUTH".to_owned())?;
     value.set_sensitive(true);
     Ok(HeaderMap::from_iter([(header, value)]))
+}
+
+/// The certificates of a CA bundle.
+fn authorities(bundle: &str) -> Result<Vec<Certificate>, String> {
+    if bundle.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let unreadable = "the CA bundle holds no certificate in PEM form";
+    match Certificate::from_pem_bundle(bundle.as_bytes()) {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(unreadable.to_owned()),
+    }
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {

@@ -208,6 +208,39 @@ fn render_prints_what_a_gateway_should_hold() {
 }
 
 #[test]
+fn render_prints_no_secret() {
+    let manifests = "
+apiVersion: v1
+kind: Secret
+metadata: {name: hmac}
+stringData: {key: hunter2}
+---
+apiVersion: tyk.tyk.io/v1alpha1
+kind: TykOasApiDefinition
+metadata: {name: pets}
+spec:
+  upstreamRequestSigning: {algorithm: hmac-sha256, keyId: k, secretRef: {name: hmac, keyName: key}}
+  tykOAS:
+    document:
+      openapi: 3.0.3
+      info: {title: Pets, version: '1'}
+      paths: {}
+      x-tyk-api-gateway:
+        info: {name: pets, state: {active: true}}
+        upstream: {url: 'http://pets'}
+        server: {listenPath: {value: /pets/}}
+";
+    for output in ["tyk", "children", "summary"] {
+        let ended = run_on(manifests, &["render", "-f", "-", "-o", output]);
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(!(ended.out + &ended.err).contains("hunter2"), "{output}");
+    }
+    let state = run_on(manifests, &["render", "-f", "-", "-o", "tyk"]).json();
+    let signing = &state["oas"][0]["x-tyk-api-gateway"]["upstream"]["authentication"]["requestSigning"];
+    assert_eq!(signing["secret"], "***");
+}
+
+#[test]
 fn render_prints_children_that_can_be_read_back() {
     let ended = run_on(&with_error(), &["render", "-f", "-"]);
     let children: Vec<Value> = serde_saphyr::from_multiple(&ended.out).unwrap();

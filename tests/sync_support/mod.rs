@@ -100,6 +100,13 @@ impl Rig {
         )));
     }
 
+    /// Publishes what a translation made, and waits for its outcome.
+    pub async fn publish(&mut self, desired: Desired) -> Outcome {
+        self.revision += 1;
+        self.desired.send_replace(Some((self.revision, Arc::new(desired))));
+        self.outcome().await
+    }
+
     /// Publishes a new desired state of classic APIs and documents.
     pub fn want_both(&mut self, payloads: &[Value], documents: &[Value]) {
         let apis = payloads

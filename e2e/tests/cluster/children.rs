@@ -8,7 +8,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::DeleteParams;
 use kube::{Api, ResourceExt};
 use serde_json::json;
-use tyk_ingress::api::{ApiDefinition, Generated, names};
+use tyk_ingress::api::{Generated, names};
 use tyk_ingress::cluster::finalizer;
 use tyk_ingress::ingress::{self, Options};
 use tyk_ingress::snapshot::Snapshot;
@@ -167,7 +167,7 @@ async fn a_child_of_an_earlier_ingress_makes_room() -> Result<()> {
         let snapshot = world.caught_up().await?;
         world.render(&snapshot).await?;
         let report = world.report(&snapshot, None);
-        finalizer::release_all::<ApiDefinition>(&world.client, &snapshot, &report.release).await;
+        finalizer::release_named(&world.client, &snapshot, &report.release).await;
         let child = world.definitions().get(&name).await?;
         let owner = &child.owner_references()[0].uid;
         ensure!(
@@ -191,7 +191,7 @@ async fn finalizers_of_others_stay() -> Result<()> {
         .patch("a", json!({"metadata": {"finalizers": ["example.com/theirs"]}}))
         .await?;
     let snapshot = world.caught_up().await?;
-    let errors = finalizer::ensure_all::<ApiDefinition>(&world.client, &snapshot).await;
+    let errors = finalizer::ensure_all(&world.client, &snapshot).await;
     ensure!(errors.is_empty(), "{errors:?}");
     let object = world.definitions().get("a").await?;
     let all: BTreeSet<_> = object.finalizers().iter().map(String::as_str).collect();

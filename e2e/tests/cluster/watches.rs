@@ -52,7 +52,7 @@ async fn a_watch_without_rights_says_so() -> Result<()> {
     eventually(PATIENCE, "every watch to have failed", async || {
         let waiting = store.waiting();
         ensure!(
-            waiting.len() == 9 && waiting.iter().all(|one| one.contains("not allowed")),
+            waiting.len() == 17 && waiting.iter().all(|one| one.contains("not allowed")),
             "{waiting:?}"
         );
         ensure!(store.snapshot().is_none());
@@ -62,18 +62,23 @@ async fn a_watch_without_rights_says_so() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_missing_kind_is_waited_for() -> Result<()> {
+async fn only_api_definitions_are_waited_for_when_kinds_are_missing() -> Result<()> {
     // Of its own, since the other tests need every kind.
     let cluster = ControlPlane::start().await?;
     let admin = cluster.admin().await?;
     let kinds: Api<CustomResourceDefinition> = Api::all(admin.clone());
-    let name = "operatorcontexts.tyk.tyk.io";
-    kinds.delete(name, &DeleteParams::default()).await?;
-    eventually(PATIENCE, "the kind to be gone", async || {
-        ensure!(kinds.get_opt(name).await?.is_none());
-        Ok(())
-    })
-    .await?;
+    for name in [
+        "apidefinitions.tyk.tyk.io",
+        "operatorcontexts.tyk.tyk.io",
+        "securitypolicies.tyk.tyk.io",
+    ] {
+        kinds.delete(name, &DeleteParams::default()).await?;
+        eventually(PATIENCE, "the kind to be gone", async || {
+            ensure!(kinds.get_opt(name).await?.is_none());
+            Ok(())
+        })
+        .await?;
+    }
     let config = cluster
         .service_account_kubeconfig(SYSTEM_NAMESPACE, SERVICE_ACCOUNT)
         .await?;
@@ -83,7 +88,7 @@ async fn a_missing_kind_is_waited_for() -> Result<()> {
     eventually(PATIENCE, "the other watches", async || {
         let waiting = store.waiting();
         ensure!(
-            waiting.len() == 1 && waiting[0].starts_with("OperatorContext: "),
+            waiting.len() == 1 && waiting[0].starts_with("ApiDefinition: "),
             "{waiting:?}"
         );
         ensure!(waiting[0].contains("CustomResourceDefinition"), "{waiting:?}");
@@ -96,5 +101,45 @@ async fn a_missing_kind_is_waited_for() -> Result<()> {
         ensure!(store.snapshot().is_some(), "{:?}", store.waiting());
         Ok(())
     })
+    .await?;
+    let context = json!({"apiVersion": "tyk.tyk.io/v1alpha1", "kind": "OperatorContext", "metadata": {"name": "late"}});
+    e2e::apply::object(&admin, &context).await?;
+    eventually(PATIENCE, "an object of a kind that came late", async || {
+        let snapshot = store.snapshot().map(|(_, snapshot)| snapshot);
+        ensure!(snapshot.is_some_and(|snapshot| !snapshot.operator_contexts.is_empty()));
+        Ok(())
+    })
     .await
+}
+
+#[tokio::test]
+async fn a_secret_is_read_while_a_context_names_it() -> Result<()> {
+    let world = World::start("secrets").await?;
+    let secret = async |name: &str, url: &str| {
+        let meta = json!({"name": name, "namespace": world.namespace});
+        let object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"TYK_URL": url}});
+        e2e::apply::object(&world.admin, &object).await.map(drop)
+    };
+    let context = async |secret: &str| {
+        let spec = json!({"secretRef": {"name": secret}});
+        world.apply("OperatorContext", "east", json!({}), spec).await
+    };
+    let url = |snapshot: &Snapshot| snapshot.context_settings(&world.name("east")).ok()?.url;
+    secret("other", "http://other").await?;
+    secret("conf", "http://one").await?;
+    context("conf").await?;
+    let one = |snapshot: &Snapshot| url(snapshot).as_deref() == Some("http://one");
+    let snapshot = world.snapshot("the Secret", one).await?;
+    ensure!(
+        snapshot.secrets.len() == 1,
+        "only what is named is kept: {:?}",
+        snapshot.secrets
+    );
+    secret("conf", "http://two").await?;
+    let two = |snapshot: &Snapshot| url(snapshot).as_deref() == Some("http://two");
+    world.snapshot("its change", two).await?;
+    context("other").await?;
+    let other = |snapshot: &Snapshot| url(snapshot).as_deref() == Some("http://other") && snapshot.secrets.len() == 1;
+    world.snapshot("the other Secret alone", other).await?;
+    Ok(())
 }

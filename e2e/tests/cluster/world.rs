@@ -158,19 +158,23 @@ impl World {
     /// Reports a round in which the gateway said the same of every API.
     pub fn report(&self, snapshot: &Snapshot, answer: Option<ApiOutcome>) -> Report {
         let translation = ingress::render(snapshot, &Options::default());
-        let (desired, diagnostics) = desired::build(snapshot, &translation, &desired::Context::default());
-        let apis = desired.apis.keys().filter_map(|id| Some((id.clone(), answer.clone()?)));
-        let outcome = Outcome {
-            apis: apis.collect(),
-            ..Outcome::default()
+        let operator = desired::Operator::new(desired::Context::default());
+        let (fleet, diagnostics) = desired::build_all(snapshot, &translation, &operator);
+        let of_tyk = |(tyk, desired): (&Arc<desired::Installation>, &Arc<desired::Desired>)| {
+            let apis = desired.apis.keys().filter_map(|id| Some((id.clone(), answer.clone()?)));
+            let outcome = Outcome {
+                apis: apis.collect(),
+                desired: desired.clone(),
+                ..Outcome::default()
+            };
+            (tyk.clone(), outcome)
         };
         report(&ReportInput {
             snapshot,
-            ingresses: &translation.ingresses,
             translation: &translation,
-            desired: &desired,
+            fleet: &fleet,
             diagnostics: &diagnostics,
-            outcome: &outcome,
+            outcomes: &fleet.tyks.iter().map(of_tyk).collect(),
             org: "org",
             owner: "tyk-ingress",
             addresses: None,

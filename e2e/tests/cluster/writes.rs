@@ -8,8 +8,8 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
-use serde_json::json;
-use tyk_ingress::api::{ApiDefinition, ApiDefinitionStatus, names};
+use serde_json::{Map, json};
+use tyk_ingress::api::names;
 use tyk_ingress::cluster;
 use tyk_ingress::cluster::events::Events;
 use tyk_ingress::cluster::{finalizer, status};
@@ -25,7 +25,7 @@ async fn a_status_is_written_once() -> Result<()> {
     let world = World::start("status").await?;
     world.apply("ApiDefinition", "a", json!({}), spec("/a")).await?;
     // As Tyk Operator left it.
-    let links = json!({"status": {"api_id": "old", "linked_by_apis": [{"name": "b", "namespace": "c"}]}});
+    let links = json!({"status": {"api_id": "old", "latestTykSpecHash": "1", "linked_by_apis": [{"name": "b", "namespace": "c"}]}});
     world
         .definitions()
         .patch_status("a", &PatchParams::default(), &Patch::Merge(&links))
@@ -33,27 +33,23 @@ async fn a_status_is_written_once() -> Result<()> {
     let snapshot = world.caught_up().await?;
     let first = world.report(&snapshot, Some(ApiOutcome::Synced));
     ensure!(first.statuses.len() == 1, "{first:?}");
-    ensure!(
-        status::write::<ApiDefinition, _>(&world.client, &first.statuses)
-            .await
-            .is_empty()
-    );
+    ensure!(status::write(&world.client, &first.statuses).await.is_empty());
     let snapshot = world.caught_up().await?;
     let written = snapshot.api_definitions[&world.name("a")]
         .status
         .clone()
         .context("no status")?;
     ensure!(
-        written.api_id == Some(names::api_id(&world.namespace, "a")) && written.linked_by_apis.len() == 1,
+        written.api_id == Some(names::api_id(&world.namespace, "a"))
+            && written.latest_tyk_spec_hash.is_some()
+            && written.linked_by_apis.is_empty(),
         "{written:?}"
     );
     let second = world.report(&snapshot, Some(ApiOutcome::Synced));
     ensure!(second.statuses.is_empty(), "{second:?}");
     world.delete("a").await?;
     ensure!(
-        status::write::<ApiDefinition, _>(&world.client, &first.statuses)
-            .await
-            .is_empty(),
+        status::write(&world.client, &first.statuses).await.is_empty(),
         "an object that is gone is an error"
     );
     ensure!(world.definitions().get_opt("a").await?.is_none());
@@ -116,14 +112,10 @@ async fn the_namespaced_roles_are_enough() -> Result<()> {
     let snapshot = world.snapshot("both", both).await?;
     let objects = world.render(&snapshot).await?;
     ensure!(objects.len() == 2, "{objects:?}");
-    let errors = finalizer::ensure_all::<ApiDefinition>(&world.client, &snapshot).await;
+    let errors = finalizer::ensure_all(&world.client, &snapshot).await;
     ensure!(errors.is_empty(), "{errors:?}");
-    let statuses = BTreeMap::from([(world.name("a"), ApiDefinitionStatus::default())]);
-    ensure!(
-        status::write::<ApiDefinition, _>(&world.client, &statuses)
-            .await
-            .is_empty()
-    );
+    let statuses = BTreeMap::from([(ObjectRef::new("ApiDefinition", &world.namespace, "a"), Map::new())]);
+    ensure!(status::write(&world.client, &statuses).await.is_empty());
     let ingresses: Api<Ingress> = Api::namespaced(world.admin.clone(), &world.namespace);
     let name = world.name("web");
     let status = IngressStatus {

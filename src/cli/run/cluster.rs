@@ -17,6 +17,7 @@ use crate::api::{ApiDefinition, TykOasApiDefinition};
 use crate::cluster::address::Addresses;
 use crate::cluster::events::Events;
 use crate::cluster::{self, Scope, Store};
+use crate::desired::Installation;
 use crate::http::Health;
 use crate::ingress::Translation;
 use crate::report::{ReportInput, report};
@@ -32,8 +33,6 @@ const RETRY_MOST: Duration = Duration::from_secs(30);
 const CLOCK_INTERVAL: Duration = Duration::from_secs(300);
 /// How often health is looked at.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
-/// Desired states that an outcome may still speak of.
-const REMEMBERED: usize = 16;
 
 type Latest = watch::Receiver<Option<Arc<Translated>>>;
 
@@ -79,8 +78,8 @@ pub async fn spawn(
         store,
         health,
         org: tyk.org.clone(),
-        rounds: BTreeMap::new(),
-        outcome: None,
+        outcomes: BTreeMap::new(),
+        own: tyk.context().tyk,
     };
     tasks.spawn(named("translate", translate.run(cancel.clone())));
     tasks.spawn(named("children", children.run(latest.clone(), cancel.clone())));
@@ -96,7 +95,7 @@ struct Translate {
 }
 
 impl Translate {
-    async fn run(self, cancel: CancellationToken) -> anyhow::Result<()> {
+    async fn run(mut self, cancel: CancellationToken) -> anyhow::Result<()> {
         let mut changes = self.store.changes();
         changes.mark_changed();
         while self.due(&mut changes, &cancel).await {
@@ -105,6 +104,7 @@ impl Translate {
                 self.latest.send_replace(Some(Arc::new(translated)));
             }
         }
+        self.engine.ended().await;
         Ok(())
     }
 
@@ -174,8 +174,7 @@ impl Children {
         failed.extend(cluster::template::protect::<TykOasApiDefinition>(client, snapshot).await);
         failed.extend(cluster::children::apply(client, snapshot, classic, held, ours).await);
         failed.extend(cluster::children::apply(client, snapshot, oas, held, ours).await);
-        failed.extend(cluster::finalizer::ensure_all::<ApiDefinition>(client, snapshot).await);
-        failed.extend(cluster::finalizer::ensure_all::<TykOasApiDefinition>(client, snapshot).await);
+        failed.extend(cluster::finalizer::ensure_all(client, snapshot).await);
         failed.extend(cluster::ingress::release(client, snapshot, &translation.ending, owner).await);
         failed
     }
@@ -189,9 +188,10 @@ struct Reporter {
     org: String,
     owner: String,
     addresses: watch::Receiver<Addresses>,
-    /// Translations by the number of their desired state, so that an outcome is read against the one it worked on.
-    rounds: BTreeMap<u64, Arc<Translated>>,
-    outcome: Option<Outcome>,
+    /// How the last round against each Tyk ended.
+    outcomes: BTreeMap<Arc<Installation>, Outcome>,
+    /// The operator's own Tyk, without which it is not ready.
+    own: Arc<Installation>,
 }
 
 impl Reporter {
@@ -207,7 +207,7 @@ impl Reporter {
                 () = cancel.cancelled() => return Ok(()),
                 changed = latest.changed() => changed.context("the translation ended")?,
                 changed = self.addresses.changed() => changed.context("the watch of the addresses ended")?,
-                outcome = ended.recv() => self.take(outcome.context("the sync worker ended")?),
+                outcome = ended.recv() => self.take(outcome.context("the sync workers ended")?),
                 _ = tick.tick() => {
                     self.health.set_unready(self.unready());
                     continue;
@@ -222,14 +222,13 @@ impl Reporter {
 
     fn take(&mut self, outcome: Outcome) {
         self.health.metrics.synced(&outcome, unix_now());
-        self.rounds.retain(|revision, _| *revision >= outcome.revision);
-        self.outcome = Some(outcome);
+        self.outcomes.insert(outcome.tyk.clone(), outcome);
         self.health.set_unready(self.unready());
     }
 
     fn unready(&self) -> Vec<String> {
         let mut reasons = self.store.waiting();
-        match &self.outcome {
+        match self.outcomes.get(&self.own) {
             None if reasons.is_empty() => reasons.push("the gateway has not been looked at yet".into()),
             None => {}
             Some(outcome) => reasons.extend(outcome.endpoint_error.clone()),
@@ -237,43 +236,29 @@ impl Reporter {
         reasons
     }
 
-    async fn report(&mut self, translated: &Arc<Translated>) {
-        self.rounds.insert(translated.revision, translated.clone());
-        while self.rounds.len() > REMEMBERED {
-            self.rounds.pop_first();
-        }
+    async fn report(&mut self, translated: &Translated) {
+        self.outcomes.retain(|tyk, _| translated.fleet.tyks.contains_key(tyk));
         let Some((_, snapshot)) = self.store.snapshot() else {
-            return;
-        };
-        let Some(outcome) = &self.outcome else { return };
-        let Some(round) = self.rounds.get(&outcome.revision) else {
             return;
         };
         let addresses = self.addresses.borrow_and_update().clone();
         let found = report(&ReportInput {
             snapshot: &snapshot,
-            ingresses: &translated.translation.ingresses,
-            translation: &round.translation,
-            desired: &round.desired,
+            translation: &translated.translation,
+            fleet: &translated.fleet,
             diagnostics: &translated.diagnostics,
-            outcome,
+            outcomes: &self.outcomes,
             org: &self.org,
             owner: &self.owner,
             addresses: addresses.as_ref(),
             now: Time(jiff::Timestamp::now()),
         });
         let client = &self.client;
-        let mut kept = cluster::finalizer::release_all::<ApiDefinition>(client, &snapshot, &found.release).await;
-        kept.extend(
-            cluster::finalizer::release_all::<TykOasApiDefinition>(client, &snapshot, &found.oas_release).await,
-        );
-        for (name, error) in kept {
-            tracing::warn!(%name, error, "the finalizer could not be removed; it is tried again");
+        for (object, error) in cluster::finalizer::release_named(client, &snapshot, &found.release).await {
+            tracing::warn!(%object, error, "the finalizer could not be removed; it is tried again");
         }
-        let mut unwritten = cluster::status::write::<ApiDefinition, _>(client, &found.statuses).await;
-        unwritten.extend(cluster::status::write::<TykOasApiDefinition, _>(client, &found.oas_statuses).await);
-        for (name, error) in unwritten {
-            tracing::warn!(%name, error, "a status could not be written; it is tried again");
+        for (object, error) in cluster::status::write(client, &found.statuses).await {
+            tracing::warn!(%object, error, "a status could not be written; it is tried again");
         }
         for (name, error) in cluster::ingress::publish(&self.client, &self.owner, &found.ingresses).await {
             tracing::warn!(%name, error, "the status of an Ingress could not be written; it is tried again");

@@ -1,27 +1,25 @@
 //! Snapshot in, desired state out: the pure stages with their metrics, and the hand-over to the worker.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use tokio::sync::watch;
 
-use super::Wanted;
-use crate::desired::{self, Desired};
+use crate::desired::{self, Fleet, Operator};
 use crate::diagnostic::Diagnostic;
 use crate::http::Health;
 use crate::ingress::{self, Translation};
 use crate::snapshot::Snapshot;
+use crate::sync::Workers;
 
 /// All that was made of one snapshot.
 pub struct Translated {
     /// Children of its Ingresses.
     pub translation: Translation,
-    /// What the gateway should hold.
-    pub desired: Arc<Desired>,
-    /// Number under which the worker knows this desired state.
-    pub revision: u64,
+    /// What every Tyk should hold.
+    pub fleet: Arc<Fleet>,
     /// Findings of both stages.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -29,23 +27,20 @@ pub struct Translated {
 /// Runs the pure stages.
 pub struct Engine {
     options: Arc<ingress::Options>,
-    context: Arc<desired::Context>,
-    wanted: watch::Sender<Wanted>,
+    operator: Operator,
+    workers: Workers,
+    revision: u64,
     health: Arc<Health>,
 }
 
 impl Engine {
-    /// An engine that hands its results to a worker.
-    pub fn new(
-        options: ingress::Options,
-        context: desired::Context,
-        wanted: watch::Sender<Wanted>,
-        health: Arc<Health>,
-    ) -> Self {
+    /// An engine that hands its results to these workers.
+    pub fn new(options: ingress::Options, operator: Operator, workers: Workers, health: Arc<Health>) -> Self {
         Self {
             options: Arc::new(options),
-            context: Arc::new(context),
-            wanted,
+            operator,
+            workers,
+            revision: 0,
             health,
         }
     }
@@ -55,47 +50,55 @@ impl Engine {
         &self.health
     }
 
-    /// Translates a snapshot. The worker gets a new state only when it differs from the one before.
+    /// Translates a snapshot. A worker gets a new state only when it differs from the one before.
     ///
     /// # Errors
     /// When the translation panicked, which ends the process.
-    pub async fn translate(&self, snapshot: Arc<Snapshot>) -> anyhow::Result<Translated> {
-        let (options, context, input) = (self.options.clone(), self.context.clone(), snapshot.clone());
+    pub async fn translate(&mut self, snapshot: Arc<Snapshot>) -> anyhow::Result<Translated> {
+        let (options, input) = (self.options.clone(), snapshot.clone());
+        let mut operator = self.operator.clone();
+        operator.own = operator.own.at(Timestamp::now());
         let pure = move || {
             let start = Instant::now();
             let translation = ingress::render(&input, &options);
-            let (desired, found) = desired::build(&input, &translation, &context.at(Timestamp::now()));
+            let (fleet, found) = desired::build_all(&input, &translation, &operator);
             let mut diagnostics = translation.diagnostics.clone();
             diagnostics.extend(found);
             diagnostics.sort();
-            (translation, desired, diagnostics, start.elapsed())
+            (translation, fleet, diagnostics, start.elapsed())
         };
-        let (translation, desired, diagnostics, took) = tokio::task::spawn_blocking(pure)
+        let (translation, fleet, diagnostics, took) = tokio::task::spawn_blocking(pure)
             .await
             .context("the translation failed")?;
         self.health
             .metrics
             .translated(took, translation.ingresses.len(), &diagnostics);
-        let (revision, desired) = self.hand_over(desired);
+        self.remember(&snapshot, &fleet);
+        self.revision += 1;
+        self.workers.hand_over(self.revision, &fleet);
         Ok(Translated {
             translation,
-            desired,
-            revision,
+            fleet: Arc::new(fleet),
             diagnostics,
         })
     }
 
-    fn hand_over(&self, desired: Desired) -> (u64, Arc<Desired>) {
-        let before = self.wanted.borrow().clone();
-        match before {
-            Some((revision, before)) if *before == desired => (revision, before),
-            before => {
-                let revision = before.map_or(1, |(revision, _)| revision + 1);
-                let desired = Arc::new(desired);
-                self.wanted.send_replace(Some((revision, desired.clone())));
-                (revision, desired)
-            }
-        }
+    /// Keeps what the contexts are, for as long as they exist.
+    fn remember(&mut self, snapshot: &Snapshot, fleet: &Fleet) {
+        let mut last = BTreeMap::clone(&self.operator.last);
+        last.retain(|name, _| snapshot.operator_contexts.contains_key(name));
+        last.extend(
+            fleet
+                .contexts
+                .iter()
+                .map(|(name, context)| (name.clone(), context.clone())),
+        );
+        self.operator.last = Arc::new(last);
+    }
+
+    /// Waits until every worker has ended.
+    pub async fn ended(self) {
+        self.workers.ended().await;
     }
 }
 

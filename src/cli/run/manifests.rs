@@ -15,7 +15,7 @@ use crate::sync::{ApiOutcome, Outcome};
 /// Follows the files until `cancel`.
 pub async fn follow(
     filename: Vec<PathBuf>,
-    engine: Engine,
+    mut engine: Engine,
     mut ended: mpsc::Receiver<Outcome>,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -24,21 +24,23 @@ pub async fn follow(
     let mut tick = tokio::time::interval(files::INTERVAL);
     loop {
         tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
+            () = cancel.cancelled() => break,
             Some(outcome) = ended.recv() => report(&engine, &outcome),
             _ = tick.tick() => {
                 let now = Some(files::fingerprint(&input.filename));
                 if now != seen {
                     seen = now;
-                    read(&engine, &input).await?;
+                    read(&mut engine, &input).await?;
                 }
             }
         }
     }
+    engine.ended().await;
+    Ok(())
 }
 
 /// Files that cannot be read leave the gateway as it is.
-async fn read(engine: &Engine, input: &Input) -> anyhow::Result<()> {
+async fn read(engine: &mut Engine, input: &Input) -> anyhow::Result<()> {
     match input.load() {
         Ok(loaded) => {
             loaded.diagnostics.iter().for_each(log);

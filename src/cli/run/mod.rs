@@ -5,22 +5,19 @@ mod engine;
 mod manifests;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{End, runtime};
-use crate::desired::Desired;
 use crate::http::{self, Health};
 use crate::metrics::Metrics;
-use crate::settings;
-use crate::sync::{Outcome, Worker};
-use crate::tyk::gateway::Gateway;
+use crate::settings::{self, CrossNamespaceContexts};
+use crate::sync::{Outcome, Workers};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -39,44 +36,30 @@ pub struct Run {
 /// How long the running batch and the last status writes may take when the controller is told to end.
 const STOP_LIMIT: Duration = Duration::from_secs(25);
 
-/// A desired state and its number, as the worker takes it.
-type Wanted = Option<(u64, Arc<Desired>)>;
-
 impl Run {
     pub(super) fn run(self) -> anyhow::Result<End> {
         runtime("info,kube=warn")?.block_on(self.serve())
     }
 
     async fn serve(self) -> anyhow::Result<End> {
-        let endpoint = self.tyk.endpoint()?;
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), gateway = endpoint.url, "starting");
+        let url = self.tyk.endpoint()?.url;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), gateway = url, "starting");
         let health = Health::new(Metrics::new()?);
         let address = self.controller.listen;
         let listener = http::bind(address)
             .await
             .with_context(|| format!("cannot listen on {address} (--listen)"))?;
         let cancel = CancellationToken::new();
-        let (desired, wanted) = watch::channel::<Wanted>(None);
         let (outcomes, ended) = mpsc::channel::<Outcome>(16);
         let resync = self.controller.resync_interval;
-        let worker = Worker::new(
-            Gateway::new(endpoint)?,
-            self.tyk.owner.clone(),
-            resync,
-            wanted,
-            outcomes,
-        );
-        let engine = engine::Engine::new(
-            self.ingress.options(&self.tyk.owner),
-            self.tyk.context(),
-            desired,
-            health.clone(),
-        );
+        let workers = Workers::new(self.tyk.owner.clone(), resync, outcomes, cancel.clone());
+        let mut operator = self.tyk.operator();
+        operator.cross_namespace = self.controller.cross_namespace_contexts == CrossNamespaceContexts::Allow;
+        let engine = engine::Engine::new(self.ingress.options(&self.tyk.owner), operator, workers, health.clone());
 
         // Every task runs until `cancel`; one that ends before ends the process, so that it is started anew as a whole.
         let mut tasks = JoinSet::new();
         tasks.spawn(named("http", http::serve(listener, health, cancel.clone())));
-        tasks.spawn(named("sync", worker.spawn(cancel.clone())));
         if self.manifests.is_empty() {
             cluster::spawn(&mut tasks, engine, ended, &self.controller, &self.tyk, cancel.clone()).await?;
         } else {

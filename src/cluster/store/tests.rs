@@ -7,16 +7,24 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
-use super::{Shadow, Store, WatchId};
-use crate::api::{ApiDefinition, OperatorContext, TykOasApiDefinition};
-use crate::cluster::config_maps;
+use super::{Failure, Shadow, Store, WatchId};
+use crate::api::{ApiDefinition, OperatorContext, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition};
+use crate::cluster::named;
 use crate::cluster::watch::Arrival;
-use crate::snapshot::{NamespacedName, Snapshot};
+use crate::snapshot::{NamedSecret, NamespacedName, Snapshot, TlsSecret};
 
 fn id(namespace: Option<&str>) -> WatchId {
     WatchId {
         kind: "ApiDefinition",
         namespace: namespace.map(str::to_owned),
+        name: None,
+    }
+}
+
+fn failure(message: &str) -> Failure {
+    Failure {
+        message: message.into(),
+        unknown_kind: false,
     }
 }
 
@@ -90,12 +98,13 @@ fn there_is_no_world_before_every_watch_is_in_sync() {
     let other = WatchId {
         kind: "OperatorContext",
         namespace: Some("ns".into()),
+        name: None,
     };
     feed.store.expect(&other);
     feed.list(vec![good("a")]);
     assert_eq!(feed.names(), None);
     assert_eq!(feed.store.waiting(), ["OperatorContext in ns"]);
-    feed.store.failed(&other, "refused");
+    feed.store.failed(&other, &failure("refused"));
     assert_eq!(feed.store.waiting(), ["OperatorContext in ns: refused"]);
     let before = feed.revision();
     feed.store
@@ -239,6 +248,7 @@ fn the_world_waits_for_config_maps_that_are_named_and_not_for_those_that_cannot_
     let definitions = WatchId {
         kind: "TykOasApiDefinition",
         namespace: None,
+        name: None,
     };
     store.expect(&definitions);
     let mut shadow = Shadow::default();
@@ -250,8 +260,8 @@ fn the_world_waits_for_config_maps_that_are_named_and_not_for_those_that_cannot_
     let (before, _) = store.snapshot().unwrap();
     store.handle(&definitions, &mut shadow, Event::Apply(naming_a_config_map("a")));
     assert!(store.snapshot().is_none(), "the document is not there yet");
-    let config_maps = config_maps::watch_id("ns");
-    store.failed(&config_maps, "forbidden");
+    let config_maps = named::config_maps("ns");
+    store.failed(&config_maps, &failure("forbidden"));
     assert!(store.snapshot().unwrap().0 > before + 1, "who waits is woken");
 
     let object: ConfigMap = serde_json::from_value(json!({"metadata": {"namespace": "ns", "name": "c"}})).unwrap();
@@ -280,6 +290,7 @@ fn endpoints_count_only_where_an_ingress_asks_for_them() {
     let watch = WatchId {
         kind: "EndpointSlice",
         namespace: None,
+        name: None,
     };
     let churn = |namespace: &str, address: &str| {
         let slice = json!({"metadata": {"namespace": namespace, "name": "web-1",
@@ -298,6 +309,7 @@ fn endpoints_count_only_where_an_ingress_asks_for_them() {
     let ingresses = WatchId {
         kind: "Ingress",
         namespace: None,
+        name: None,
     };
     store.handle(&ingresses, &mut Shadow::default(), Event::Apply(Ok(ingress)));
     assert_eq!(churn("ns", "10.0.0.2"), 1);
@@ -311,12 +323,11 @@ fn endpoints_count_only_where_an_ingress_asks_for_them() {
 
 #[test]
 fn a_secret_counts_when_it_comes_changes_and_goes() {
-    use crate::snapshot::TlsSecret;
-
     let store = Store::new();
     let watch = WatchId {
         kind: "Secret",
         namespace: None,
+        name: None,
     };
     let secret = |key: &str, version: &str| -> TlsSecret {
         serde_json::from_value(
@@ -334,4 +345,151 @@ fn a_secret_counts_when_it_comes_changes_and_goes() {
     assert_eq!(raised(Event::Apply(Ok(secret("YQ==", "2")))), 0, "only its version");
     assert_eq!(raised(Event::Apply(Ok(secret("Yg==", "3")))), 1, "a rotation");
     assert_eq!(raised(Event::Delete(Ok(secret("Yg==", "4")))), 1);
+}
+
+/// A context that takes its settings from the Secret `ns/conf`.
+fn naming_a_secret(name: &str) -> Arrival<OperatorContext> {
+    let object = json!({"metadata": {"namespace": "ns", "name": name}, "spec": {"secretRef": {"name": "conf"}}});
+    Ok(serde_json::from_value(object).unwrap())
+}
+
+fn named_secret(version: &str, value: &str) -> Arrival<NamedSecret> {
+    let meta = json!({"namespace": "ns", "name": "conf", "resourceVersion": version,
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "hunter2", "a": version}});
+    let object = json!({"metadata": meta, "type": "Opaque", "data": {"TYK_AUTH": value}});
+    Ok(serde_json::from_value(object).unwrap())
+}
+
+#[test]
+fn the_world_waits_for_a_secret_that_is_named_and_keeps_it_while_it_is() {
+    let store = Store::new();
+    let contexts = WatchId {
+        kind: "OperatorContext",
+        namespace: None,
+        name: None,
+    };
+    store.expect(&contexts);
+    let list = &mut Shadow::<OperatorContext>::default();
+    store.handle(&contexts, list, Event::InitDone);
+    store.handle(&contexts, list, Event::Apply(naming_a_secret("a")));
+    assert_eq!(store.waiting(), ["Secret conf in ns"]);
+    assert!(store.snapshot().is_none(), "the settings are not there yet");
+
+    let watch = named::secret("ns", "conf");
+    let raised = |event: Event<Arrival<NamedSecret>>| {
+        let before = *store.changes().borrow();
+        store.handle(&watch, &mut Shadow::default(), event);
+        *store.changes().borrow() - before
+    };
+    assert_eq!(raised(Event::InitDone), 1, "there is no such Secret");
+    assert!(store.snapshot().is_some());
+    assert_eq!(raised(Event::Apply(named_secret("1", "YQ=="))), 1);
+    assert_eq!(raised(Event::Apply(named_secret("2", "YQ=="))), 0, "only its metadata");
+    assert_eq!(raised(Event::Apply(named_secret("3", "Yg=="))), 1, "a rotation");
+    let kept = Arc::clone(store.snapshot().unwrap().1.secrets.values().next().unwrap());
+    assert_eq!(kept.text("TYK_AUTH"), Some("b"));
+    assert!(kept.annotations().is_empty(), "kubectl keeps the data there as well");
+
+    store.handle(&contexts, list, Event::Apply(naming_a_secret("b")));
+    store.handle(&contexts, list, Event::Delete(naming_a_secret("a")));
+    assert_eq!(
+        store.snapshot().unwrap().1.secrets.len(),
+        1,
+        "one context still names it"
+    );
+    store.handle(&contexts, list, Event::Delete(naming_a_secret("b")));
+    assert!(store.named().is_empty());
+    assert!(
+        store.snapshot().unwrap().1.secrets.is_empty(),
+        "nobody names it any more"
+    );
+    assert_eq!(
+        raised(Event::Apply(named_secret("4", "Yw=="))),
+        0,
+        "an event that comes too late"
+    );
+    assert!(store.snapshot().unwrap().1.secrets.is_empty());
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_does_not_hold_up_the_world() {
+    let store = Store::new();
+    let contexts = WatchId {
+        kind: "OperatorContext",
+        namespace: None,
+        name: None,
+    };
+    store.handle(&contexts, &mut Shadow::default(), Event::Apply(naming_a_secret("a")));
+    let before = *store.changes().borrow();
+    store.failed(&named::secret("ns", "conf"), &failure("forbidden"));
+    assert!(store.snapshot().unwrap().0 > before, "who waits is woken");
+}
+
+#[test]
+fn the_watch_of_one_secret_leaves_the_others() {
+    let store = Store::new();
+    for name in ["conf", "other"] {
+        let spec = json!({"secretRef": {"name": name}});
+        let context = json!({"metadata": {"namespace": "ns", "name": name}, "spec": spec});
+        let contexts = id(None);
+        let context: OperatorContext = serde_json::from_value(context).unwrap();
+        store.handle(&contexts, &mut Shadow::default(), Event::Apply(Ok(context)));
+        let mut secret = named_secret("1", "YQ==").unwrap();
+        secret.metadata.name = Some(name.into());
+        let list = &mut Shadow::default();
+        store.handle(&named::secret("ns", name), list, Event::InitApply(Ok(secret)));
+        store.handle::<NamedSecret>(&named::secret("ns", name), list, Event::InitDone);
+    }
+    let tls = WatchId {
+        kind: "Secret",
+        namespace: Some("ns".into()),
+        name: None,
+    };
+    store.handle(&tls, &mut Shadow::<TlsSecret>::default(), Event::InitDone);
+    assert_eq!(store.snapshot().unwrap().1.secrets.len(), 2);
+}
+
+#[test]
+fn a_kind_that_the_cluster_does_not_know_is_not_waited_for() {
+    let unknown = Failure {
+        message: "unknown".into(),
+        unknown_kind: true,
+    };
+    for (kind, optional) in [
+        ("SecurityPolicy", true),
+        ("OperatorContext", true),
+        ("ApiDefinition", false),
+    ] {
+        let store = Store::new();
+        let watch = WatchId {
+            kind,
+            namespace: None,
+            name: None,
+        };
+        store.expect(&watch);
+        store.failed(&watch, &failure("no answer"));
+        assert!(store.snapshot().is_none(), "{kind}: some may exist");
+        let before = *store.changes().borrow();
+        store.failed(&watch, &unknown);
+        assert_eq!(store.snapshot().is_some(), optional, "{kind}");
+        assert_eq!(*store.changes().borrow() > before, optional, "{kind}");
+        store.failed(&watch, &failure("no answer"));
+        assert_eq!(store.snapshot().is_some(), optional, "{kind}: what was decided stays");
+    }
+}
+
+#[test]
+fn documents_of_streams_and_proxies_are_waited_for_too() {
+    let store = Store::new();
+    let reference = json!({"configmapRef": {"name": "c", "keyNames": ["a", "b"]}});
+    let object =
+        |field: &str| json!({"metadata": {"namespace": field.to_lowercase(), "name": "a"}, "spec": {field: reference}});
+    let watch = |kind| WatchId { kind, namespace: None };
+    let streams: TykStreamsApiDefinition = serde_json::from_value(object("tykStreams")).unwrap();
+    let proxy: TykMcpProxyDefinition = serde_json::from_value(object("tykMCP")).unwrap();
+    let (kind, shadow) = (watch("TykStreamsApiDefinition"), &mut Shadow::default());
+    store.handle(&kind, shadow, Event::Apply(Ok(streams)));
+    let (kind, shadow) = (watch("TykMcpProxyDefinition"), &mut Shadow::default());
+    store.handle(&kind, shadow, Event::Apply(Ok(proxy)));
+    assert_eq!(store.waiting(), ["ConfigMap in tykmcp", "ConfigMap in tykstreams"]);
 }

@@ -10,7 +10,7 @@ use crate::diagnostic::Code;
 use crate::snapshot::document::{EXTENSION, Problem};
 use crate::snapshot::{NamespacedName, Snapshot};
 
-/// What a resource names and only a Secret holds. The answer to all but the last is an id on Tyk.
+/// What a resource names and only a TLS Secret holds. The answer is an id on Tyk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reference<'a> {
     /// TLS Secret with a certificate that the gateway shows, so that its private key is needed.
@@ -19,13 +19,11 @@ pub enum Reference<'a> {
     Trust(&'a str),
     /// TLS Secret with a public key that upstreams show.
     Pin(&'a str),
-    /// One value of a Secret; the answer is the value.
-    Value(&'a KeyRef),
 }
 
 /// Finds what references stand for.
 pub trait Resolve {
-    /// The id or value that `reference` stands for in an object of namespace `own` and organisation `org`.
+    /// The id that `reference` stands for in an object of namespace `own` and organisation `org`.
     ///
     /// # Errors
     /// Why there is none, for the user and without a secret.
@@ -38,11 +36,6 @@ impl Resolve for Certificates<'_> {
             Reference::Identity(name) => (name, Purpose::Identity),
             Reference::Trust(name) => (name, Purpose::Trust),
             Reference::Pin(name) => (name, Purpose::Pin),
-            Reference::Value(key) => {
-                let name = NamespacedName::new(key.namespace_or(own), &key.name);
-                let message = format!("Secret {name} is not read: only Secrets of type kubernetes.io/tls are");
-                return Err((Code::SecretNotFound, message));
-            }
         };
         self.id(&NamespacedName::new(own, name), org, purpose)
     }
@@ -162,8 +155,7 @@ impl Merger<'_> {
         let Some(signing) = &resource.spec.upstream_request_signing else {
             return;
         };
-        let secret = signing.secret_ref.iter().map(Reference::Value);
-        let secret = self.all(secret, "spec.upstreamRequestSigning.secretRef").pop();
+        let secret = signing.secret_ref.as_ref().and_then(|reference| self.secret(reference));
         let certificate = signing.certificate_ref.iter().map(|name| Reference::Identity(name));
         let certificate = self
             .all(certificate, "spec.upstreamRequestSigning.certificateRef")
@@ -183,6 +175,24 @@ impl Merger<'_> {
                 .into_iter()
                 .filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))),
         );
+    }
+
+    /// The shared secret of a signature. Never to be printed, see [`super::without_secrets`].
+    fn secret(&mut self, reference: &KeyRef) -> Option<String> {
+        let name = NamespacedName::new(reference.namespace_or(&self.namespace), &reference.name);
+        let key = &reference.key_name;
+        let problem = match self.snapshot.secrets.get(&name) {
+            None => format!("Secret {name} does not exist in a watched namespace"),
+            Some(secret) => match secret.text(key) {
+                Some(text) if !text.is_empty() => return Some(text.to_owned()),
+                Some(_) => format!("the key {key} of Secret {name} is empty"),
+                None if secret.has(key) => format!("the key {key} of Secret {name} is not a text"),
+                None => format!("Secret {name} has no key {key}"),
+            },
+        };
+        let field = "spec.upstreamRequestSigning.secretRef".to_owned();
+        self.problems.push((Code::SecretNotFound, field, problem));
+        None
     }
 
     fn versioning(&mut self, versioning: &Versioning) {

@@ -245,6 +245,57 @@ fn the_resource_wins_over_its_document() {
     assert_eq!(sent["info"]["versioning"], versioning);
 }
 
+fn signed_with(key: &str) -> Value {
+    let mut object = inline("pets", document());
+    object["spec"]["upstreamRequestSigning"] =
+        json!({"algorithm": "hmac-sha256", "keyId": "k", "secretRef": {"name": "hmac", "keyName": key}});
+    object
+}
+
+fn hmac() -> Value {
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hmac"}, "type": "Opaque",
+        "stringData": {"key": "hunter2\n", "empty": " "}, "data": {"binary": "/w=="}})
+}
+
+#[test]
+fn a_shared_secret_is_sent_and_never_shown() {
+    let (desired, found) = built(&[signed_with("key"), hmac()]);
+    assert_eq!(found, [""; 0]);
+    let payload = &desired.oas[&id("pets")].payload;
+    let signing = |payload: &Value| payload[EXTENSION]["upstream"]["authentication"]["requestSigning"].clone();
+    let wanted = json!({"enabled": true, "algorithm": "hmac-sha256", "keyId": "k", "secret": "hunter2"});
+    assert_eq!(signing(payload), wanted);
+    let shown = without_secrets(payload);
+    assert_eq!(signing(&shown)["secret"], "***");
+    assert!(!shown.to_string().contains("hunter2"));
+    assert_eq!(without_secrets(&document()), document());
+}
+
+#[test]
+fn a_definition_is_held_until_its_shared_secret_is_there() {
+    for (key, secrets, told) in [
+        (
+            "key",
+            vec![],
+            "Secret default/hmac does not exist in a watched namespace",
+        ),
+        ("none", vec![hmac()], "Secret default/hmac has no key none"),
+        ("empty", vec![hmac()], "the key empty of Secret default/hmac is empty"),
+        (
+            "binary",
+            vec![hmac()],
+            "the key binary of Secret default/hmac is not a text",
+        ),
+    ] {
+        let mut objects = vec![signed_with(key)];
+        objects.extend(secrets);
+        let (desired, found) = built(&objects);
+        let about = "SecretNotFound TykOasApiDefinition default/pets spec.upstreamRequestSigning.secretRef";
+        assert_eq!(found, [format!("{about}: {told}")]);
+        assert!(desired.held.contains(&id("pets")) && desired.oas.is_empty());
+    }
+}
+
 #[test]
 fn references_that_lead_nowhere_are_told() {
     let mut object = inline("pets", document());

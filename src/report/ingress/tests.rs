@@ -6,9 +6,10 @@ use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
-use crate::desired::{self, Desired};
+use crate::desired::{self, Desired, Fleet, Operator};
 use crate::diagnostic::ObjectRef;
 use crate::ingress::{self, Options, Translation};
+use crate::report::tests::in_step;
 use crate::report::{Address, Report, ReportInput, report};
 use crate::snapshot::{NamespacedName, Snapshot};
 use crate::sync::{ApiOutcome, Outcome};
@@ -17,6 +18,7 @@ use crate::sync::{ApiOutcome, Outcome};
 struct World {
     snapshot: Snapshot,
     translation: Translation,
+    fleet: Fleet,
     desired: Desired,
     outcome: Outcome,
     addresses: Option<BTreeSet<Address>>,
@@ -45,10 +47,13 @@ impl World {
         let mut snapshot = Snapshot::default();
         snapshot.insert(ingress);
         let translation = ingress::render(&snapshot, &Options::default());
-        let (desired, _) = desired::build(&snapshot, &translation, &desired::Context::default());
+        let operator = Operator::new(desired::Context::default());
+        let (fleet, _) = desired::build_all(&snapshot, &translation, &operator);
+        let desired = Desired::clone(fleet.tyks.values().next().unwrap());
         Self {
             snapshot,
             translation,
+            fleet,
             desired,
             outcome: Outcome::default(),
             addresses: Some(BTreeSet::from([Address::parse("192.0.2.80").unwrap()])),
@@ -73,13 +78,13 @@ impl World {
     }
 
     fn report(&self) -> Report {
+        let (fleet, outcomes) = in_step(&self.fleet, &self.desired, &self.outcome);
         report(&ReportInput {
             snapshot: &self.snapshot,
-            ingresses: &self.translation.ingresses,
             translation: &self.translation,
-            desired: &self.desired,
+            fleet: &fleet,
             diagnostics: &[],
-            outcome: &self.outcome,
+            outcomes: &outcomes,
             org: "",
             owner: "tyk-ingress",
             addresses: self.addresses.as_ref(),

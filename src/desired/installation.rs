@@ -1,0 +1,28 @@
+//! One Tyk: a control API and the way to reach it.
+
+use std::fmt;
+
+use crate::api::Mode;
+use crate::secret::Secret;
+
+/// A Tyk to configure. Contexts whose settings are the same mean the same one, so that one worker serves them all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Installation {
+    /// Which control API is spoken.
+    pub mode: Mode,
+    /// Base URL of the control API, without a slash at its end; empty when none is known.
+    pub url: String,
+    /// What lets us in.
+    pub auth: Secret,
+    /// Takes any certificate of the control API.
+    pub insecure_skip_verify: bool,
+    /// Certificates, PEM, that sign those of the control API beside the well-known ones; empty for none.
+    pub ca_bundle: String,
+}
+
+/// The URL, which is what tells one Tyk from another.
+impl fmt::Display for Installation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}

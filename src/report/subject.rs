@@ -1,0 +1,150 @@
+//! A resource as a report sees it, whatever its kind.
+
+use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::ReportInput;
+use crate::api::{Generated, names};
+use crate::desired::Place;
+use crate::diagnostic::ObjectRef;
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
+
+/// What becomes of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// An API on a Tyk.
+    Api,
+    /// A policy on a Tyk.
+    Policy,
+    /// Ingresses copy it; it is never sent itself.
+    Template,
+    /// Other resources use it; it is never sent itself.
+    Part,
+    /// A Tyk to configure.
+    Context,
+}
+
+/// One resource.
+pub(super) struct Subject<'a> {
+    pub(super) object: ObjectRef,
+    pub(super) metadata: &'a ObjectMeta,
+    /// Its status in the cluster, with the fields of others.
+    pub(super) status: Map<String, Value>,
+    pub(super) role: Role,
+    /// Finalizers that we take off.
+    pub(super) finalizers: &'static [&'static str],
+    /// Name of the Ingress that it is a child of.
+    pub(super) ingress: Option<&'a str>,
+}
+
+impl Subject<'_> {
+    pub(super) fn is_leaving(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Whether a finalizer of ours keeps it.
+    pub(super) fn is_kept(&self) -> bool {
+        let mut finalizers = self.metadata.finalizers.iter().flatten();
+        finalizers.any(|finalizer| self.finalizers.contains(&finalizer.as_str()))
+    }
+
+    pub(super) fn place<'a>(&self, input: &ReportInput<'a>) -> Option<&'a Place> {
+        input.fleet.places.get(&self.object)
+    }
+
+    pub(super) fn name(&self) -> NamespacedName {
+        NamespacedName::new(&self.object.namespace, &self.object.name)
+    }
+}
+
+/// Every resource of ours that has a status.
+pub(super) fn all<'a>(input: &ReportInput<'a>) -> Vec<Subject<'a>> {
+    let snapshot = input.snapshot;
+    let mut found = Vec::new();
+    for object in snapshot.api_definitions.values() {
+        let role = if object.is_template() {
+            Role::Template
+        } else {
+            Role::Api
+        };
+        let finalizers = &[names::FINALIZER_API_DEFINITION, names::FINALIZER_TEMPLATE];
+        found.extend(generated(input, object.as_ref(), &object.status, (role, finalizers)));
+    }
+    for object in snapshot.tyk_oas_api_definitions.values() {
+        let role = if object.is_template() {
+            Role::Template
+        } else {
+            Role::Api
+        };
+        let finalizers = &[names::FINALIZER_OAS_API_DEFINITION, names::FINALIZER_TEMPLATE];
+        found.extend(generated(input, object.as_ref(), &object.status, (role, finalizers)));
+    }
+    macro_rules! add {
+        ($($field:ident $role:ident $finalizer:ident;)*) => {
+            $(for object in snapshot.$field.values() {
+                found.push(written(object.as_ref(), &object.status, (Role::$role, &[names::$finalizer])));
+            })*
+        };
+    }
+    add! {
+        tyk_streams_api_definitions Api FINALIZER_STREAMS_API_DEFINITION;
+        tyk_mcp_proxy_definitions Api FINALIZER_MCP_PROXY_DEFINITION;
+        security_policies Policy FINALIZER_SECURITY_POLICY;
+        sub_graphs Part FINALIZER_SUB_GRAPH;
+        super_graphs Part FINALIZER_SUPER_GRAPH;
+        operator_contexts Context FINALIZER_OPERATOR_CONTEXT;
+    }
+    found
+}
+
+fn generated<'a, K: SnapshotKind + Generated>(
+    input: &ReportInput<'_>,
+    object: &'a K,
+    status: &impl Serialize,
+    kept: (Role, &'static [&'static str]),
+) -> Option<Subject<'a>> {
+    (!is_foreign(input, object)).then(|| Subject {
+        ingress: object.ingress(),
+        ..written(object, status, kept)
+    })
+}
+
+fn written<'a, K: SnapshotKind>(
+    object: &'a K,
+    status: &impl Serialize,
+    (role, finalizers): (Role, &'static [&'static str]),
+) -> Subject<'a> {
+    let status = serde_json::to_value(status).ok();
+    Subject {
+        object: SnapshotKind::object_ref(object),
+        metadata: object.meta(),
+        status: match status {
+            Some(Value::Object(status)) => status,
+            _ => Map::new(),
+        },
+        role,
+        finalizers,
+        ingress: None,
+    }
+}
+
+/// Whether an object is a child that another operator answers for: it bears that one's label, or it is one of Tyk
+/// Operator whose Ingress lives and is not ours.
+fn is_foreign<K: Generated>(input: &ReportInput<'_>, object: &K) -> bool {
+    if object.labels().contains_key(names::LABEL_OPERATOR) {
+        return object.is_of_another(input.owner);
+    }
+    object.ingress().is_some_and(|name| {
+        let ingress = NamespacedName::new(object.namespace().unwrap_or_default(), name);
+        let ours = input.translation.ingresses.binary_search(&ingress).is_ok();
+        lives(input.snapshot, &ingress) && !ours
+    })
+}
+
+/// Whether an Ingress is there and not being deleted.
+pub(super) fn lives(snapshot: &Snapshot, name: &NamespacedName) -> bool {
+    let lives = |found: &Ingress| found.metadata.deletion_timestamp.is_none();
+    snapshot.ingresses.get(name).is_some_and(|found| lives(found))
+}
