@@ -40,7 +40,8 @@ impl Certs {
         *self = Certs::default();
     }
 
-    fn add(&mut self, pem: &[u8], org: &str) -> Result<String, String> {
+    /// Stores a certificate of an organisation; its id, or why not.
+    pub fn add(&mut self, pem: &[u8], org: &str) -> Result<String, String> {
         let (chain, key) = read(pem)?;
         let public = SubjectPublicKeyInfoDer::from_pem_slice(pem).ok();
         let (fingerprint, leaf) = match (chain.first(), public) {
@@ -68,7 +69,13 @@ impl Certs {
         Ok(id)
     }
 
-    fn ids(&mut self, org: &str) -> Vec<String> {
+    /// Removes a certificate; whether there was one.
+    pub fn remove(&mut self, id: &str) -> bool {
+        self.by_id.remove(id).is_some()
+    }
+
+    /// Ids of the certificates of an organisation.
+    pub fn ids(&mut self, org: &str) -> Vec<String> {
         if !org.is_empty() {
             return self
                 .by_id
@@ -133,7 +140,7 @@ pub(super) fn answer(core: &Core, call: &Call, id: Option<&str>) -> Response<Bod
             Err(message) => reply::error(403, &message),
         },
         (&Method::DELETE, Some(id)) => {
-            certs.by_id.remove(id);
+            certs.remove(id);
             reply::ok("removed")
         }
         (_, None | Some("")) => {
@@ -182,7 +189,8 @@ impl Stored {
             "not_after": x509::rfc3339(leaf.not_after), "is_ca": leaf.is_ca})
     }
 
-    fn meta(&self, id: &str) -> Value {
+    /// What is told of a single certificate.
+    pub fn meta(&self, id: &str) -> Value {
         let leaf = &self.leaf;
         let fingerprint = self
             .chain

@@ -47,17 +47,19 @@ impl Call {
 
     /// A parameter of the query, empty if it is absent.
     pub fn parameter(&self, name: &str) -> String {
-        let pairs = self
-            .query
-            .split('&')
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        let value = pairs
-            .into_iter()
-            .find(|(key, _)| *key == name)
-            .map_or("", |(_, value)| value);
-        let value = super::url::unescape(value.replace('+', " ").as_bytes()).unwrap_or_default();
-        String::from_utf8_lossy(&value).into_owned()
+        parameter(&self.query, name)
     }
+}
+
+/// A parameter of a query, empty if it is absent.
+pub(super) fn parameter(query: &str, name: &str) -> String {
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let value = pairs
+        .into_iter()
+        .find(|(key, _)| *key == name)
+        .map_or("", |(_, value)| value);
+    let value = super::url::unescape(value.replace('+', " ").as_bytes()).unwrap_or_default();
+    String::from_utf8_lossy(&value).into_owned()
 }
 
 /// Answers a call; [`Cut`] if the process ends while it waits.

@@ -11,6 +11,7 @@ use super::url::{self, Path};
 use super::{Call, Config, Error, Gateway, control, proxy};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
@@ -153,6 +154,24 @@ impl Core {
         self.listeners.apply(self, &table).await;
     }
 
+    /// Holds these APIs, with the documents of OAS ones, these policies, and no others; loads them at once. So does a
+    /// gateway that gets them from a Dashboard.
+    pub async fn hold(self: &Arc<Core>, apis: Vec<(Value, Option<Value>)>, policies: Vec<Value>) {
+        {
+            let mut state = self.state();
+            state.files.clear();
+            state.policy_files.clear();
+            // An id that is no file name cannot be served.
+            for policy in policies {
+                let _ = state.write_policy(policy);
+            }
+            for (definition, document) in apis {
+                let _ = state.write_api(definition, document);
+            }
+        }
+        self.load().await;
+    }
+
     /// The routes of the latest reload.
     pub fn table(&self) -> Arc<Table> {
         self.table.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -207,6 +226,7 @@ impl Core {
         let call = control::Call::read(request).await;
         let answer = match self.faults.take(&method, &sent) {
             Some(Failure::Status(status)) => Ok(reply::error(status, "injected failure")),
+            Some(Failure::Busy(seconds)) => Ok(reply::busy(reply::error(429, "injected failure"), seconds)),
             Some(Failure::Reset) => Err(Cut),
             Some(Failure::ResetAfter) => control::answer(self, &path, &call).await.and(Err(Cut)),
             Some(Failure::Delay(delay)) => {

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// What becomes of a call of the control API instead of its answer.
+/// What becomes of a call of the control API, or of a Dashboard, instead of its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// This status with an error body; nothing is done.
     Status(u16),
+    /// 429 with this many seconds in `Retry-After`; nothing is done.
+    Busy(u64),
     /// The call waits, and is then answered as ever.
     Delay(Duration),
     /// The connection is cut without an answer; nothing is done.
@@ -17,7 +19,7 @@ pub enum Failure {
     ResetAfter,
 }
 
-/// Switches for failures of a gateway. All are off at first.
+/// Switches for failures of a gateway or of a Dashboard. All are off at first.
 #[derive(Debug, Default)]
 pub struct Faults {
     inner: Mutex<Inner>,

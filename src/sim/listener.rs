@@ -123,7 +123,8 @@ impl Listeners {
     }
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
+/// A bound socket that does not listen yet.
+pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {

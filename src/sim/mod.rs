@@ -1,5 +1,7 @@
 //! A Tyk gateway that behaves like the real one, for `dev` and for tests. It knows nothing of the rest of the crate.
 //!
+//! [`dashboard`] is a Tyk Dashboard, which the rest of this page is not about.
+//!
 //! It is a gateway 5.11 in open source ("ce") mode: the control API with its files that become APIs at a reload, routing
 //! by the rules of `gorilla/mux`, and a proxy. Every behaviour is one that a real gateway showed; `tests/sim_gateway`
 //! runs the same scenarios against this one and, where one is at hand, against a real one.
@@ -7,6 +9,7 @@
 mod certs;
 mod control;
 mod core;
+pub mod dashboard;
 mod definition;
 mod faults;
 mod keys;

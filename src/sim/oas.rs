@@ -8,7 +8,7 @@ use super::template::{Kind, Template, TemplateError};
 use hyper::Response;
 use serde_json::{Map, Value, json};
 
-const EXTENSION: &str = "x-tyk-api-gateway";
+pub(super) const EXTENSION: &str = "x-tyk-api-gateway";
 
 pub(super) fn list(core: &Core) -> Response<Body> {
     let documents = core.state().apis.values().filter_map(|spec| spec.oas.clone()).collect();
@@ -75,7 +75,7 @@ fn store(core: &Core, mut document: Value, action: &str) -> Response<Body> {
 }
 
 /// The checks that come before anything is written, in the gateway's order.
-fn check(body: &[u8]) -> Result<Value, String> {
+pub(super) fn check(body: &[u8]) -> Result<Value, String> {
     let malformed = || "request malformed".to_owned();
     let document = if body.is_empty() {
         json!({})
@@ -235,7 +235,7 @@ fn domain(document: &Value) -> String {
 }
 
 /// The classic definition that the gateway stores beside the document.
-fn classic(document: &Value) -> Value {
+pub(super) fn classic(document: &Value) -> Value {
     let extension = &document[EXTENSION];
     let (info, server, upstream) = (&extension["info"], &extension["server"], &extension["upstream"]);
     let domain = &server["customDomain"];

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use hyper::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 
@@ -36,6 +36,12 @@ pub(super) fn json(status: u16, body: &Value) -> Response<Body> {
 /// An error of the control API.
 pub(super) fn error(status: u16, message: &str) -> Response<Body> {
     json(status, &serde_json::json!({"status": "error", "message": message}))
+}
+
+/// An answer that asks to be left alone for some seconds.
+pub(super) fn busy(mut answer: Response<Body>, seconds: u64) -> Response<Body> {
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    answer
 }
 
 /// The success of a write.

@@ -23,11 +23,17 @@ pub enum Kind {
     Unreachable,
     /// No whole answer in time; the call may have had its effect.
     Timeout,
-    /// 401 or 403: the secret is wrong.
+    /// 401, and 403 of a gateway: the secret is wrong.
     Unauthorized,
-    /// 404.
+    /// The Dashboard knows the key, and its user may not do this.
+    Forbidden,
+    /// The Dashboard's licence does not cover this.
+    Unlicensed,
+    /// The other side says that there is no such object.
     NotFound,
-    /// Any other 4xx: the gateway does not want what was sent.
+    /// Another object has the id, the address or the name, or depends on this one.
+    Conflict,
+    /// The other side does not want what was sent.
     Rejected,
     /// 5xx or 429: not now.
     Unavailable,
@@ -42,6 +48,9 @@ impl Kind {
             Kind::Unreachable => "unreachable",
             Kind::Timeout => "timeout",
             Kind::Unauthorized => "unauthorized",
+            Kind::Forbidden => "forbidden",
+            Kind::Unlicensed => "unlicensed",
+            Kind::Conflict => "conflict",
             Kind::NotFound => "not_found",
             Kind::Rejected => "rejected",
             Kind::Unavailable => "unavailable",
@@ -81,6 +90,12 @@ impl Error {
     /// Adds the way out.
     pub(super) fn with_way_out(mut self, way_out: &str) -> Self {
         self.detail.push_str(way_out);
+        self
+    }
+
+    /// A list that is not there says nothing of its objects.
+    pub(super) fn unavailable(mut self) -> Self {
+        self.kind = Kind::Unavailable;
         self
     }
 

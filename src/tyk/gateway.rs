@@ -1,32 +1,22 @@
 //! Client of a gateway's control API: the calls that the inner reconciler needs, one method each.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
-use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode, Url, redirect};
+use reqwest::header::HeaderName;
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 use super::error::CHECK_SECRET;
-use super::{Endpoint, Error, Kind, Secret};
+use super::wire::Wire;
+pub(super) use super::wire::{ANSWER_LIMIT, LIST_LIMIT};
+use super::{Endpoint, Error, Kind};
 
 const AUTHORIZATION: HeaderName = HeaderName::from_static("x-tyk-authorization");
-/// Bound of a list of all APIs; 5,000 of them have 31 MB.
-pub(super) const LIST_LIMIT: usize = 512 << 20;
-/// Bound of every other answer.
-pub(super) const ANSWER_LIMIT: usize = 1 << 20;
-/// How much of a gateway's message is shown, in characters.
-const MESSAGE_LIMIT: usize = 300;
-/// Longest wait that a gateway can ask for.
-const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(300);
 
 /// One gateway's control API.
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    client: Client,
-    base: Url,
-    endpoint: Endpoint,
+    wire: Wire,
 }
 
 impl Gateway {
@@ -35,38 +25,13 @@ impl Gateway {
     /// # Errors
     /// The URL is no http or https URL, or the secret cannot be sent in a header.
     pub fn new(endpoint: Endpoint) -> Result<Self, Error> {
-        let setup = |detail: String| Error::new(Kind::Malformed, "Tyk endpoint", detail);
-        let base =
-            Url::parse(&endpoint.url).map_err(|e| setup(format!("the URL is not valid ({e}); correct TYK_URL")))?;
-        if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
-            return Err(setup(
-                "the URL has to start with http:// or https://; correct TYK_URL".into(),
-            ));
-        }
-        let mut client = Client::builder();
-        for authority in authorities(&endpoint.ca_bundle).map_err(setup)? {
-            client = client.add_root_certificate(authority);
-        }
-        let client = client
-            .default_headers(authorization(&endpoint.secret).map_err(setup)?)
-            .redirect(redirect::Policy::none())
-            .connect_timeout(endpoint.timeouts.connect)
-            .timeout(endpoint.timeouts.request)
-            // Shorter than servers keep idle connections, so that a write does not meet a closing one.
-            .pool_idle_timeout(Duration::from_secs(5))
-            .tls_danger_accept_invalid_certs(endpoint.insecure_skip_verify)
-            .build()
-            .map_err(|e| setup(format!("no HTTP client: {}", causes(&e))))?;
-        Ok(Self { client, base, endpoint })
+        let wire = Wire::new(endpoint, AUTHORIZATION, "gateway")?;
+        Ok(Self { wire })
     }
 
     /// Host and port of the control API, for logs and metrics.
     pub fn authority(&self) -> String {
-        let host = self.base.host_str().unwrap_or_default();
-        match self.base.port_or_known_default() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        }
+        self.wire.authority()
     }
 
     /// `GET /hello`: the gateway's own view of its health. Answers 200 even when it is not well.
@@ -131,7 +96,7 @@ impl Gateway {
     /// As for every call; after [`Kind::Timeout`] the reload may still be running.
     pub async fn reload(&self) -> Result<(), Error> {
         let mut call = self.call_with(Method::GET, &["tyk", "reload", ""], Some("block=true"))?;
-        call.request = call.request.timeout(self.endpoint.timeouts.reload);
+        call.request = call.request.timeout(self.wire.endpoint.timeouts.reload);
         call.status().await
     }
 
@@ -140,22 +105,10 @@ impl Gateway {
     }
 
     pub(super) fn call_with(&self, method: Method, path: &[&str], query: Option<&str>) -> Result<Call<'_>, Error> {
-        let mut url = self.base.clone();
-        let bad_id = path.iter().any(|segment| matches!(*segment, "." | ".."));
-        match url.path_segments_mut() {
-            Ok(mut segments) if !bad_id => segments.pop_if_empty().extend(path),
-            _ => {
-                return Err(Error::new(
-                    Kind::Rejected,
-                    method.as_str(),
-                    "the id cannot be part of a URL; change it",
-                ));
-            }
-        };
-        url.set_query(query);
+        let (name, request) = self.wire.request(method, path, query)?;
         Ok(Call {
-            name: format!("{method} {}", url.path()),
-            request: self.client.request(method, url),
+            name,
+            request,
             gateway: self,
         })
     }
@@ -205,13 +158,9 @@ impl Call<'_> {
     /// The JSON of a successful answer.
     pub(super) async fn json(self, limit: usize) -> Result<Value, Error> {
         let Self { name, request, gateway } = self;
-        let response = request.send().await.map_err(|e| gateway.broken(&name, &e))?;
-        let status = response.status();
-        let wait = retry_after(&response);
-        let limit = if status.is_success() { limit } else { ANSWER_LIMIT };
-        let body = gateway.body(&name, response, limit).await?;
-        if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|_| {
+        let answer = gateway.wire.send(&name, request, limit).await?;
+        if answer.status.is_success() {
+            return serde_json::from_slice(&answer.body).map_err(|_| {
                 Error::new(
                     Kind::Malformed,
                     name,
@@ -219,45 +168,9 @@ impl Call<'_> {
                 )
             });
         }
-        let message = message(&body, &gateway.endpoint.secret);
-        Err(refusal(&name, status, &message).answered(status.as_u16(), wait))
+        let message = gateway.wire.said(&message(&answer.body));
+        Err(refusal(&name, answer.status, &message).answered(answer.status.as_u16(), answer.wait))
     }
-}
-
-impl Gateway {
-    async fn body(&self, call: &str, mut response: Response, limit: usize) -> Result<Vec<u8>, Error> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.broken(call, &e))? {
-            if body.len() + chunk.len() > limit {
-                let detail = format!("the answer has more than {limit} bytes; check that TYK_URL is a gateway");
-                return Err(Error::new(Kind::Malformed, call, detail));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-
-    /// A call without a whole answer.
-    fn broken(&self, call: &str, error: &reqwest::Error) -> Error {
-        let authority = self.authority();
-        if error.is_timeout() {
-            let detail =
-                format!("{authority} did not answer in time; check that the gateway is well and can be reached");
-            return Error::new(Kind::Timeout, call, detail);
-        }
-        let detail = format!(
-            "cannot reach {authority} ({}); check TYK_URL and the network",
-            causes(error)
-        );
-        Error::new(Kind::Unreachable, call, detail)
-    }
-}
-
-fn authorization(secret: &Secret) -> Result<HeaderMap, String> {
-    let mut value = HeaderValue::from_str(secret.expose())
-        .map_err(|_| "the secret holds characters that no header can carry; correct TYK_AUTH".to_owned())?;
-    value.set_sensitive(true);
-    Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
 }
 
 fn refusal(call: &str, status: StatusCode, message: &str) -> Error {
@@ -275,41 +188,11 @@ fn refusal(call: &str, status: StatusCode, message: &str) -> Error {
     Error::new(kind, call, format!("{said}{way_out}"))
 }
 
-/// What the gateway says in `message`, else its plain text; short, and without the secret.
-fn message(body: &[u8], secret: &Secret) -> String {
-    let text = match serde_json::from_slice::<Value>(body) {
+/// What the gateway says in `message`, else its plain text.
+fn message(body: &[u8]) -> String {
+    match serde_json::from_slice::<Value>(body) {
         Ok(answer) => answer["message"].as_str().unwrap_or_default().to_owned(),
         Err(_) => String::from_utf8_lossy(body).into_owned(),
-    };
-    let text = match secret.expose() {
-        "" => text,
-        secret => text.replace(secret, "***"),
-    };
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(MESSAGE_LIMIT).collect()
-}
-
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response
-        .headers()
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
-    Some(Duration::from_secs(seconds).min(RETRY_AFTER_LIMIT))
-}
-
-/// The innermost cause says what happened; the outer ones repeat the URL.
-fn causes(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    match error.source() {
-        Some(_) => cause.to_string(),
-        None => "the call broke".to_owned(),
     }
 }
 
@@ -318,31 +201,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-
-    fn gateway(url: &str) -> Gateway {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        Gateway::new(Endpoint::new(url, "hunter2")).unwrap()
-    }
-
-    #[test]
-    fn ids_are_one_segment_and_a_base_path_stays() {
-        let call = |url: &str, id: &str| gateway(url).call(Method::DELETE, &["tyk", "apis", id]).map(|c| c.name);
-        assert_eq!(call("http://h/gw/", "a/b?c").unwrap(), "DELETE /gw/tyk/apis/a%2Fb%3Fc");
-        assert_eq!(call("http://h", "a b").unwrap(), "DELETE /tyk/apis/a%20b");
-        assert_eq!(call("http://h", "..").unwrap_err().kind(), Kind::Rejected);
-    }
-
-    #[test]
-    fn wrong_endpoints_are_told_at_once() {
-        for url in ["", "gateway:8080", "ftp://h", "/tyk"] {
-            let error = Gateway::new(Endpoint::new(url, "s")).unwrap_err();
-            assert!(error.to_string().contains("TYK_URL"), "{url}: {error}");
-        }
-        let error = Gateway::new(Endpoint::new("http://h", "hunter\n2"))
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("TYK_AUTH") && !error.contains("hunter"), "{error}");
-    }
 
     #[test]
     fn every_status_has_its_kind() {
@@ -355,51 +213,8 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_short_and_without_the_secret() {
-        let secret = Secret::new("hunter2");
-        assert_eq!(
-            message(br#"{"status":"error","message":"no hunter2\n here"}"#, &secret),
-            "no *** here"
-        );
-        assert_eq!(message(b"404 page not found\n", &secret), "404 page not found");
-        assert_eq!(message(&b"x".repeat(5000), &secret).len(), MESSAGE_LIMIT);
-        assert_eq!(message(b"kept", &Secret::default()), "kept");
-    }
-
-    #[tokio::test]
-    async fn answers_are_bounded() {
-        let answer = || Response::from(hyper::Response::new("0123456789"));
-        assert_eq!(
-            gateway("http://h").body("GET /x", answer(), 10).await.unwrap(),
-            b"0123456789"
-        );
-        let error = gateway("http://h").body("GET /x", answer(), 9).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::Malformed);
-    }
-
-    #[test]
-    fn retry_after_is_read_and_bounded() {
-        let wait = |value: &str| {
-            let answer = hyper::Response::builder()
-                .header("Retry-After", value)
-                .body("")
-                .unwrap();
-            retry_after(&Response::from(answer)).map(|wait| wait.as_secs())
-        };
-        assert_eq!(wait("7"), Some(7));
-        assert_eq!(wait("86400"), Some(300));
-        assert_eq!(wait("soon"), None);
-    }
-}
-
-/// The certificates of a CA bundle.
-fn authorities(bundle: &str) -> Result<Vec<Certificate>, String> {
-    if bundle.trim().is_empty() {
-        return Ok(Vec::new());
-    }
-    let unreadable = "the CA bundle holds no certificate in PEM form";
-    match Certificate::from_pem_bundle(bundle.as_bytes()) {
-        Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(unreadable.to_owned()),
+    fn a_message_is_a_field_or_plain_text() {
+        assert_eq!(message(br#"{"status":"error","message":"no"}"#), "no");
+        assert_eq!(message(b"404 page not found\n"), "404 page not found\n");
     }
 }

@@ -1,9 +1,11 @@
 //! The wire: how Tyk is spoken to. Knows nothing of Kubernetes and decides nothing.
 
 pub mod certs;
+pub mod dashboard;
 mod error;
 pub mod gateway;
 mod policies;
+mod wire;
 
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use crate::secret::Secret;
 pub struct Endpoint {
     /// Base URL of the control API, for example `http://gateway.tyk.svc:9696`; a path in it is kept.
     pub url: String,
-    /// The gateway's `secret`.
+    /// The gateway's `secret`, or the API access key of a user of the Dashboard.
     pub secret: Secret,
     /// Takes any certificate, as `TYK_TLS_INSECURE_SKIP_VERIFY` asks.
     pub insecure_skip_verify: bool,
