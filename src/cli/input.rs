@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::desired::{self, Desired};
 use crate::diagnostic::Diagnostic;
 use crate::ingress::{self, Translation};
+use crate::nginx;
 use crate::settings;
 use crate::snapshot::{LoadError, Loaded, Loader};
 
@@ -56,9 +57,11 @@ pub struct World {
 impl World {
     /// Runs the pure stages over manifests.
     pub fn of(loaded: Loaded, options: &ingress::Options, context: &desired::Context) -> World {
-        let translation = ingress::render(&loaded.snapshot, options);
-        let (desired, found) = desired::build(&loaded.snapshot, &translation, &context.at(Timestamp::now()));
+        let (snapshot, not_kept) = nginx::prepared(&loaded.snapshot, options);
+        let translation = ingress::render(&snapshot, options);
+        let (desired, found) = desired::build(&snapshot, &translation, &context.at(Timestamp::now()));
         let mut diagnostics = loaded.diagnostics.clone();
+        diagnostics.extend(not_kept);
         diagnostics.extend(translation.diagnostics.iter().cloned());
         diagnostics.extend(found);
         diagnostics.sort();

@@ -12,6 +12,7 @@ use crate::desired::{self, Desired};
 use crate::diagnostic::Diagnostic;
 use crate::http::Health;
 use crate::ingress::{self, Translation};
+use crate::nginx;
 use crate::snapshot::Snapshot;
 
 /// All that was made of one snapshot.
@@ -63,9 +64,11 @@ impl Engine {
         let (options, context, input) = (self.options.clone(), self.context.clone(), snapshot.clone());
         let pure = move || {
             let start = Instant::now();
-            let translation = ingress::render(&input, &options);
-            let (desired, found) = desired::build(&input, &translation, &context.at(Timestamp::now()));
+            let (prepared, not_kept) = nginx::prepared(&input, &options);
+            let translation = ingress::render(&prepared, &options);
+            let (desired, found) = desired::build(&prepared, &translation, &context.at(Timestamp::now()));
             let mut diagnostics = translation.diagnostics.clone();
+            diagnostics.extend(not_kept);
             diagnostics.extend(found);
             diagnostics.sort();
             (translation, desired, diagnostics, start.elapsed())
