@@ -129,13 +129,13 @@ fn snippet(draft: &mut Draft, name: &str) {
         "if",
         "internal",
         "limit_req",
-        "return",
         "satisfy",
         "valid_referers",
     ];
     let closes = directives
         .iter()
-        .any(|directive| guards.contains(directive) || directive.contains("_by_lua"));
+        .any(|directive| guards.contains(directive) || directive.contains("_by_lua"))
+        || text.contains("return 4");
     let ways: Vec<&str> = directives.iter().filter_map(|directive| way(directive)).collect();
     let ways = if ways.is_empty() {
         "say it in a template".to_owned()

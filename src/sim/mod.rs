@@ -8,6 +8,7 @@ mod certs;
 mod control;
 mod core;
 mod definition;
+mod endpoint;
 mod faults;
 mod listener;
 mod oas;
