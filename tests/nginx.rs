@@ -176,7 +176,6 @@ fn paths_match_as_in_nginx() {
         ("legacy-prefix.example.com", "/application", Some("app")),
         ("legacy-prefix.example.com", "/App", None),
         ("legacy-prefix.example.com", "/static/x", Some("static")),
-        ("harbor.example.com", "/apix", Some("harbor-portal")),
         ("partner.example.org", "/", Some("partner-alias")),
         // Closed.
         ("kibana.example.com", "/app", None),

@@ -59,6 +59,12 @@ impl<'a> Backends<'a> {
             ..annotations.clone()
         };
         let main = self.resolve_one(namespace, backend, &by_name);
+        if main.url.starts_with("h2c://") {
+            return unheeded(
+                main,
+                "the gateway cannot balance h2c, so no request goes to the canary".into(),
+            );
+        }
         let other = self.resolve_one(namespace, &service_backend(&canary.service, &canary.port), &by_name);
         shared(main, other, canary.weight)
     }

@@ -77,7 +77,17 @@ impl<'a> Canaries<'a> {
                 "its weight is no number between 0 and the total; correct it",
             ),
         }
-        draft.tell("canary-weight", Exact, "of 100 requests exactly so many, taken in turn");
+        let rounded = weight(&draft.ingress)
+            .filter(|(_, whole)| !whole)
+            .map(|(percent, _)| percent);
+        match rounded {
+            Some(percent) => draft.tell(
+                "canary-weight",
+                Differs,
+                format!("rounded down to {percent} of 100 requests"),
+            ),
+            None => draft.tell("canary-weight", Exact, "of 100 requests exactly so many, taken in turn"),
+        }
         draft.tell("canary-weight-total", Exact, "weights are shares of it");
         for name in draft.untold() {
             draft.tell(
@@ -153,15 +163,17 @@ fn share((ingress, path): &(&Ingress, &HTTPIngressPath)) -> Option<String> {
         .clone()
         .filter(|name| !name.is_empty())
         .or(port.number.map(|number| number.to_string()))?;
-    Some(format!("{}:{port}={}", service.name, weight(ingress)?))
+    Some(format!("{}:{port}={}", service.name, weight(ingress)?.0))
 }
 
-/// The weight as a percentage, rounded down.
-fn weight(ingress: &Ingress) -> Option<u64> {
+/// The weight as a percentage, rounded down, and whether nothing was cut off.
+fn weight(ingress: &Ingress) -> Option<(u64, bool)> {
     let number = |name: &str, default: u64| match ingress.annotations().get(&format!("{PREFIX}{name}")) {
         Some(value) => value.trim().parse().ok(),
         None => Some(default),
     };
     let (weight, total) = (number("canary-weight", 0)?, number("canary-weight-total", 100)?);
-    (weight <= total && total > 0).then(|| weight * 100 / total)
+    (weight <= total && total > 0).then_some(())?;
+    let percent = weight.checked_mul(100)?;
+    Some((percent / total, percent % total == 0))
 }

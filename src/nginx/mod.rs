@@ -145,7 +145,13 @@ fn apply(snapshot: &Snapshot, options: &Options) -> (Snapshot, Vec<Diagnostic>) 
         if let Some(ingress) = translated.ingress {
             snapshot.insert(ingress);
         }
-        if let Some(template) = translated.template {
+        // A template that somebody wrote under this name is what they want.
+        let wanted = |template: &ApiDefinition| {
+            !snapshot
+                .api_definitions
+                .contains_key(&NamespacedName::of(&template.metadata))
+        };
+        if let Some(template) = translated.template.filter(wanted) {
             snapshot.insert(template);
         }
     }

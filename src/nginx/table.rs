@@ -169,7 +169,10 @@ pub fn translate(draft: &mut Draft) {
         );
     }
     for (name, verdict, detail) in TOLD {
-        draft.tell(name, *verdict, *detail);
+        match draft.get(name) {
+            Some("") => draft.tell(name, Exact, "empty, which nginx ignores"),
+            _ => draft.tell(name, *verdict, *detail),
+        }
     }
     // Of the paths is spoken later.
     let later = ["use-regex", "rewrite-target", "server-alias"];

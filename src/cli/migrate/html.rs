@@ -22,7 +22,7 @@ th, td { text-align: left; vertical-align: top; padding: .5rem 1rem; border-top:
   overflow-wrap: anywhere; }
 th { font-weight: 500; font-size: .8rem; color: var(--dim); }
 th:nth-child(1) { width: 8.5rem; } th:nth-child(2) { width: 32%; }
-code { font: .86em ui-monospace, monospace; } td code + code { display: block; color: var(--dim); }
+code { font: .86em ui-monospace, monospace; } td:nth-child(2) code + code { display: block; color: var(--dim); }
 .v { font-weight: 600; white-space: nowrap; } .v::before { content: '\u{25cf}  '; }
 .exact { color: var(--exact); } .differs { color: var(--differs); } .unsupported { color: var(--unsupported); }
 ";
