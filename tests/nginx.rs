@@ -269,3 +269,57 @@ spec:
     // What has no annotation of ingress-nginx is left as it is.
     assert_eq!(definition("plain")["proxy"]["listen_path"], "/p{tykp:/|$}");
 }
+
+/// Runs `migrate`, and gives its exit code and what it printed.
+fn migrate(arguments: &[&str]) -> (Option<i32>, String) {
+    let ended = std::process::Command::new(env!("CARGO_BIN_EXE_tyk-ingress"))
+        .arg("migrate")
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    (ended.status.code(), String::from_utf8(ended.stdout).unwrap())
+}
+
+#[test]
+fn the_exit_code_says_whether_all_is_kept() {
+    let clean = "tests/data/nginx/grafana-subpath.yaml";
+    let (code, table) = migrate(&["-f", clean]);
+    assert_eq!(code, Some(0));
+    assert!(
+        table.contains("rewrite-target")
+            && table.ends_with("1 Ingresses: 1 exact, 0 with a difference, 0 with something that cannot be kept\n"),
+        "{table}"
+    );
+    let (code, text) = migrate(&["-f", "tests/data/nginx", "-o", "json"]);
+    assert_eq!(code, Some(1));
+    let report: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(report["summary"]["ingresses"], files().len());
+    assert_eq!(migrate(&["-f", "no/such/file"]).0, Some(2));
+    let (_, page) = migrate(&["-f", "tests/data/nginx", "-o", "html"]);
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+}
+
+#[test]
+fn what_is_written_is_what_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = folder.path().to_str().unwrap();
+    migrate(&["-f", "tests/data/nginx", "--write", written]);
+    let mut loader = Loader::default();
+    loader.path(folder.path()).unwrap();
+    let read = loader.finish();
+    assert!(read.diagnostics.is_empty(), "{:?}", read.diagnostics);
+    let apis = |snapshot: &Snapshot| {
+        let translation = render(snapshot, &Options::default());
+        let (desired, _) = desired::build(snapshot, &translation, &Context::default());
+        desired
+            .apis
+            .into_iter()
+            .map(|(id, api)| (id, api.payload))
+            .collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(
+        apis(&read.snapshot),
+        apis(&translated(&nginx::translate(&corpus(), "tyk")))
+    );
+}

@@ -55,7 +55,7 @@ impl<'a> Canaries<'a> {
             let detail = "no choice by a request's header; write a template with `url_rewrites[].triggers` and a `tyk://` target";
             draft.tell(name, Unsupported, detail);
         }
-        match (alone, chosen, weight(&draft.ingress)) {
+        match (alone, chosen, weight(&|name| draft.get(name))) {
             (true, ..) => draft.tell(
                 "canary",
                 Unsupported,
@@ -77,7 +77,7 @@ impl<'a> Canaries<'a> {
                 "its weight is no number between 0 and the total; correct it",
             ),
         }
-        let rounded = weight(&draft.ingress)
+        let rounded = weight(&|name| draft.get(name))
             .filter(|(_, whole)| !whole)
             .map(|(percent, _)| percent);
         match rounded {
@@ -135,10 +135,7 @@ impl<'a> Canaries<'a> {
 }
 
 fn is_canary(ingress: &Ingress) -> bool {
-    ingress
-        .annotations()
-        .get(&format!("{PREFIX}canary"))
-        .is_some_and(|value| value.trim() == "true")
+    given(ingress, "canary").is_some_and(|value| value.trim() == "true")
 }
 
 fn places(ingress: &Ingress) -> Vec<(Place, &HTTPIngressPath)> {
@@ -163,12 +160,16 @@ fn share((ingress, path): &(&Ingress, &HTTPIngressPath)) -> Option<String> {
         .clone()
         .filter(|name| !name.is_empty())
         .or(port.number.map(|number| number.to_string()))?;
-    Some(format!("{}:{port}={}", service.name, weight(ingress)?.0))
+    Some(format!(
+        "{}:{port}={}",
+        service.name,
+        weight(&|name| given(ingress, name))?.0
+    ))
 }
 
 /// The weight as a percentage, rounded down, and whether nothing was cut off.
-fn weight(ingress: &Ingress) -> Option<(u64, bool)> {
-    let number = |name: &str, default: u64| match ingress.annotations().get(&format!("{PREFIX}{name}")) {
+fn weight<'a>(given: &dyn Fn(&str) -> Option<&'a str>) -> Option<(u64, bool)> {
+    let number = |name: &str, default: u64| match given(name) {
         Some(value) => value.trim().parse().ok(),
         None => Some(default),
     };
@@ -176,4 +177,11 @@ fn weight(ingress: &Ingress) -> Option<(u64, bool)> {
     (weight <= total && total > 0).then_some(())?;
     let percent = weight.checked_mul(100)?;
     Some((percent / total, percent % total == 0))
+}
+
+fn given<'a>(ingress: &'a Ingress, name: &str) -> Option<&'a str> {
+    ingress
+        .annotations()
+        .get(&format!("{PREFIX}{name}"))
+        .map(String::as_str)
 }

@@ -35,7 +35,7 @@ pub fn rewrite(paths: &[&str], target: &str) -> Result<Rewrite, String> {
         return Err("a target with a query cannot be joined with that of the request".into());
     }
     let pieces = pieces(target)?;
-    let used = |group: u32| pieces.iter().any(|piece| *piece == Piece::Group(group));
+    let used = |group: u32| pieces.contains(&Piece::Group(group));
     let mut paths = paths.to_vec();
     paths.sort_by_key(|path| (std::cmp::Reverse(path.len()), *path));
     paths.dedup();
