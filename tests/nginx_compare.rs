@@ -1,7 +1,7 @@
 //! Translated Ingresses answer as a real nginx does. Its configuration is written here by hand, from what the
 //! annotations are documented to mean, and not by the translation. Without the program `nginx` nothing is compared.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -77,16 +77,17 @@ impl<'a> Canaries<'a> {
                 "its weight is no number between 0 and the total; correct it",
             ),
         }
-        let rounded = weight(&|name| draft.get(name))
-            .filter(|(_, whole)| !whole)
-            .map(|(percent, _)| percent);
-        match rounded {
-            Some(percent) => draft.tell(
+        match weight(&|name| draft.get(name)) {
+            Some((_, true)) => draft.tell("canary-weight", Exact, "of 100 requests exactly so many, taken in turn"),
+            Some((percent, false)) => {
+                let detail = format!("rounded down to {percent} of 100 requests");
+                draft.tell("canary-weight", Differs, detail);
+            }
+            None => draft.tell(
                 "canary-weight",
-                Differs,
-                format!("rounded down to {percent} of 100 requests"),
+                Unsupported,
+                "no number between 0 and the total; correct it",
             ),
-            None => draft.tell("canary-weight", Exact, "of 100 requests exactly so many, taken in turn"),
         }
         draft.tell("canary-weight-total", Exact, "weights are shares of it");
         for name in draft.untold() {
