@@ -150,6 +150,10 @@ catalogue! {
         "Set `pathType` to Exact, Prefix or ImplementationSpecific.";
     ListenPathCollision Error "Another API has the same domain and listen path; the gateway would rename both."
         "Change the listen path or the domain of one of the two.";
+    NginxAnnotationDiffers Warning "An annotation of ingress-nginx is honoured with a difference."
+        "Read the message; write the Ingress with annotations of ours once the difference does not matter.";
+    NginxAnnotationUnsupported Error "An annotation of ingress-nginx cannot be honoured."
+        "Take the nearest way, which the message names, and remove the annotation.";
     OperationsSkipped Warning "The gateway does not find the operations of the document, so validateRequest and mockResponse do nothing."
         "Use a listen path without an expression.";
     PathShadowed Warning "Another path of the same Ingress answers every request that this one matches."

@@ -11,6 +11,7 @@ pub mod expression;
 pub mod http;
 pub mod ingress;
 pub mod metrics;
+pub mod nginx;
 pub mod report;
 pub mod secret;
 pub mod settings;

@@ -13,7 +13,7 @@ use crate::report::Address;
 use crate::secret::Secret;
 use crate::snapshot::NamespacedName;
 use crate::tyk::Endpoint;
-use crate::{desired, ingress};
+use crate::{desired, ingress, nginx};
 
 /// What Tyk is: the open-source gateway alone, or a licensed Dashboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +148,9 @@ pub struct Ingress {
     /// `Server` response header of Ingresses without a template; empty for none
     #[arg(long, default_value = "Tyk")]
     pub server_header: String,
+    /// What is done with annotations of ingress-nginx
+    #[arg(long, value_enum, default_value = "ignore")]
+    pub nginx_annotations: nginx::Annotations,
 }
 
 impl Ingress {
@@ -162,6 +165,7 @@ impl Ingress {
             http_for_tls_hosts,
             redirector_url,
             server_header,
+            nginx_annotations,
         } = self.clone();
         ingress::Options {
             owner: owner.to_owned(),
@@ -173,6 +177,7 @@ impl Ingress {
             http_for_tls_hosts,
             redirector_url,
             server_header: Some(server_header).filter(|server| !server.is_empty()),
+            nginx_annotations: nginx_annotations == nginx::Annotations::Translate,
         }
     }
 }

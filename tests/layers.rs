@@ -94,6 +94,11 @@ const ROOMS: &[Room] = &[
         not: &[KUBERNETES, FILES],
     },
     Room {
+        name: "nginx",
+        ours: &["api", "diagnostic", "ingress", "snapshot"],
+        not: PURE,
+    },
+    Room {
         name: "report",
         ours: &["api", "desired", "diagnostic", "ingress", "snapshot", "sync"],
         not: PURE,
@@ -105,7 +110,9 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "settings",
-        ours: &["api", "desired", "ingress", "report", "secret", "snapshot", "tyk"],
+        ours: &[
+            "api", "desired", "ingress", "nginx", "report", "secret", "snapshot", "tyk",
+        ],
         not: &[KUBERNETES, FILES],
     },
     Room {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::desired::{self, Desired, Operator};
 use crate::diagnostic::Diagnostic;
 use crate::ingress::{self, Translation};
+use crate::nginx;
 use crate::settings;
 use crate::snapshot::{LoadError, Loaded, Loader};
 
@@ -56,16 +57,18 @@ pub struct World {
 impl World {
     /// Runs the pure stages over manifests. Where no URL tells one Tyk from another, every context stands for the same.
     pub fn of(loaded: Loaded, options: &ingress::Options, context: &desired::Context) -> World {
-        let translation = ingress::render(&loaded.snapshot, options);
+        let (snapshot, not_kept) = nginx::prepared(&loaded.snapshot, options);
+        let translation = ingress::render(&snapshot, options);
         let mut operator = Operator::new(context.at(Timestamp::now()));
         operator.only_own = context.tyk.url.is_empty();
-        let (fleet, found) = desired::build_all(&loaded.snapshot, &translation, &operator);
+        let (fleet, found) = desired::build_all(&snapshot, &translation, &operator);
         let desired = fleet
             .tyks
             .get(&context.tyk)
             .map(|desired| Desired::clone(desired))
             .unwrap_or_default();
         let mut diagnostics = loaded.diagnostics.clone();
+        diagnostics.extend(not_kept);
         diagnostics.extend(translation.diagnostics.iter().cloned());
         diagnostics.extend(found);
         diagnostics.sort();

@@ -6,6 +6,7 @@ mod crds;
 mod dev;
 mod files;
 mod input;
+mod migrate;
 mod output;
 mod redirector;
 mod render;
@@ -40,6 +41,8 @@ enum Command {
     Render(render::Render),
     /// Check manifests and print what is wrong with them
     Validate(validate::Validate),
+    /// Translate Ingresses of ingress-nginx, and print what is kept of each
+    Migrate(migrate::Migrate),
     /// Print the CustomResourceDefinitions
     Crds(crds::Crds),
     /// Print a completion script for a shell
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Redirector(command) => command.run(),
         Command::Render(command) => command.run(),
         Command::Validate(command) => command.run(),
+        Command::Migrate(command) => command.run(),
         Command::Crds(command) => command.run(),
         Command::Completions(command) => command.run(),
     };

@@ -9,7 +9,9 @@ use kube::ResourceExt;
 use crate::diagnostic::Code;
 use value::Value;
 
-pub use value::{Categories, ListenPath, PathMatching, Protocol, Seconds, Tags, TemplateKind, Upstream};
+pub use value::{
+    Canary, Categories, ListenPath, PathMatching, Protocol, Redirect, Redirects, Seconds, Tags, TemplateKind, Upstream,
+};
 
 /// What every annotation here begins with.
 pub const PREFIX: &str = "tyk.io/";
@@ -69,6 +71,9 @@ annotations! {
     backend_tls_verify: bool, "backend-tls-verify", "the template's, else `true`",
         "Whether the certificate of an https backend is verified.",
         "`proxy.transport.ssl_insecure_skip_verify`";
+    canary: Canary, "canary", "none",
+        "Another Service that gets this part of the requests; it is used by its name, as is the backend then.",
+        "`proxy.target_list` and `proxy.enable_load_balancing`";
     categories: Categories, "categories", "none",
         "Categories of the API in the Dashboard.",
         "a suffix ` #category` of `name` for each";
@@ -76,11 +81,15 @@ annotations! {
         "A Tyk listen path, expressions included, for the paths of type ImplementationSpecific.",
         "`proxy.listen_path`";
     path_matching: PathMatching, "path-matching", "`exact-spec`",
-        "Whether paths match as the Ingress specification says, or as a string prefix as Tyk Operator matched them.",
+        "Whether paths match as the Ingress specification says, as a string prefix as Tyk Operator matched them, or as \
+         ingress-nginx matches them.",
         "`proxy.listen_path`";
     preserve_host: bool, "preserve-host", "the template's, else `true`",
         "Whether the backend gets the Host header of the request, rather than its own name.",
         "`proxy.preserve_host_header`";
+    redirect: Redirects, "redirect", "none",
+        "Redirects in place of answers of the backend.",
+        "`extended_paths.mock_response` of each version";
     ssl_redirect: bool, "ssl-redirect", "the setting `--http-for-tls-hosts`",
         "Whether http requests for hosts that `spec.tls` covers are redirected to https.",
         "the target of the http child";

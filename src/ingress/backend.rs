@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
-use k8s_openapi::api::networking::v1::{IngressBackend, ServiceBackendPort};
+use k8s_openapi::api::networking::v1::{IngressBackend, IngressServiceBackend, ServiceBackendPort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::Options;
@@ -48,8 +48,28 @@ impl<'a> Backends<'a> {
         }
     }
 
-    /// Resolves a backend in the namespace of its Ingress.
+    /// Resolves a backend in the namespace of its Ingress, and the canary that shares its requests.
     pub fn resolve(&self, namespace: &str, backend: &IngressBackend, annotations: &Annotations) -> Target {
+        let Some(canary) = &annotations.canary else {
+            return self.resolve_one(namespace, backend, annotations);
+        };
+        // Both by their names: endpoints of two Services that come and go would change the shares.
+        let by_name = Annotations {
+            upstream: Some(Upstream::Service),
+            ..annotations.clone()
+        };
+        let main = self.resolve_one(namespace, backend, &by_name);
+        if main.url.starts_with("h2c://") {
+            return unheeded(
+                main,
+                "the gateway cannot balance h2c, so no request goes to the canary".into(),
+            );
+        }
+        let other = self.resolve_one(namespace, &service_backend(&canary.service, &canary.port), &by_name);
+        shared(main, other, canary.weight)
+    }
+
+    fn resolve_one(&self, namespace: &str, backend: &IngressBackend, annotations: &Annotations) -> Target {
         let (service, wanted) = match named(backend) {
             Ok(named) => named,
             Err((code, message)) => return nowhere(code, message),
@@ -262,6 +282,43 @@ fn list(spec: &ServiceSpec) -> String {
         "none".into()
     } else {
         ports.join(", ")
+    }
+}
+
+fn service_backend(service: &str, port: &str) -> IngressBackend {
+    let number = port.parse().ok();
+    IngressBackend {
+        service: Some(IngressServiceBackend {
+            name: service.to_owned(),
+            port: Some(ServiceBackendPort {
+                name: number.is_none().then(|| port.to_owned()),
+                number,
+            }),
+        }),
+        resource: None,
+    }
+}
+
+/// A list in which `weight` of 100 entries are the canary, spread evenly. The gateway takes the entries in turn.
+fn shared(main: Target, canary: Target, weight: u32) -> Target {
+    let mut divisor = (weight, 100);
+    while divisor.0 != 0 {
+        divisor = (divisor.1 % divisor.0, divisor.0);
+    }
+    let (part, whole) = (weight / divisor.1, 100 / divisor.1);
+    let is_canary = |turn: u32| (turn + 1) * part / whole > turn * part / whole;
+    Target {
+        list: (0..whole)
+            .map(|turn| {
+                if is_canary(turn) {
+                    canary.url.clone()
+                } else {
+                    main.url.clone()
+                }
+            })
+            .collect(),
+        problem: main.problem.or(canary.problem),
+        url: main.url,
     }
 }
 

@@ -8,12 +8,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
-use super::annotations::{Annotations, TemplateKind};
+use super::annotations::{self, Annotations, TemplateKind};
 use super::backend::{Backends, Target as BackendTarget};
 use super::exposure::{ExactLabels, Exposure};
 use super::listener::{self, HttpForTlsHosts, Listener, Ports};
 use super::route::Route;
-use super::{Child, Classes, Options, oas, overrides};
+use super::{Child, Classes, Options, oas, overrides, redirect};
 use crate::api::{ApiDefinition, ApiDefinitionSpec, Target, TykOasApiDefinition, names};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::snapshot::{ContextProblem, NamespacedName, Snapshot};
@@ -182,6 +182,16 @@ impl<'a> Renderer<'a> {
         let mut spec = classic_spec(&exposure, base.definition.clone(), &target.url);
         for (code, field, message) in overrides::apply(&mut spec, annotations(route), target) {
             self.report(code, route, field, message);
+        }
+        if let Some(redirect) = redirect::of(annotations(route), route.path_type, route.path_text)
+            && let Err(message) = redirect::apply(&mut spec, redirect)
+        {
+            self.report(
+                Code::AnnotationWithoutEffect,
+                route,
+                annotations::field("redirect"),
+                message,
+            );
         }
         self.insert(
             route,

@@ -13,6 +13,8 @@ mod listener;
 mod oas;
 mod overrides;
 mod path;
+pub mod pattern;
+mod redirect;
 mod route;
 mod tls;
 mod validation;
@@ -30,6 +32,7 @@ use crate::snapshot::{NamespacedName, Snapshot};
 pub use class::Classes;
 pub use host::Host;
 pub use listener::HttpForTlsHosts;
+pub use overrides::{EVERY_PATH, METHODS};
 pub use path::PathMatch;
 
 /// What the engine is told by the operator's settings.
@@ -54,6 +57,8 @@ pub struct Options {
     pub redirector_url: Option<String>,
     /// Value of the `Server` response header of Ingresses without a template; the gateway sends none by itself.
     pub server_header: Option<String>,
+    /// Whether annotations of ingress-nginx are translated before the Ingresses are rendered.
+    pub nginx_annotations: bool,
 }
 
 impl Options {
@@ -78,6 +83,7 @@ impl Default for Options {
             http_for_tls_hosts: HttpForTlsHosts::default(),
             redirector_url: None,
             server_header: Some("Tyk".into()),
+            nginx_annotations: false,
         }
     }
 }

@@ -104,6 +104,7 @@ pub fn front_hash(hash: &str) -> String {
 pub fn without_effect(annotations: &Annotations) -> Vec<Problem> {
     let unused = [
         ("backend-tls-verify", annotations.backend_tls_verify.is_some()),
+        ("redirect", annotations.redirect.is_some()),
         ("timeout", annotations.timeout.is_some()),
         ("tags", annotations.tags.is_some()),
         ("categories", annotations.categories.is_some()),

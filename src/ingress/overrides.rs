@@ -7,13 +7,13 @@ use super::backend::Target;
 use crate::diagnostic::Code;
 
 /// Methods of a timeout. The gateway compares them as text and knows no wildcard, so a method of another name has none.
-const METHODS: [&str; 9] = [
+pub const METHODS: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
 ];
 
 /// An expression that every path matches, the empty rest after a stripped listen path included, and whether or not the
 /// gateway is set to anchor such expressions.
-const EVERY_PATH: &str = ".*";
+pub const EVERY_PATH: &str = ".*";
 
 /// Fields of `proxy` that would lead requests elsewhere than to the backend of the Ingress.
 const OTHER_TARGETS: [&str; 5] = [
@@ -79,6 +79,14 @@ fn set_timeout(definition: &mut Map<String, Value>, seconds: u32) -> Result<(), 
         .iter()
         .map(|method| json!({"path": EVERY_PATH, "method": method, "timeout": seconds}))
         .collect();
+    set_extended(definition, "hard_timeouts", &json!(timeouts))
+}
+
+/// One list of extended paths for every version, in place of that of a template.
+///
+/// # Errors
+/// When a version has path lists that the gateway ignores beside extended paths.
+pub fn set_extended(definition: &mut Map<String, Value>, list: &str, entries: &Value) -> Result<(), String> {
     let data = object(definition, "version_data");
     if object(data, "versions").is_empty() {
         data.insert("not_versioned".into(), json!(true));
@@ -90,13 +98,13 @@ fn set_timeout(definition: &mut Map<String, Value>, seconds: u32) -> Result<(), 
     if let Some(version) = versions.iter().find(|version| needs_plain_paths(version)) {
         let name = version.get("name").and_then(Value::as_str).unwrap_or_default();
         return Err(format!(
-            "version {name:?} of the template has path lists that the gateway ignores beside a timeout; \
+            "version {name:?} of the template has path lists that the gateway ignores beside {list}; \
              move them to extended_paths"
         ));
     }
     for version in &mut versions {
         version.insert("use_extended_paths".into(), json!(true));
-        object(version, "extended_paths").insert("hard_timeouts".into(), json!(timeouts));
+        object(version, "extended_paths").insert(list.into(), entries.clone());
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::annotations::{self, Annotations, PathMatching};
 use super::host::Host;
 use super::path::{PathMatch, PathType};
 use super::validation::check_path;
+use super::{pattern, redirect};
 use crate::api::names;
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::expression;
@@ -190,7 +191,22 @@ impl<'a> Reader<'a, '_> {
             expression::check_listen_path(text)?;
             return Ok((PathMatch::Verbatim(text.into()), None));
         }
-        PathMatch::parse(path_type, text)
+        match self.annotations.path_matching {
+            Some(PathMatching::Nginx) if path_type == PathType::ImplementationSpecific => {
+                Ok((PathMatch::Verbatim(pattern::string_prefix(text)?), None))
+            }
+            Some(PathMatching::NginxRegex) => {
+                let text = if text.is_empty() { "/" } else { text };
+                let redirect = redirect::of(&self.annotations, Some(path_type), text);
+                let listen_path = match redirect.is_some_and(|redirect| redirect.path.is_some()) {
+                    // A redirect is of one path, and ingress-nginx looks at it before the expressions.
+                    true => pattern::exact(text)?,
+                    false => pattern::expression(text)?,
+                };
+                Ok((PathMatch::Verbatim(listen_path), None))
+            }
+            _ => PathMatch::parse(path_type, text),
+        }
     }
 
     fn report_unused_listen_path(&mut self, routes: &[Route<'_>]) {

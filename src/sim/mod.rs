@@ -11,6 +11,7 @@ mod control;
 mod core;
 pub mod dashboard;
 mod definition;
+mod endpoint;
 mod faults;
 mod keys;
 mod listener;

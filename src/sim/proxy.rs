@@ -1,6 +1,7 @@
 //! The way of a request through an API: version, key, headers, target, upstream, and back.
 
 use super::core::Core;
+use super::endpoint;
 use super::reply::{self, Body, BoxError};
 use super::spec::{Auth, Spec};
 use super::url::{self, Path, Target};
@@ -43,6 +44,24 @@ pub(super) async fn serve(
     let original = request.headers().clone();
     let mut spec = spec;
     for _ in 0..HOPS {
+        let stripped = String::from_utf8_lossy(&strip(&spec, path.clone()).decoded).into_owned();
+        match spec.endpoint.look(&request, [&path.text(), &stripped], peer) {
+            endpoint::Verdict::Pass => {}
+            endpoint::Verdict::Answer(mock) => return reply::mock(&mock),
+            endpoint::Verdict::Refuse(status, message) => return refuse(&spec, &original, &Refusal(status, message)),
+        }
+        let sent = request
+            .uri()
+            .path_and_query()
+            .map_or_else(String::new, ToString::to_string);
+        let rewritten = spec
+            .endpoint
+            .rewrite(request.method(), [&path.text(), &stripped], &sent);
+        if let Some((to, uri)) = rewritten.and_then(|to| Some((Path::parse(to.split('?').next()?)?, to.parse().ok()?)))
+        {
+            path = to;
+            *request.uri_mut() = uri;
+        }
         if let Err(refusal) = admit(core, &spec, &mut request) {
             return refuse(&spec, &original, &refusal);
         }
@@ -51,7 +70,11 @@ pub(super) async fn serve(
         let looped = looped.map(|target| target.host.clone());
         let Some(name) = looped else {
             return match forward(core, &spec, request, &path, &host, peer).await {
-                Ok(response) => response,
+                Ok(mut response) => {
+                    spec.endpoint
+                        .finish(original.get(hyper::header::ORIGIN), response.headers_mut());
+                    response
+                }
                 Err(refusal) => refuse(&spec, &original, &refusal),
             };
         };

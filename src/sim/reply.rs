@@ -1,9 +1,10 @@
 //! Answers that the gateway itself gives, byte for byte.
 
+use super::endpoint::Mock;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use hyper::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 
@@ -52,6 +53,18 @@ pub(super) fn modified(key: &str, action: &str) -> Response<Body> {
 /// The success of anything else.
 pub(super) fn ok(message: &str) -> Response<Body> {
     json(200, &serde_json::json!({"status": "ok", "message": message}))
+}
+
+/// An answer that a definition gives.
+pub(super) fn mock(mock: &Mock) -> Response<Body> {
+    let mut response = Response::new(full(mock.body.clone()));
+    *response.status_mut() = StatusCode::from_u16(mock.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in &mock.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
 }
 
 /// An unknown path, as Go's own handler says it.

@@ -44,6 +44,7 @@ pub(super) struct Spec {
     pub certificates: Vec<String>,
     pub proxy: Proxy,
     pub version: Version,
+    pub endpoint: super::endpoint::Endpoint,
     next_target: AtomicUsize,
 }
 
@@ -97,6 +98,7 @@ impl Spec {
             certificates: strings(definition.get("certificates")),
             proxy: Proxy::new(&definition),
             version: Version::new(&definition["version_data"]),
+            endpoint: super::endpoint::Endpoint::new(&definition, select(&definition["version_data"]).0),
             next_target: AtomicUsize::new(0),
             definition,
         }

@@ -11,6 +11,7 @@ use crate::desired::{self, Fleet, Operator};
 use crate::diagnostic::Diagnostic;
 use crate::http::Health;
 use crate::ingress::{self, Translation};
+use crate::nginx;
 use crate::snapshot::Snapshot;
 use crate::sync::Workers;
 
@@ -60,9 +61,11 @@ impl Engine {
         operator.own = operator.own.at(Timestamp::now());
         let pure = move || {
             let start = Instant::now();
-            let translation = ingress::render(&input, &options);
-            let (fleet, found) = desired::build_all(&input, &translation, &operator);
+            let (prepared, not_kept) = nginx::prepared(&input, &options);
+            let translation = ingress::render(&prepared, &options);
+            let (fleet, found) = desired::build_all(&prepared, &translation, &operator);
             let mut diagnostics = translation.diagnostics.clone();
+            diagnostics.extend(not_kept);
             diagnostics.extend(found);
             diagnostics.sort();
             (translation, fleet, diagnostics, start.elapsed())

@@ -58,12 +58,18 @@ pub enum PathMatching {
     ExactSpec,
     /// The path verbatim as listen path: a string prefix, whatever its pathType.
     Legacy,
+    /// As ingress-nginx matches without expressions: an ImplementationSpecific path is a string prefix.
+    Nginx,
+    /// As ingress-nginx matches with expressions: every path is one, in any letter case and open at its end.
+    NginxRegex,
 }
 
 impl Words for PathMatching {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("exact-spec", PathMatching::ExactSpec),
         ("legacy", PathMatching::Legacy),
+        ("nginx", PathMatching::Nginx),
+        ("nginx-regex", PathMatching::NginxRegex),
     ];
 }
 
@@ -179,6 +185,76 @@ impl Value for ListenPath {
 
     fn allowed() -> String {
         "a listen path such as `/v{n:[0-9]+}`, without capture groups".into()
+    }
+}
+
+/// Another Service that gets a part of the requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canary {
+    /// Name of the Service, in the namespace of the Ingress.
+    pub service: String,
+    /// Name or number of its port.
+    pub port: String,
+    /// Percentage of the requests, from 0 to 100.
+    pub weight: u32,
+}
+
+impl Value for Canary {
+    fn read(text: &str) -> Result<Self, String> {
+        let read = || {
+            let (backend, weight) = text.split_once('=')?;
+            let (service, port) = backend.split_once(':')?;
+            let weight = weight.trim().parse().ok().filter(|weight| *weight <= 100)?;
+            let (service, port) = (service.trim().to_owned(), port.trim().to_owned());
+            (!service.is_empty() && !port.is_empty()).then_some(Canary { service, port, weight })
+        };
+        read().ok_or_else(|| "is not of this form".to_owned())
+    }
+
+    fn allowed() -> String {
+        "`SERVICE:PORT=PERCENT`, as `web-next:80=20`".into()
+    }
+}
+
+/// Answers in place of the backend's: redirects of paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirects(pub Vec<Redirect>);
+
+/// A redirect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// The path of an Exact rule; `None` stands for every path of the Ingress.
+    pub path: Option<String>,
+    /// Status code, from 300 to 399.
+    pub code: u16,
+    /// The header `Location`.
+    pub location: String,
+}
+
+impl Value for Redirects {
+    fn read(text: &str) -> Result<Self, String> {
+        let one = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [path, code, location] = words[..] else {
+                return Err(format!("has the entry {line:?}, which is not of this form"));
+            };
+            let code = code.parse().ok().filter(|code| (300..400).contains(code));
+            Ok(Redirect {
+                path: (path != "*").then(|| path.to_owned()),
+                code: code.ok_or_else(|| format!("has no code from 300 to 399 in {line:?}"))?,
+                location: location.to_owned(),
+            })
+        };
+        let lines = text.split(',').map(str::trim).filter(|line| !line.is_empty());
+        let redirects: Vec<_> = lines.map(one).collect::<Result<_, _>>()?;
+        match redirects.is_empty() {
+            true => Err("has no redirect".into()),
+            false => Ok(Redirects(redirects)),
+        }
+    }
+
+    fn allowed() -> String {
+        "`PATH CODE LOCATION`, separated by commas; PATH is that of an Exact rule, or `*`".into()
     }
 }
 

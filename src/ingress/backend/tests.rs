@@ -362,3 +362,29 @@ fn slices_of_other_services_and_namespaces_are_not_ours() {
         Some(Code::EndpointsNotReady)
     );
 }
+
+#[test]
+fn a_canary_has_its_share_of_the_turns() {
+    let snapshot = world(json!({"ports": [{"port": 80}]}), &[]);
+    for (canary, turns, canaries) in [
+        ("next:80=20", 5, 1),
+        ("next:80=33", 100, 33),
+        ("next:80=0", 1, 0),
+        ("next:80=100", 1, 1),
+    ] {
+        let target = resolve(
+            &snapshot,
+            json!({"number": 80}),
+            &[("canary", canary), ("upstream", "endpoints")],
+        );
+        let found = target.list.iter().filter(|url| url.contains("//next.")).count();
+        assert_eq!((target.list.len(), found), (turns, canaries), "{canary}");
+        assert_eq!(code(&target), Some(Code::BackendNotFound));
+    }
+    let target = resolve(
+        &snapshot,
+        json!({"number": 80}),
+        &[("canary", "next:80=20"), ("backend-protocol", "h2c")],
+    );
+    assert!(target.list.is_empty() && code(&target) == Some(Code::AnnotationWithoutEffect));
+}
