@@ -113,10 +113,10 @@ because it would win over the variable of the Secret.
 
 {{/* Constraints with the selector of their component, unless they bring one. Takes (dict "constraints" LIST "selector" TEXT). */}}
 {{- define "tyk-ingress.topologySpread" -}}
-{{- $selector := dict "labelSelector" (dict "matchLabels" (fromYaml .selector)) -}}
 {{- $constraints := list -}}
 {{- range .constraints -}}
-{{- $constraints = append $constraints (merge (deepCopy .) $selector) -}}
+{{- $selector := dict "matchLabels" (fromYaml $.selector) -}}
+{{- $constraints = append $constraints (ternary . (set (deepCopy .) "labelSelector" $selector) (hasKey . "labelSelector")) -}}
 {{- end -}}
 {{- toYaml $constraints }}
 {{- end }}
@@ -124,12 +124,12 @@ because it would win over the variable of the Secret.
 {{/* What the pods of all components share below `spec`. Takes (dict "root" $ "selector" TEXT). */}}
 {{- define "tyk-ingress.podSpec" -}}
 {{- $values := .root.Values -}}
+securityContext:
+  {{- toYaml $values.podSecurityContext | nindent 2 }}
 {{- with $values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-securityContext:
-  {{- toYaml $values.podSecurityContext | nindent 2 }}
 {{- with $values.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
