@@ -68,17 +68,20 @@ pub fn path(path: &Path) -> Result<&str> {
     path.to_str().with_context(|| format!("{} is no UTF-8", path.display()))
 }
 
-/// A copy of the chart as its next version, with `change` made to each CustomResourceDefinition.
+/// A copy of the chart as another version, with `change` made to each CustomResourceDefinition.
+///
+/// It asks for no version of Kubernetes: an API server that was built from its Go module knows none.
 ///
 /// # Errors
 /// When a file cannot be copied.
-pub fn next_version(version: &str, change: impl Fn(&str) -> String) -> Result<PathBuf> {
+pub fn version(number: &str, change: impl Fn(&str) -> String) -> Result<PathBuf> {
     let copy = run_dir::fresh("chart")?.join("tyk-ingress");
     copy_folder(&chart(), &copy)?;
     let file = copy.join("Chart.yaml");
     let text = fs::read_to_string(&file)?;
     let lines = text.lines().map(|line| match line.split_once(": ") {
-        Some((name @ ("version" | "appVersion"), _)) => format!("{name}: {version}\n"),
+        Some((name @ ("version" | "appVersion"), _)) => format!("{name}: {number}\n"),
+        Some(("kubeVersion", _)) => String::new(),
         _ => format!("{line}\n"),
     });
     fs::write(&file, lines.collect::<String>())?;

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::helm::{chart, helm, next_version, path};
+use crate::helm::{helm, path, version};
 use crate::pod::Pod;
 
 const RELEASE: &str = "tyk";
@@ -54,6 +54,11 @@ impl World {
         values.extend(more.iter().map(|value| value.replace("NAMESPACE", world.namespace())));
         let blue = world.backend("blue").await?;
         Ok(Self { world, values, blue })
+    }
+
+    /// `helm install` of the chart as it is.
+    fn install(&self) -> Result<()> {
+        self.helm("install", &version("0.1.0", str::to_owned)?)
     }
 
     /// `helm install` or `helm upgrade`, beside definitions that somebody else has applied.
@@ -183,14 +188,14 @@ fn keep_asking(world: &World, cancel: CancellationToken) -> tokio::task::JoinHan
 async fn a_release_is_upgraded_without_an_api_lost_and_uninstalled_without_anything_stuck() -> Result<()> {
     let _turn = TURN.lock().await;
     let world = World::start("release", &["--set=redirector.enabled=true"]).await?;
-    world.helm("install", &chart())?;
+    world.install()?;
     let operator = world.operator().await?;
     world.serve().await?;
     let before = world.world.expect_apis(2).await?;
 
     let cancel = CancellationToken::new();
     let asking = keep_asking(&world, cancel.clone());
-    let next = next_version("0.99.0", |definition| definition.replace("name: Age", "name: Old"))?;
+    let next = version("0.99.0", |definition| definition.replace("name: Age", "name: Old"))?;
     world.helm("upgrade", &next)?;
     let image = world.pod().await?.image;
     ensure!(image.ends_with(":0.99.0"), "the image is {image}");
@@ -216,7 +221,7 @@ async fn a_release_is_upgraded_without_an_api_lost_and_uninstalled_without_anyth
     let waiting = by_hand.get("by-hand").await?;
     ensure!(waiting.metadata.deletion_timestamp.is_some(), "{:?}", waiting.metadata);
 
-    world.helm("install", &chart())?;
+    world.install()?;
     let operator = world.operator().await?;
     eventually(PATIENCE, "the deleted definition to be gone", async || {
         let left = by_hand.get_opt("by-hand").await?;
@@ -237,7 +242,7 @@ async fn a_release_is_upgraded_without_an_api_lost_and_uninstalled_without_anyth
 async fn a_release_for_some_namespaces_has_rights_in_these_alone() -> Result<()> {
     let _turn = TURN.lock().await;
     let world = World::start("some", &["--set=watchNamespaces={NAMESPACE}", "--set=owner=some"]).await?;
-    world.helm("install", &chart())?;
+    world.install()?;
     let operator = world.operator().await?;
     world.serve().await?;
     let cluster = world.world.cluster;
