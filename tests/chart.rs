@@ -43,7 +43,10 @@ fn copies() -> BTreeMap<String, String> {
     let lease = rules(&cluster, "Role", "tyk-ingress-lease");
     assert_eq!(lease, rules(&namespaced, "Role", "tyk-ingress-lease"));
     copies.insert("rbac/lease.yaml".into(), lease);
-    copies.insert("rbac/cluster.yaml".into(), rules(&cluster, "ClusterRole", "tyk-ingress"));
+    copies.insert(
+        "rbac/cluster.yaml".into(),
+        rules(&cluster, "ClusterRole", "tyk-ingress"),
+    );
     let classes = rules(&namespaced, "ClusterRole", "tyk-ingress-classes");
     copies.insert("rbac/classes.yaml".into(), classes);
     copies.insert("rbac/namespace.yaml".into(), rules(&namespaced, "Role", "tyk-ingress"));
@@ -81,7 +84,11 @@ fn the_chart_has_the_definitions_and_the_rights_of_the_manifests() {
         );
     }
     let listed = ["crds", "rbac"].map(|folder| names(&format!("{CHART}/files/{folder}")).len());
-    assert_eq!(listed.iter().sum::<usize>(), copies.len(), "a copy of something that is gone");
+    assert_eq!(
+        listed.iter().sum::<usize>(),
+        copies.len(),
+        "a copy of something that is gone"
+    );
     assert!(copies.values().all(|text| !text.is_empty()));
 }
 
@@ -91,7 +98,10 @@ fn definitions_have_no_annotations_of_their_own() {
     for name in names("manifests/crds") {
         let crd = yaml(&format!("manifests/crds/{name}"));
         assert_eq!(crd["metadata"]["annotations"], Value::Null, "{name}");
-        assert!(text(&format!("manifests/crds/{name}")).contains("\nmetadata:\n"), "{name}");
+        assert!(
+            text(&format!("manifests/crds/{name}")).contains("\nmetadata:\n"),
+            "{name}"
+        );
     }
 }
 
@@ -107,7 +117,11 @@ fn values() -> Vec<(String, Value, Value)> {
         let (in_values, in_schema): (BTreeSet<_>, BTreeSet<_>) = (value.keys().collect(), fields.keys().collect());
         assert_eq!(in_values, in_schema, "the values below {path:?} and their schema");
         for (name, schema) in fields {
-            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let path = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
             collect(&path, &value[name], schema, all);
         }
     }
@@ -125,7 +139,9 @@ fn the_readme_of_the_chart_lists_each_value() {
     let name = format!("{CHART}/README.md");
     let mut table = String::from("| value | default | meaning |\n| --- | --- | --- |\n");
     for (path, default, schema) in values() {
-        let meaning = schema["description"].as_str().unwrap_or_else(|| panic!("{path}: no description"));
+        let meaning = schema["description"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{path}: no description"));
         let default = match &default {
             Value::String(text) if text.is_empty() => "empty".to_owned(),
             Value::String(text) => format!("`{text}`"),
@@ -170,7 +186,9 @@ fn defaults_are_those_of_the_program() {
     let command = Cli::command();
     let default = |command_name: &str, flag: &str| {
         let command = command.find_subcommand(command_name).unwrap();
-        let argument = command.get_arguments().find(|argument| argument.get_long() == Some(flag));
+        let argument = command
+            .get_arguments()
+            .find(|argument| argument.get_long() == Some(flag));
         let argument = argument.unwrap_or_else(|| panic!("{command_name} has no --{flag}"));
         let values = argument.get_default_values();
         values.first().map(|value| value.to_str().unwrap().to_owned()).unwrap()
@@ -225,7 +243,10 @@ fn each_alert_leads_to_its_section() {
     for found in alerts.captures_iter(&rule) {
         let (alert, anchor) = (&found[1], &found[2]);
         assert_eq!(alert.to_lowercase(), anchor);
-        assert!(page.contains(&format!("\n### {alert}\n")), "docs/install.md has no section {alert}");
+        assert!(
+            page.contains(&format!("\n### {alert}\n")),
+            "docs/install.md has no section {alert}"
+        );
         count += 1;
     }
     assert_eq!(count, rule.matches("- alert:").count());
@@ -238,7 +259,11 @@ fn versions_and_the_image_are_the_same_everywhere() {
     let chart = yaml(&format!("{CHART}/Chart.yaml"));
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
     let image = yaml(&format!("{CHART}/values.yaml"))["image"].clone();
-    let image = format!("{}/{}", image["registry"].as_str().unwrap(), image["repository"].as_str().unwrap());
+    let image = format!(
+        "{}/{}",
+        image["registry"].as_str().unwrap(),
+        image["repository"].as_str().unwrap()
+    );
     let workflow = yaml(".github/workflows/release.yaml");
     assert_eq!(workflow["env"]["IMAGE"], image.as_str());
 }

@@ -46,7 +46,9 @@ impl Pod {
     /// When it has none.
     pub fn port(&self) -> Result<u16> {
         let listen = self.args.iter().find_map(|arg| arg.strip_prefix("--listen="));
-        let (_, port) = listen.and_then(|address| address.rsplit_once(':')).context("no --listen")?;
+        let (_, port) = listen
+            .and_then(|address| address.rsplit_once(':'))
+            .context("no --listen")?;
         port.parse().context("no port")
     }
 }
@@ -59,7 +61,10 @@ async fn env(client: &Client, namespace: &str, container: &Container) -> Result<
         env.extend(secret(client, namespace, name).await?);
     }
     for variable in container.env.iter().flatten() {
-        let key = variable.value_from.as_ref().and_then(|from| from.secret_key_ref.as_ref());
+        let key = variable
+            .value_from
+            .as_ref()
+            .and_then(|from| from.secret_key_ref.as_ref());
         let value = match key {
             Some(key) => secret(client, namespace, &key.name).await?.remove(&key.key),
             None => Some(variable.value.clone().unwrap_or_default()),

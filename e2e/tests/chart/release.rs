@@ -103,7 +103,9 @@ impl World {
 
     async fn expect_served(&self) -> Result<()> {
         for host in ["shop", "by-hand"] {
-            self.world.expect_backend(&self.world.host(host), "/", &self.blue).await?;
+            self.world
+                .expect_backend(&self.world.host(host), "/", &self.blue)
+                .await?;
         }
         Ok(())
     }
@@ -118,7 +120,11 @@ impl World {
         .await?;
         let definitions: Api<CustomResourceDefinition> = Api::all(self.world.client());
         let definition = definitions.get("apidefinitions.tyk.tyk.io").await?;
-        ensure!(definition.metadata.deletion_timestamp.is_none(), "{:?}", definition.metadata);
+        ensure!(
+            definition.metadata.deletion_timestamp.is_none(),
+            "{:?}",
+            definition.metadata
+        );
         Ok(())
     }
 
@@ -126,13 +132,27 @@ impl World {
         let (client, namespace) = (self.world.client(), self.world.namespace());
         let ours = ListParams::default().labels(&format!("app.kubernetes.io/instance={RELEASE}"));
         let mut left = Vec::new();
-        left.extend(described(Api::<Deployment>::namespaced(client.clone(), namespace).list(&ours).await?));
-        left.extend(described(Api::<Service>::namespaced(client.clone(), namespace).list(&ours).await?));
-        left.extend(described(Api::<ServiceAccount>::namespaced(client.clone(), namespace).list(&ours).await?));
+        left.extend(described(
+            Api::<Deployment>::namespaced(client.clone(), namespace)
+                .list(&ours)
+                .await?,
+        ));
+        left.extend(described(
+            Api::<Service>::namespaced(client.clone(), namespace)
+                .list(&ours)
+                .await?,
+        ));
+        left.extend(described(
+            Api::<ServiceAccount>::namespaced(client.clone(), namespace)
+                .list(&ours)
+                .await?,
+        ));
         left.extend(described(Api::<Role>::all(client.clone()).list(&ours).await?));
         left.extend(described(Api::<RoleBinding>::all(client.clone()).list(&ours).await?));
         left.extend(described(Api::<ClusterRole>::all(client.clone()).list(&ours).await?));
-        left.extend(described(Api::<ClusterRoleBinding>::all(client.clone()).list(&ours).await?));
+        left.extend(described(
+            Api::<ClusterRoleBinding>::all(client.clone()).list(&ours).await?,
+        ));
         left.extend(described(Api::<IngressClass>::all(client).list(&ours).await?));
         Ok(left)
     }
@@ -177,7 +197,10 @@ fn keep_asking(world: &World, cancel: CancellationToken) -> tokio::task::JoinHan
             let mut call = Call::get(&url, "/");
             call.headers.push(("host", host.clone()));
             let answer = call.send().await?;
-            ensure!(served_by(&answer) == Some(backend.as_str()), "after {count} answers: {answer:?}");
+            ensure!(
+                served_by(&answer) == Some(backend.as_str()),
+                "after {count} answers: {answer:?}"
+            );
             count += 1;
         }
         Ok(count)
@@ -201,8 +224,14 @@ async fn a_release_is_upgraded_without_an_api_lost_and_uninstalled_without_anyth
     ensure!(image.ends_with(":0.99.0"), "the image is {image}");
     let definitions: Api<CustomResourceDefinition> = Api::all(world.world.client());
     let definition = definitions.get("apidefinitions.tyk.tyk.io").await?;
-    let columns = definition.spec.versions[0].additional_printer_columns.clone().unwrap_or_default();
-    ensure!(columns.iter().any(|column| column.name == "Old"), "the upgrade left {columns:?}");
+    let columns = definition.spec.versions[0]
+        .additional_printer_columns
+        .clone()
+        .unwrap_or_default();
+    ensure!(
+        columns.iter().any(|column| column.name == "Old"),
+        "the upgrade left {columns:?}"
+    );
     operator.stop().await?;
     let operator = world.operator().await?;
     world.expect_served().await?;
@@ -246,7 +275,9 @@ async fn a_release_for_some_namespaces_has_rights_in_these_alone() -> Result<()>
     let operator = world.operator().await?;
     world.serve().await?;
     let cluster = world.world.cluster;
-    let kubeconfig = cluster.service_account_kubeconfig(world.world.namespace(), NAME).await?;
+    let kubeconfig = cluster
+        .service_account_kubeconfig(world.world.namespace(), NAME)
+        .await?;
     let client = control_plane::client(&kubeconfig).await?;
     let (here, all): (Api<Secret>, Api<Secret>) = (
         Api::namespaced(client.clone(), world.world.namespace()),
@@ -258,7 +289,10 @@ async fn a_release_for_some_namespaces_has_rights_in_these_alone() -> Result<()>
         kube::Error::Api(status) => status.code,
         _ => 0,
     };
-    ensure!(refused.is_err_and(|error| code(error) == 403), "it may read the Secrets of all namespaces");
+    ensure!(
+        refused.is_err_and(|error| code(error) == 403),
+        "it may read the Secrets of all namespaces"
+    );
     world.clear().await?;
     world.uninstall()?;
     operator.stop().await?;

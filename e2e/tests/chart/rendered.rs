@@ -53,7 +53,11 @@ fn the_program_takes_the_arguments_of_every_pod() -> Result<()> {
     let mut pods = 0;
     for values in value_sets()? {
         for object in template("tyk-ingress", "tyk", &["--values", path(&values)?])? {
-            for container in object["spec"]["template"]["spec"]["containers"].as_array().into_iter().flatten() {
+            for container in object["spec"]["template"]["spec"]["containers"]
+                .as_array()
+                .into_iter()
+                .flatten()
+            {
                 let args: Vec<String> = serde_json::from_value(container["args"].clone())?;
                 let args = ["tyk-ingress".to_owned()].into_iter().chain(args);
                 Cli::try_parse_from(args).with_context(|| values.display().to_string())?;
@@ -149,7 +153,9 @@ async fn pods_are_fit_for_the_restricted_standard() -> Result<()> {
 }
 
 fn foreign(object: &Value) -> bool {
-    object["apiVersion"].as_str().is_some_and(|version| version.starts_with(FOREIGN))
+    object["apiVersion"]
+        .as_str()
+        .is_some_and(|version| version.starts_with(FOREIGN))
 }
 
 async fn make_namespace(client: &Client, name: &str, labels: Value) -> Result<()> {
