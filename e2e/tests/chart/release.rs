@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::api_definition::keyless;
 use e2e::fixtures::{prefix, rule};
 use e2e::http::Call;
+use e2e::redirector::Redirector;
 use e2e::scenario::served_by;
 use e2e::{Backend, Operator, PATIENCE, Scenario, control_plane, eventually, ports};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -29,7 +30,7 @@ const NAME: &str = "tyk-tyk-ingress";
 /// Releases of one name share the objects that have no namespace.
 static TURN: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 
-/// Two versions of the chart, and everything that an Ingress needs to be served.
+/// A release's namespace, its values, and what an Ingress needs to be served.
 struct World {
     world: Scenario,
     values: Vec<String>,
@@ -45,11 +46,11 @@ impl World {
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "stringData": config.env,
             "metadata": {"name": "tyk-operator-conf", "namespace": world.namespace()}});
         world.apply(&secret).await?;
-        let [port] = ports::free()?;
+        let [port, redirector] = ports::free()?;
         let mut values = vec![
             "--set=listenHost=127.0.0.1".to_owned(),
             "--set=resyncInterval=1s".to_owned(),
-            format!("--set=metricsPort={port}"),
+            format!("--set=metricsPort={port},redirector.port={redirector}"),
         ];
         values.extend(more.iter().map(|value| value.replace("NAMESPACE", world.namespace())));
         let blue = world.backend("blue").await?;
@@ -76,6 +77,14 @@ impl World {
 
     async fn pod(&self) -> Result<Pod> {
         Pod::of(&self.world.client(), self.world.namespace(), NAME).await
+    }
+
+    /// The redirect responder as its pod would start it.
+    async fn redirector(&self) -> Result<Redirector> {
+        let name = format!("{NAME}-redirector");
+        let pod = Pod::of(&self.world.client(), self.world.namespace(), &name).await?;
+        let port = pod.port()?;
+        Redirector::start_exactly(pod.args, port).await
     }
 
     /// The operator as its pod would start it, with a token of its service account.
@@ -213,6 +222,7 @@ async fn a_release_is_upgraded_without_an_api_lost_and_uninstalled_without_anyth
     let world = World::start("release", &["--set=redirector.enabled=true"]).await?;
     world.install()?;
     let operator = world.operator().await?;
+    world.redirector().await?;
     world.serve().await?;
     let before = world.world.expect_apis(2).await?;
 
