@@ -15,12 +15,13 @@ COPY src src
 COPY e2e/Cargo.toml e2e/
 COPY e2e/src e2e/src
 ARG SOURCE_DATE_EPOCH=0
+ARG TARGETARCH
 # The same source gives the same bytes: no folder of the build, and locked dependencies. The target is named, although it
 # is this platform, so that the flags are not for the compiler's own plugins, which cannot be static.
 ENV RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/src=src --remap-path-prefix=/usr/local/cargo=cargo" \
     CARGO_INCREMENTAL=0
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/src/target \
+    --mount=type=cache,id=target-${TARGETARCH},target=/src/target,sharing=locked \
     target=$(rustc -vV | sed -n 's/^host: //p') && \
     cargo build --release --locked --package tyk-ingress --target "$target" && \
     install -D "target/$target/release/tyk-ingress" /out/tyk-ingress
