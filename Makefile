@@ -23,7 +23,7 @@ e2e: assets
 	$(CARGO) build --locked
 	$(CARGO) test --package e2e --locked
 
-## assets: kube-apiserver, kube-controller-manager and etcd, unless KUBEBUILDER_ASSETS names them
+## assets: kube-apiserver, kube-controller-manager and etcd, unless KUBEBUILDER_ASSETS names them; Helm, unless HELM does
 assets:
 	$(CARGO) run --package e2e --bin e2e-assets --locked
 
@@ -34,6 +34,7 @@ deny:
 ## update: write golden files and generated manifests anew; read the difference before you commit it
 update:
 	UPDATE=1 $(CARGO) test --workspace --exclude e2e --locked
+	UPDATE=1 $(CARGO) test --package e2e --locked --test chart manifest
 
 ## fmt: format the code
 fmt:

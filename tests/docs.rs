@@ -92,6 +92,7 @@ fn links_lead_to_files() {
         "examples/README.md",
         "examples/tls/README.md",
         "e2e/README.md",
+        "charts/tyk-ingress/README.md",
     ];
     pages.extend(others.map(|name| root().join(name)));
     let mut dead = Vec::new();

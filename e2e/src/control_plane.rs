@@ -137,6 +137,12 @@ impl ControlPlane {
         &self.dir
     }
 
+    /// A kubeconfig that may do everything.
+    #[must_use]
+    pub fn admin_kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
     /// A client that may do everything.
     ///
     /// Every call makes a new one, because a client's connections end with the runtime (the test) that it was made in.

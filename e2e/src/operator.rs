@@ -62,21 +62,7 @@ impl Operator {
     /// # Errors
     /// When it is not ready in time or ends, with the end of its log.
     pub async fn start(cluster: &ControlPlane, config: OperatorConfig) -> Result<Self> {
-        let mut operator = Self::spawn(cluster, config).await?;
-        eventually(START_DEADLINE, "tyk-ingress to be ready", async || {
-            operator.process.ensure_running()?;
-            let answer = operator.get("/readyz").await.with_context(|| operator.process.tail())?;
-            ensure!(
-                answer.status == 200,
-                "/readyz answers {}: {}; {}",
-                answer.status,
-                answer.body,
-                operator.process.tail()
-            );
-            Ok(())
-        })
-        .await?;
-        Ok(operator)
+        Self::spawn(cluster, config).await?.ready().await
     }
 
     /// Starts the product without waiting for anything.
@@ -93,8 +79,26 @@ impl Operator {
             .into();
         args.push(format!("127.0.0.1:{port}").into());
         args.extend(config.args.into_iter().map(OsString::from));
+        Self::launch(kubeconfig, args, config.env, port)
+    }
+
+    /// Starts the product with these arguments and variables and no others, and waits until it is ready on `port`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_exactly(
+        kubeconfig: PathBuf,
+        args: Vec<String>,
+        env: BTreeMap<String, String>,
+        port: u16,
+    ) -> Result<Self> {
+        let args = args.into_iter().map(OsString::from).collect();
+        Self::launch(kubeconfig, args, env, port)?.ready().await
+    }
+
+    fn launch(kubeconfig: PathBuf, args: Vec<OsString>, env: BTreeMap<String, String>, port: u16) -> Result<Self> {
         let mut variables: Vec<(String, OsString)> = vec![("KUBECONFIG".to_owned(), kubeconfig.into())];
-        variables.extend(config.env.into_iter().map(|(name, value)| (name, value.into())));
+        variables.extend(env.into_iter().map(|(name, value)| (name, value.into())));
         let log = run_dir::fresh("operator")?.join("tyk-ingress.log");
         let process = Process::spawn(Spec {
             program: binary()?,
@@ -107,6 +111,23 @@ impl Operator {
             process,
             url: format!("http://127.0.0.1:{port}"),
         })
+    }
+
+    async fn ready(mut self) -> Result<Self> {
+        eventually(START_DEADLINE, "tyk-ingress to be ready", async || {
+            self.process.ensure_running()?;
+            let answer = self.get("/readyz").await.with_context(|| self.process.tail())?;
+            ensure!(
+                answer.status == 200,
+                "/readyz answers {}: {}; {}",
+                answer.status,
+                answer.body,
+                self.process.tail()
+            );
+            Ok(())
+        })
+        .await?;
+        Ok(self)
     }
 
     /// A GET on its own HTTP server (`/metrics`, `/healthz`, `/livez`, `/readyz`).

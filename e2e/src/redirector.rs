@@ -21,7 +21,6 @@ impl Redirector {
     /// When it does not answer in time.
     pub async fn start(https_port: u16) -> Result<Self> {
         let [port] = ports::free()?;
-        let url = format!("http://127.0.0.1:{port}");
         let args = [
             "redirector",
             "--listen",
@@ -29,9 +28,18 @@ impl Redirector {
             "--https-port",
             &https_port.to_string(),
         ];
+        Self::start_exactly(args.map(str::to_owned).into(), port).await
+    }
+
+    /// Starts the product with these arguments, which make it redirect on `port`, and waits until it answers.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_exactly(args: Vec<String>, port: u16) -> Result<Self> {
+        let url = format!("http://127.0.0.1:{port}");
         let mut process = Process::spawn(Spec {
             program: operator::binary()?,
-            args: args.map(Into::into).into(),
+            args: args.into_iter().map(Into::into).collect(),
             log: run_dir::fresh("redirector")?.join("redirector.log"),
             ..Spec::default()
         })?;

@@ -1,10 +1,12 @@
-//! Makes the Kubernetes programs ready ahead of the tests and prints the folder that holds them.
+//! Makes the Kubernetes programs and Helm ready ahead of the tests and prints where they are.
 
 use std::io::{Write, stdout};
 
 use anyhow::Result;
 
 fn main() -> Result<()> {
-    writeln!(stdout(), "{}", e2e::assets::locate()?.display())?;
+    for path in [e2e::assets::locate()?, e2e::assets::helm()?] {
+        writeln!(stdout(), "{}", path.display())?;
+    }
     Ok(())
 }
