@@ -27,6 +27,8 @@ async fn both_kinds_go_in_one_batch_and_a_quiet_round_only_reads() {
         [
             "GET /tyk/reload/?block=true",
             "GET /tyk/apis",
+            // Whether an earlier process left policies; asked once.
+            "GET /tyk/policies",
             "POST /tyk/apis",
             "POST /tyk/apis/oas",
             "POST /tyk/apis/oas",

@@ -160,7 +160,7 @@ fn refuses_keys(spec: &Map<String, Value>) -> bool {
 }
 
 /// Whether the policy decides which APIs a key may use, rather than only how often. One that does and names none must
-/// not reach a gateway so: before 5.1 it lets such keys through to every API (source).
+/// not reach a gateway so: up to 5.6 it lets a key without rights of its own through to every API (source).
 fn grants_access(spec: &Map<String, Value>) -> bool {
     let part = |name: &str| spec.get("partitions").and_then(|parts| parts.get(name)) == Some(&Value::Bool(true));
     part("acl") || part("per_api") || !["quota", "rate_limit", "complexity"].into_iter().any(part)

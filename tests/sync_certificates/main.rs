@@ -38,11 +38,12 @@ async fn calls_are_few() {
     let expected = [
         "GET /tyk/reload/?block=true",
         "GET /tyk/apis",
+        "GET /tyk/policies",
         &list,
         &add,
         "POST /tyk/apis",
     ];
-    assert_eq!(rig.calls()[..5], expected);
+    assert_eq!(rig.calls()[..6], expected);
     let before = rig.calls().len();
     rig.round().await;
     assert_eq!(rig.calls()[before..], ["GET /tyk/apis"]);
