@@ -12,6 +12,7 @@ pub mod http;
 pub mod ingress;
 pub mod metrics;
 pub mod nginx;
+pub mod permit;
 pub mod report;
 pub mod secret;
 pub mod settings;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{ArgAction, Args};
 
 use crate::api::names;
 use crate::ingress::HttpForTlsHosts;
@@ -207,6 +207,50 @@ pub struct Controller {
     /// How long to wait for more changes before the first one is applied, for example 50ms
     #[arg(long, default_value = "50ms", value_parser = duration)]
     pub debounce: Duration,
+    /// Which of several processes works.
+    #[command(flatten)]
+    pub election: Election,
+}
+
+/// Which of several processes works.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "High availability")]
+pub struct Election {
+    /// Work only while holding a Lease, so that several processes may run; without a cluster nothing is elected
+    #[arg(long, default_value = "true", default_missing_value = "true", num_args = 0..=1, action = ArgAction::Set)]
+    pub leader_elect: bool,
+    /// Namespace of the Lease; that of the pod or of the kubeconfig when not set [env: POD_NAMESPACE]
+    #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE", hide_env = true)]
+    pub leader_election_namespace: Option<String>,
+    /// How long a Lease must stand unchanged until another process takes it
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    pub leader_election_lease_duration: Duration,
+    /// How long the leader goes on when it cannot renew its Lease
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub leader_election_renew_deadline: Duration,
+    /// Time between two renewals, or between two looks at the Lease of another
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    pub leader_election_retry_period: Duration,
+}
+
+impl Election {
+    /// The times in the order that keeps two processes from working at once.
+    ///
+    /// # Errors
+    /// When they are not: retry period < renew deadline < lease duration.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let times = [
+            self.leader_election_retry_period,
+            self.leader_election_renew_deadline,
+            self.leader_election_lease_duration,
+        ];
+        anyhow::ensure!(
+            times.is_sorted_by(|one, next| one < next) && !times[0].is_zero(),
+            "the retry period of the leader election must be shorter than its renew deadline, and that shorter than its \
+             lease duration (--leader-election-retry-period, -renew-deadline, -lease-duration)"
+        );
+        Ok(())
+    }
 }
 
 impl Controller {

@@ -60,7 +60,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "cluster",
-        ours: &["api", "diagnostic", "report", "snapshot"],
+        ours: &["api", "diagnostic", "permit", "report", "snapshot"],
         not: &[&["reqwest", "axum"], FILES],
     },
     Room {
@@ -99,6 +99,11 @@ const ROOMS: &[Room] = &[
         not: PURE,
     },
     Room {
+        name: "permit",
+        ours: &[],
+        not: &[KUBERNETES, FILES],
+    },
+    Room {
         name: "report",
         ours: &["api", "desired", "diagnostic", "ingress", "snapshot", "sync"],
         not: PURE,
@@ -127,12 +132,12 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "sync",
-        ours: &["desired", "diagnostic", "tyk"],
+        ours: &["desired", "diagnostic", "permit", "tyk"],
         not: &[KUBERNETES, FILES],
     },
     Room {
         name: "tyk",
-        ours: &["secret"],
+        ours: &["permit", "secret"],
         not: &[KUBERNETES, FILES],
     },
 ];

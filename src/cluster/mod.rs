@@ -7,6 +7,7 @@ pub mod events;
 pub mod finalizer;
 pub mod ingress;
 mod kinds;
+pub mod lease;
 mod named;
 mod published;
 pub mod status;
@@ -19,8 +20,13 @@ pub use store::{Scope, Store};
 
 use std::time::Duration;
 
-use kube::{Client, Error};
+use hyper::{Method, Request};
+use kube::client::{Body, ClientBuilder};
+use kube::{Client, Config, Error};
+use tower::BoxError;
+use tower::filter::FilterLayer;
 
+use crate::permit::{self, Permit};
 use crate::snapshot::NamespacedName;
 
 /// Calls of one kind that are under way at the same time.
@@ -35,6 +41,21 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// When there is neither, or when it cannot be used.
 pub async fn connect() -> anyhow::Result<Client> {
     Ok(Client::try_default().await?)
+}
+
+/// The same, which refuses to change anything while the permit is not valid.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_guarded(permit: Permit) -> anyhow::Result<Client> {
+    let guard = FilterLayer::new(move |request: Request<Body>| -> Result<_, BoxError> {
+        match *request.method() == Method::GET || permit.is_valid() {
+            true => Ok(request),
+            false => Err(permit::REFUSAL.into()),
+        }
+    });
+    let config = Config::infer().await?;
+    Ok(ClientBuilder::try_from(config)?.with_layer(&guard).build())
 }
 
 fn api<K: Published>(client: &Client, name: &NamespacedName) -> kube::Api<K> {

@@ -24,7 +24,7 @@ use links::Links;
 
 pub use classic::{Link, links};
 pub use context::{Context, Operator};
-pub use installation::Installation;
+pub use installation::{GatewayService, Installation};
 
 use crate::api::{ApiDefinition, Generated, Target};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};

@@ -7,10 +7,14 @@ mod certificates;
 mod compare;
 mod diff;
 mod form;
+mod fleet;
 mod guard;
 mod mark;
+mod merge;
 mod part;
 mod policies;
+mod probe;
+mod resolve;
 mod round;
 mod route;
 mod verify;
@@ -25,6 +29,7 @@ use serde_json::Value;
 use crate::desired::{Desired, Installation};
 
 pub use diff::{Cause, Plan, WriteReason, diff};
+pub use fleet::{Finder, Found};
 pub use worker::{Trigger, Worker};
 pub use workers::Workers;
 
@@ -36,6 +41,8 @@ pub type Observed = BTreeMap<String, Value>;
 pub struct Outcome {
     /// The Tyk.
     pub tyk: Arc<Installation>,
+    /// Host and port of the gateway; empty when this is about all gateways of the Tyk.
+    pub gateway: String,
     /// Number of the desired state that this round worked on, as given to the worker.
     pub revision: u64,
     /// The desired state that this round worked on.
@@ -71,6 +78,15 @@ pub struct Calls {
     pub deletes: u64,
     /// Blocking reloads.
     pub reloads: u64,
+}
+
+impl Calls {
+    fn add(&mut self, other: Self) {
+        self.lists += other.lists;
+        self.writes += other.writes;
+        self.deletes += other.deletes;
+        self.reloads += other.reloads;
+    }
 }
 
 /// State of one API or policy after a round.

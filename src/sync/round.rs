@@ -41,6 +41,16 @@ pub(super) enum Ended {
     Cancelled,
 }
 
+impl Ended {
+    /// What the gateway failed with.
+    pub(super) fn error(&self) -> Option<&Error> {
+        match self {
+            Ended::Failed(error) => Some(error),
+            Ended::Done | Ended::Cancelled => None,
+        }
+    }
+}
+
 impl From<Error> for Ended {
     fn from(error: Error) -> Self {
         Ended::Failed(error)

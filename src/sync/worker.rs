@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
 use super::backoff::EndpointBackoff;
+use super::probe::Probe;
 use super::round::{Ended, Session};
 use crate::desired::{Desired, Installation};
 use crate::tyk::gateway::Gateway;
@@ -79,8 +80,9 @@ impl Worker {
     async fn run(mut self, cancel: CancellationToken) {
         let mut session = Session::new(self.gateway.clone(), self.owner.clone(), self.resync, cancel.clone());
         let mut schedule = Schedule::default();
+        let mut probe = Probe::new(self.gateway.clone());
         self.desired.mark_changed();
-        while self.wait(&mut schedule, &cancel).await {
+        while self.wait(&mut schedule, &mut probe, &cancel).await {
             let Some((revision, desired)) = self.desired.borrow_and_update().clone() else {
                 schedule.asked = false;
                 continue;
@@ -94,7 +96,9 @@ impl Worker {
                 () = stopped => return,
             };
             (outcome.tyk, outcome.desired) = (self.tyk.clone(), desired);
+            outcome.gateway = self.gateway.authority();
             schedule.ended(&ended, session.next(), self.resync);
+            probe.ended(&outcome, ended.error());
             self.log(&outcome, &ended);
             if matches!(ended, Ended::Cancelled) {
                 return;
@@ -105,13 +109,17 @@ impl Worker {
     }
 
     /// Waits until a round is due; false when there will be none.
-    async fn wait(&mut self, schedule: &mut Schedule, cancel: &CancellationToken) -> bool {
+    async fn wait(&mut self, schedule: &mut Schedule, probe: &mut Probe, cancel: &CancellationToken) -> bool {
         loop {
             let due = schedule.due(Instant::now());
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return false,
                 () = self.trigger.0.notified() => schedule.asked = true,
+                () = probe.alarm(), if !schedule.asked => {
+                    tracing::info!(gateway = %self.gateway.authority(), "the gateway was restarted or lost an API");
+                    schedule.asked = true;
+                }
                 changed = self.desired.changed(), if !schedule.closed => match changed {
                     Ok(()) => schedule.asked = true,
                     // The last state stays wanted.

@@ -1,4 +1,4 @@
-//! One worker for each Tyk, so that one that hangs delays no other.
+//! The Tyks of a fleet, so that one that hangs delays no other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,16 +8,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{ApiOutcome, Outcome, Worker};
-use crate::desired::{Desired, Fleet, Installation};
-use crate::tyk::Endpoint;
-use crate::tyk::gateway::Gateway;
+use super::fleet::{Finder, Fleet};
+use super::{Outcome, resolve};
+use crate::api::Mode;
+use crate::desired::{self, Desired, Installation};
+use crate::permit::Permit;
 
 /// The workers of a fleet.
 pub struct Workers {
     owner: String,
     resync: Duration,
     outcomes: mpsc::Sender<Outcome>,
+    permit: Permit,
+    find: Option<Finder>,
     cancel: CancellationToken,
     running: BTreeMap<Arc<Installation>, Running>,
     /// Workers whose Tyk left the fleet and that may still be at a round.
@@ -31,10 +34,18 @@ struct Running {
 }
 
 impl Workers {
-    /// No worker yet. All of them write `owner` into their marks, look for drift every `resync`, send what they did to
-    /// `outcomes` and end with `cancel`.
-    pub fn new(owner: String, resync: Duration, outcomes: mpsc::Sender<Outcome>, cancel: CancellationToken) -> Self {
+    /// No worker yet; each gateway of each Tyk gets one. All of them write `owner` into their marks, look for drift every `resync`, send what they did to
+    /// `outcomes`, one for all gateways of a Tyk, change nothing without `permit`, and end with `cancel`.
+    pub fn new(
+        owner: String,
+        resync: Duration,
+        outcomes: mpsc::Sender<Outcome>,
+        permit: Permit,
+        cancel: CancellationToken,
+    ) -> Self {
         Self {
+            permit,
+            find: None,
             owner,
             resync,
             outcomes,
@@ -44,10 +55,16 @@ impl Workers {
         }
     }
 
+    /// The same, which can follow the Services that Tyks name. Without it the host of the URL is looked up.
+    pub fn finding(self, find: Finder) -> Self {
+        let find = Some(find);
+        Self { find, ..self }
+    }
+
     /// Gives every Tyk of the fleet what it should hold, under this number when that is news to it. Workers begin and end
     /// with their Tyk. Nothing is taken off a Tyk that leaves the fleet: its settings may mean the same one under another
     /// URL or credential.
-    pub fn hand_over(&mut self, revision: u64, fleet: &Fleet) {
+    pub fn hand_over(&mut self, revision: u64, fleet: &desired::Fleet) {
         let gone: Vec<_> = self
             .running
             .keys()
@@ -87,20 +104,27 @@ impl Workers {
         (before, self.ending) = std::mem::take(&mut self.ending)
             .into_iter()
             .partition(|(url, _)| *url == tyk.url);
-        let outcomes = self.outcomes.clone();
-        let task = match Gateway::new(endpoint(&tyk)) {
-            Ok(gateway) => {
-                let worker = Worker::new(gateway, self.owner.clone(), self.resync, desired, outcomes).of(tyk);
-                let cancel = cancel.clone();
-                tokio::spawn(async move {
-                    // Two that write to one gateway at the same time lose APIs.
-                    let before: JoinSet<_> = before.into_iter().map(|(_, task)| task).collect();
-                    before.join_all().await;
-                    let _ = worker.spawn(cancel).await;
-                })
-            }
-            Err(error) => tokio::spawn(unusable(tyk, error.to_string(), desired, outcomes, cancel.clone())),
+        let fleet = Fleet {
+            owner: self.owner.clone(),
+            resync: self.resync,
+            permit: self.permit.clone(),
+            wanted: desired,
+            outcomes: self.outcomes.clone(),
+            tyk: tyk.clone(),
         };
+        let (token, find) = (cancel.clone(), self.find.clone());
+        let task = tokio::spawn(async move {
+            // Two that write to one gateway at the same time lose APIs.
+            let before: JoinSet<_> = before.into_iter().map(|(_, task)| task).collect();
+            before.join_all().await;
+            let found = match (&tyk.service, find) {
+                (Some(service), Some(find)) if tyk.mode == Mode::Ce => find(service, token.clone()),
+                _ if tyk.mode == Mode::Ce => resolve::follow(&tyk.url, token.clone()),
+                // The Dashboard spreads what it is told by itself.
+                _ => watch::channel(Some(BTreeMap::from([(None, true)]))).1,
+            };
+            fleet.run(found, token).await;
+        });
         Running { wanted, cancel, task }
     }
 
@@ -109,40 +133,5 @@ impl Workers {
         let tasks = self.running.into_values().map(|running| running.task);
         let all: JoinSet<_> = tasks.chain(self.ending.into_iter().map(|(_, task)| task)).collect();
         all.join_all().await;
-    }
-}
-
-fn endpoint(tyk: &Installation) -> Endpoint {
-    let mut endpoint = Endpoint::new(&tyk.url, tyk.auth.expose());
-    endpoint.insecure_skip_verify = tyk.insecure_skip_verify;
-    endpoint.ca_bundle = tyk.ca_bundle.clone();
-    endpoint
-}
-
-/// Answers for a Tyk that cannot be spoken to at all with these settings.
-async fn unusable(
-    tyk: Arc<Installation>,
-    error: String,
-    mut desired: watch::Receiver<Option<(u64, Arc<Desired>)>>,
-    outcomes: mpsc::Sender<Outcome>,
-    cancel: CancellationToken,
-) {
-    while let Some(Ok(())) = cancel.run_until_cancelled(desired.changed()).await {
-        let Some((revision, desired)) = desired.borrow_and_update().clone() else {
-            continue;
-        };
-        let failed = || ApiOutcome::Failed(error.clone());
-        let ids = desired.wanted().map(|(id, _)| id).chain(&desired.removals);
-        let policies = desired.policies.keys().chain(&desired.policy_removals);
-        let outcome = Outcome {
-            tyk: tyk.clone(),
-            revision,
-            apis: ids.map(|id| (id.clone(), failed())).collect(),
-            policies: policies.map(|id| (id.clone(), failed())).collect(),
-            endpoint_error: Some(error.clone()),
-            desired: desired.clone(),
-            ..Outcome::default()
-        };
-        let _ = cancel.run_until_cancelled(outcomes.send(outcome)).await;
     }
 }

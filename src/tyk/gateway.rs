@@ -43,6 +43,18 @@ impl Gateway {
         call.json(ANSWER_LIMIT).await
     }
 
+    /// `GET /tyk/apis/{id}`: whether the gateway has loaded this API, classic or OAS.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn has_api(&self, id: &str) -> Result<bool, Error> {
+        match self.call(Method::GET, &["tyk", "apis", id])?.json(LIST_LIMIT).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == Kind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// `GET /tyk/apis`: all loaded definitions by id, OAS ones in classic form.
     ///
     /// # Errors

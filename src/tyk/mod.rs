@@ -7,10 +7,12 @@ pub mod gateway;
 mod policies;
 mod wire;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use error::{Error, Kind};
 
+use crate::permit::Permit;
 use crate::secret::Secret;
 
 /// Where one Tyk answers, and how to be let in.
@@ -24,6 +26,10 @@ pub struct Endpoint {
     pub insecure_skip_verify: bool,
     /// Certificates, PEM, of authorities that are trusted beside the well-known ones; empty for none.
     pub ca_bundle: String,
+    /// Where to connect, when that is not what the host and port of the URL say: one of several gateways behind it.
+    pub address: Option<SocketAddr>,
+    /// Without it nothing is changed.
+    pub permit: Permit,
     /// How long each kind of call may take.
     pub timeouts: Timeouts,
 }
@@ -36,6 +42,8 @@ impl Endpoint {
             secret: Secret::new(secret),
             insecure_skip_verify: false,
             ca_bundle: String::new(),
+            address: None,
+            permit: Permit::always(),
             timeouts: Timeouts::default(),
         }
     }

@@ -1,12 +1,14 @@
 //! What the clients of a gateway and of a Dashboard share: one HTTP client, one base URL, answers with bounds.
 
 use std::error::Error as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode, Url, redirect};
+use reqwest::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Certificate, Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url, redirect};
 
 use super::{Endpoint, Error, Kind, Secret};
+use crate::permit;
 
 /// Bound of a list of all APIs; 5,000 of them have 31 MB.
 pub(super) const LIST_LIMIT: usize = 512 << 20;
@@ -46,12 +48,18 @@ impl Wire {
                 "the URL has to start with http:// or https://; correct TYK_URL".into(),
             ));
         }
+        let mut headers = authorization(header, &endpoint.secret).map_err(setup)?;
         let mut client = Client::builder();
+        let mut base = base;
+        if let Some(address) = endpoint.address {
+            headers.insert(HOST, host_header(&base).map_err(setup)?);
+            client = redirected(client, &mut base, address);
+        }
         for authority in authorities(&endpoint.ca_bundle).map_err(setup)? {
             client = client.add_root_certificate(authority);
         }
         let client = client
-            .default_headers(authorization(header, &endpoint.secret).map_err(setup)?)
+            .default_headers(headers)
             .redirect(redirect::Policy::none())
             .connect_timeout(endpoint.timeouts.connect)
             .timeout(endpoint.timeouts.request)
@@ -70,6 +78,9 @@ impl Wire {
 
     /// Host and port, for logs and metrics.
     pub fn authority(&self) -> String {
+        if let Some(address) = self.endpoint.address {
+            return address.to_string();
+        }
         let host = self.base.host_str().unwrap_or_default();
         match self.base.port_or_known_default() {
             Some(port) => format!("{host}:{port}"),
@@ -89,6 +100,10 @@ impl Wire {
         path: &[&str],
         query: Option<&str>,
     ) -> Result<(String, RequestBuilder), Error> {
+        let changes = method != Method::GET || path.contains(&"reload");
+        if changes && !self.endpoint.permit.is_valid() {
+            return Err(Error::new(Kind::Unavailable, method.as_str(), permit::REFUSAL));
+        }
         let mut url = self.base.clone();
         let bad_id = path.iter().any(|segment| matches!(*segment, "." | ".."));
         match url.path_segments_mut() {
@@ -152,6 +167,29 @@ impl Wire {
         };
         let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
         line.chars().take(MESSAGE_LIMIT).collect()
+    }
+}
+
+/// The `Host` of requests to this URL.
+fn host_header(url: &Url) -> Result<HeaderValue, String> {
+    let host = url.host_str().unwrap_or_default();
+    let host = match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    HeaderValue::from_str(&host).map_err(|_| "the URL has a host that no header can carry; correct TYK_URL".to_owned())
+}
+
+/// Leads the requests to this address, whatever the host of the URL resolves to; the certificate is still the host's.
+fn redirected(client: ClientBuilder, base: &mut Url, address: SocketAddr) -> ClientBuilder {
+    // Neither fails: the URL has a host and no scheme without one.
+    let _ = base.set_port(Some(address.port()));
+    match base.domain().map(str::to_owned) {
+        Some(host) => client.resolve(&host, address),
+        None => {
+            let _ = base.set_ip_host(address.ip());
+            client
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::engine::{Engine, Translated, unix_now};
+use super::lead::Lead;
 use super::{TaskEnd, named};
 use crate::api::{ApiDefinition, TykOasApiDefinition};
 use crate::cluster::address::Addresses;
@@ -36,21 +37,24 @@ const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
 
 type Latest = watch::Receiver<Option<Arc<Translated>>>;
 
+/// The cluster, and whether it is ours to write to.
+pub struct World {
+    /// Refuses to change anything while this process does not lead.
+    pub client: Client,
+    /// A process that does not lead watches and translates, so that it can take over at once.
+    pub lead: Lead,
+}
+
 /// Starts the tasks.
-///
-/// # Errors
-/// When there is no way to reach a cluster.
-pub async fn spawn(
+pub fn spawn(
     tasks: &mut JoinSet<TaskEnd>,
     engine: Engine,
     ended: mpsc::Receiver<Outcome>,
+    World { client, lead }: World,
     controller: &settings::Controller,
     tyk: &settings::Tyk,
     cancel: CancellationToken,
-) -> anyhow::Result<()> {
-    let client = cluster::connect()
-        .await
-        .context("no way to reach a cluster (kubeconfig or service account)")?;
+) {
     let scope = Scope {
         namespaces: controller.namespaces(),
     };
@@ -62,8 +66,11 @@ pub async fn spawn(
         store: store.clone(),
         debounce: controller.debounce,
         latest: sender,
+        lead: lead.clone(),
+        told: false,
     };
     let children = Children {
+        lead: lead.clone(),
         client: client.clone(),
         store: store.clone(),
         owner: tyk.owner.clone(),
@@ -80,11 +87,11 @@ pub async fn spawn(
         org: tyk.org.clone(),
         outcomes: BTreeMap::new(),
         own: tyk.context().tyk,
+        lead,
     };
     tasks.spawn(named("translate", translate.run(cancel.clone())));
     tasks.spawn(named("children", children.run(latest.clone(), cancel.clone())));
     tasks.spawn(named("report", reporter.run(latest, ended, cancel)));
-    Ok(())
 }
 
 struct Translate {
@@ -92,6 +99,9 @@ struct Translate {
     store: Arc<Store>,
     debounce: Duration,
     latest: watch::Sender<Option<Arc<Translated>>>,
+    lead: Lead,
+    /// Whether the workers know what is wanted: from the first translation on after the lead was taken.
+    told: bool,
 }
 
 impl Translate {
@@ -101,6 +111,10 @@ impl Translate {
         while self.due(&mut changes, &cancel).await {
             if let Some((_, snapshot)) = self.store.snapshot() {
                 let translated = self.engine.translate(snapshot).await?;
+                if self.lead.is_held() {
+                    self.engine.hand_over(&translated);
+                    self.told = true;
+                }
                 self.latest.send_replace(Some(Arc::new(translated)));
             }
         }
@@ -109,9 +123,11 @@ impl Translate {
     }
 
     /// Waits until there is something to translate; false when the process is told to end.
-    async fn due(&self, changes: &mut watch::Receiver<u64>, cancel: &CancellationToken) -> bool {
+    async fn due(&mut self, changes: &mut watch::Receiver<u64>, cancel: &CancellationToken) -> bool {
         let due = async {
             tokio::select! {
+                // Until there is a snapshot, its arrival is what is waited for.
+                () = self.lead.held(), if !self.told && self.store.snapshot().is_some() => true,
                 changed = changes.changed() => {
                     // Changes come in bursts: one translation serves them all.
                     tokio::time::sleep(self.debounce).await;
@@ -130,11 +146,14 @@ struct Children {
     client: Client,
     store: Arc<Store>,
     owner: String,
+    lead: Lead,
 }
 
 impl Children {
-    async fn run(self, mut latest: Latest, cancel: CancellationToken) -> anyhow::Result<()> {
+    async fn run(mut self, mut latest: Latest, cancel: CancellationToken) -> anyhow::Result<()> {
         let mut pause = RETRY_FIRST;
+        let _ = cancel.run_until_cancelled(self.lead.held()).await;
+        latest.mark_changed();
         while let Some(Ok(())) = cancel.run_until_cancelled(latest.changed()).await {
             let Some(translated) = latest.borrow_and_update().clone() else {
                 continue;
@@ -192,6 +211,7 @@ struct Reporter {
     outcomes: BTreeMap<Arc<Installation>, Outcome>,
     /// The operator's own Tyk, without which it is not ready.
     own: Arc<Installation>,
+    lead: Lead,
 }
 
 impl Reporter {
@@ -202,8 +222,10 @@ impl Reporter {
         cancel: CancellationToken,
     ) -> anyhow::Result<()> {
         let mut tick = tokio::time::interval(HEALTH_INTERVAL);
+        let mut leads = false;
         loop {
             tokio::select! {
+                () = self.lead.held(), if !leads => leads = true,
                 () = cancel.cancelled() => return Ok(()),
                 changed = latest.changed() => changed.context("the translation ended")?,
                 changed = self.addresses.changed() => changed.context("the watch of the addresses ended")?,
@@ -214,7 +236,7 @@ impl Reporter {
                 }
             }
             let translated = latest.borrow_and_update().clone();
-            if let Some(translated) = translated {
+            if let Some(translated) = translated.filter(|_| leads) {
                 self.report(&translated).await;
             }
         }
@@ -226,8 +248,12 @@ impl Reporter {
         self.health.set_unready(self.unready());
     }
 
+    /// A process that does not lead is ready when it could take over.
     fn unready(&self) -> Vec<String> {
         let mut reasons = self.store.waiting();
+        if !self.lead.is_held() {
+            return reasons;
+        }
         match self.outcomes.get(&self.own) {
             None if reasons.is_empty() => reasons.push("the gateway has not been looked at yet".into()),
             None => {}

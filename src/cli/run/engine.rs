@@ -51,7 +51,7 @@ impl Engine {
         &self.health
     }
 
-    /// Translates a snapshot. A worker gets a new state only when it differs from the one before.
+    /// Translates a snapshot.
     ///
     /// # Errors
     /// When the translation panicked, which ends the process.
@@ -77,13 +77,17 @@ impl Engine {
             .metrics
             .translated(took, translation.ingresses.len(), &diagnostics);
         self.remember(&snapshot, &fleet);
-        self.revision += 1;
-        self.workers.hand_over(self.revision, &fleet);
         Ok(Translated {
             translation,
             fleet: Arc::new(fleet),
             diagnostics,
         })
+    }
+
+    /// Tells the workers what every Tyk should hold. One gets a new state only when it differs from the one before.
+    pub fn hand_over(&mut self, translated: &Translated) {
+        self.revision += 1;
+        self.workers.hand_over(self.revision, &translated.fleet);
     }
 
     /// Keeps what the contexts are, for as long as they exist.

@@ -45,6 +45,7 @@ async fn read(engine: &mut Engine, input: &Input) -> anyhow::Result<()> {
         Ok(loaded) => {
             loaded.diagnostics.iter().for_each(log);
             let translated = engine.translate(Arc::new(loaded.snapshot)).await?;
+            engine.hand_over(&translated);
             translated.diagnostics.iter().for_each(log);
         }
         Err(error) => tracing::error!(%error, "the manifests cannot be used; the gateway stays as it is"),

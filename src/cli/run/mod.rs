@@ -2,6 +2,7 @@
 
 mod cluster;
 mod engine;
+mod lead;
 mod manifests;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{End, runtime};
 use crate::http::{self, Health};
 use crate::metrics::Metrics;
+use crate::permit::Permit;
 use crate::settings::{self, CrossNamespaceContexts};
 use crate::sync::{Outcome, Workers};
 
@@ -36,6 +38,11 @@ pub struct Run {
 /// How long the running batch and the last status writes may take when the controller is told to end.
 const STOP_LIMIT: Duration = Duration::from_secs(25);
 
+/// How long giving the lease up may take.
+const RELEASE_LIMIT: Duration = Duration::from_secs(3);
+
+const NO_CLUSTER: &str = "no way to reach a cluster (kubeconfig or service account)";
+
 impl Run {
     pub(super) fn run(self) -> anyhow::Result<End> {
         runtime("info,kube=warn")?.block_on(self.serve())
@@ -52,7 +59,11 @@ impl Run {
         let cancel = CancellationToken::new();
         let (outcomes, ended) = mpsc::channel::<Outcome>(16);
         let resync = self.controller.resync_interval;
-        let workers = Workers::new(self.tyk.owner.clone(), resync, outcomes, cancel.clone());
+        let permit = match self.manifests.is_empty() && self.controller.election.leader_elect {
+            true => Permit::none_yet(),
+            false => Permit::always(),
+        };
+        let workers = Workers::new(self.tyk.owner.clone(), resync, outcomes, permit.clone(), cancel.clone());
         let mut operator = self.tyk.operator();
         operator.cross_namespace = self.controller.cross_namespace_contexts == CrossNamespaceContexts::Allow;
         let engine = engine::Engine::new(self.ingress.options(&self.tyk.owner), operator, workers, health.clone());
@@ -60,8 +71,14 @@ impl Run {
         // Every task runs until `cancel`; one that ends before ends the process, so that it is started anew as a whole.
         let mut tasks = JoinSet::new();
         tasks.spawn(named("http", http::serve(listener, health, cancel.clone())));
+        let mut candidate = None;
         if self.manifests.is_empty() {
-            cluster::spawn(&mut tasks, engine, ended, &self.controller, &self.tyk, cancel.clone()).await?;
+            let unguarded = crate::cluster::connect().await.context(NO_CLUSTER)?;
+            let (stands, lead) = lead::stand(unguarded, &self.controller.election, &self.tyk.owner, permit.clone())?;
+            candidate = Some(stands);
+            let client = crate::cluster::connect_guarded(permit).await.context(NO_CLUSTER)?;
+            let world = cluster::World { client, lead };
+            cluster::spawn(&mut tasks, engine, ended, world, &self.controller, &self.tyk, cancel.clone());
         } else {
             let follow = manifests::follow(self.manifests.clone(), engine, ended, cancel.clone());
             tasks.spawn(named("manifests", follow));
@@ -69,14 +86,28 @@ impl Run {
         let result = tokio::select! {
             signal = super::interrupted() => signal,
             Some(ended) = tasks.join_next() => Err(early(ended)),
+            error = lost(&mut candidate) => {
+                // Whoever holds the lease now works: nothing here may end in a write.
+                return Err(error);
+            }
         };
         tracing::info!("ending");
         cancel.cancel();
         let all = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP_LIMIT, all).await.is_err() {
             tracing::warn!("ended before everything was finished");
+            // A write may be under way: the lease ends by itself, later.
+        } else if let Some(candidate) = candidate {
+            let _ = tokio::time::timeout(RELEASE_LIMIT, candidate.release()).await;
         }
         result.map(|()| End::Clean)
+    }
+}
+
+async fn lost(candidate: &mut Option<lead::Candidate>) -> anyhow::Error {
+    match candidate {
+        Some(candidate) => candidate.lost().await,
+        None => std::future::pending().await,
     }
 }
 
