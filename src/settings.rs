@@ -13,6 +13,7 @@ use crate::report::Address;
 use crate::secret::Secret;
 use crate::snapshot::NamespacedName;
 use crate::tyk::Endpoint;
+use crate::desired::GatewayService;
 use crate::{desired, ingress, nginx};
 
 /// What Tyk is: the open-source gateway alone, or a licensed Dashboard.
@@ -64,6 +65,15 @@ pub struct Tyk {
         value_parser = insecure_skip_verify
     )]
     pub insecure_skip_verify: bool,
+    /// Service whose endpoints are the gateways; without it, every address of the URL's host [env: TYK_GATEWAY_SERVICE]
+    #[arg(
+        long = "tyk-gateway-service",
+        value_name = "NAMESPACE/NAME:PORT",
+        env = "TYK_GATEWAY_SERVICE",
+        hide_env = true,
+        value_parser = gateway_service
+    )]
+    pub gateway_service: Option<Option<GatewayService>>,
     /// Mark of what this operator makes; operators that share a gateway or a cluster need different ones [env: TYK_INGRESS_OWNER]
     #[arg(long, env = "TYK_INGRESS_OWNER", hide_env = true, default_value = "tyk-ingress", value_parser = owner)]
     pub owner: String,
@@ -104,6 +114,7 @@ impl Tyk {
             url: self.url.clone().unwrap_or_default(),
             auth: self.auth.clone().unwrap_or_default(),
             insecure_skip_verify: self.insecure_skip_verify,
+            service: self.gateway_service.clone().flatten(),
             ..desired::Installation::default()
         };
         desired::Context {
@@ -309,6 +320,14 @@ fn service(text: &str) -> Result<NamespacedName, String> {
             Ok(NamespacedName::new(namespace, name))
         }
         _ => Err("must be NAMESPACE/NAME, for example tyk/gateway".into()),
+    }
+}
+
+/// An empty text is none.
+fn gateway_service(text: &str) -> Result<Option<GatewayService>, String> {
+    match GatewayService::parse(text) {
+        None if !text.trim().is_empty() => Err("must be NAMESPACE/NAME:PORT, for example tyk/gateway:8080".into()),
+        found => Ok(found),
     }
 }
 

@@ -78,6 +78,10 @@ pub struct OperatorContextEnv {
     /// of the Secret is `TYK_TLS_CA_BUNDLE`.
     #[serde(rename = "caBundle", default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
+    /// Service whose endpoints are the gateways, as `NAMESPACE/NAME:PORT`; without it every address of the URL's host is
+    /// one. The port is a name or number of its EndpointSlices.
+    #[serde(rename = "gatewayService", default, skip_serializing_if = "Option::is_none")]
+    pub gateway_service: Option<String>,
     /// Ports of APIs that are made from Ingresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress: Option<IngressPorts>,
@@ -99,6 +103,7 @@ impl fmt::Debug for OperatorContextEnv {
             .field("org", &self.org)
             .field("insecure_skip_verify", &self.insecure_skip_verify)
             .field("ca_bundle", &self.ca_bundle.as_ref().map(|_| "[set]"))
+            .field("gateway_service", &self.gateway_service)
             .field("ingress", &self.ingress)
             .field("user_owners", &self.user_owners)
             .field("user_group_owners", &self.user_group_owners)

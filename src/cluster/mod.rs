@@ -6,6 +6,7 @@ pub mod children;
 pub mod events;
 pub mod finalizer;
 pub mod ingress;
+pub mod gateways;
 mod kinds;
 pub mod lease;
 mod named;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::Installation;
+use super::{GatewayService, Installation};
 use crate::api::{Mode, OperatorContext, Target};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::snapshot::{ContextProblem, ContextSettings, NamespacedName, Snapshot, SnapshotKind};
@@ -262,7 +262,13 @@ fn installation(settings: &ContextSettings, own: &Arc<Installation>) -> Result<A
     if mode == Mode::Pro {
         return Err("it means a Tyk Dashboard; this operator configures gateways (mode ce)".into());
     }
-    let same = *url == own.url && mode == own.mode;
+    let service = match &settings.gateway_service {
+        Some(text) => Some(GatewayService::parse(text).ok_or("spec.env.gatewayService must be NAMESPACE/NAME:PORT")?),
+        None if settings.url.is_none() => own.service.clone(),
+        None => None,
+    };
+    // A Service leads to addresses as a URL does.
+    let same = *url == own.url && mode == own.mode && (service.is_none() || service == own.service);
     let auth = match &settings.auth {
         Some(auth) => auth.clone(),
         None if same => own.auth.clone(),
@@ -284,6 +290,7 @@ fn installation(settings: &ContextSettings, own: &Arc<Installation>) -> Result<A
             None if same => own.ca_bundle.clone(),
             None => String::new(),
         },
+        service,
     };
     // One allocation for each Tyk keeps comparisons cheap.
     Ok(if found == **own { own.clone() } else { Arc::new(found) })

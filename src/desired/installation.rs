@@ -23,6 +23,13 @@ pub struct Installation {
     pub service: Option<GatewayService>,
 }
 
+impl Installation {
+    /// Whether it is a gateway, or several that know nothing of each other.
+    pub fn is_gateways(&self) -> bool {
+        self.mode == Mode::Ce
+    }
+}
+
 /// The gateways of a Tyk as Kubernetes knows them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GatewayService {

@@ -24,6 +24,8 @@ pub struct ContextSettings {
     pub insecure_skip_verify: Option<bool>,
     /// Certificates of the authorities to trust for the control API, PEM.
     pub ca_bundle: Option<String>,
+    /// The Service whose endpoints are the gateways, as `NAMESPACE/NAME:PORT`.
+    pub gateway_service: Option<String>,
     /// Port of http routes; 0 is the gateway's main port.
     pub http_port: Option<u16>,
     /// Port of https routes; 0 is the gateway's main port.
@@ -182,6 +184,12 @@ const CA_BUNDLE: Setting = Setting {
     expected: "must be certificates in PEM form, each from `-----BEGIN CERTIFICATE-----` to `-----END CERTIFICATE-----`",
     env: |env| env.ca_bundle.clone(),
 };
+const GATEWAY_SERVICE: Setting = Setting {
+    key: "TYK_GATEWAY_SERVICE",
+    field: "spec.env.gatewayService",
+    expected: "must be NAMESPACE/NAME:PORT, for example tyk/gateway:8080",
+    env: |env| env.gateway_service.clone(),
+};
 const HTTP_PORT: Setting = Setting {
     key: "TYK_HTTP_INGRESS_PORT",
     field: "spec.env.ingress.httpPort",
@@ -223,6 +231,7 @@ impl Sources<'_> {
             org: self.read(&ORG, text)?,
             insecure_skip_verify: self.read(&INSECURE_SKIP_VERIFY, flag)?,
             ca_bundle: self.read(&CA_BUNDLE, certificates)?,
+            gateway_service: self.read(&GATEWAY_SERVICE, text)?,
             http_port: self.read(&HTTP_PORT, port)?,
             https_port: self.read(&HTTPS_PORT, port)?,
             user_owners: self.read(&USER_OWNERS, list)?.unwrap_or_default(),

@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::fleet::{Finder, Fleet};
 use super::{Outcome, resolve};
-use crate::api::Mode;
 use crate::desired::{self, Desired, Installation};
 use crate::permit::Permit;
 
@@ -118,8 +117,8 @@ impl Workers {
             let before: JoinSet<_> = before.into_iter().map(|(_, task)| task).collect();
             before.join_all().await;
             let found = match (&tyk.service, find) {
-                (Some(service), Some(find)) if tyk.mode == Mode::Ce => find(service, token.clone()),
-                _ if tyk.mode == Mode::Ce => resolve::follow(&tyk.url, token.clone()),
+                (Some(service), Some(find)) if tyk.is_gateways() => find(service, token.clone()),
+                _ if tyk.is_gateways() => resolve::follow(&tyk.url, token.clone()),
                 // The Dashboard spreads what it is told by itself.
                 _ => watch::channel(Some(BTreeMap::from([(None, true)]))).1,
             };

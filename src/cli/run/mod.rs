@@ -6,6 +6,7 @@ mod lead;
 mod manifests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,7 +20,7 @@ use crate::http::{self, Health};
 use crate::metrics::Metrics;
 use crate::permit::Permit;
 use crate::settings::{self, CrossNamespaceContexts};
-use crate::sync::{Outcome, Workers};
+use crate::sync::{Finder, Outcome, Workers};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -64,6 +65,19 @@ impl Run {
             false => Permit::always(),
         };
         let workers = Workers::new(self.tyk.owner.clone(), resync, outcomes, permit.clone(), cancel.clone());
+        anyhow::ensure!(
+            self.manifests.is_empty() || self.tyk.gateway_service.clone().flatten().is_none(),
+            "--tyk-gateway-service (TYK_GATEWAY_SERVICE) needs a cluster, and --manifests works without one: take a TYK_URL \
+             whose host has the addresses of all gateways"
+        );
+        let client = match self.manifests.is_empty() {
+            true => Some(crate::cluster::connect_guarded(permit.clone()).await.context(NO_CLUSTER)?),
+            false => None,
+        };
+        let workers = match client.clone() {
+            Some(client) => workers.finding(finder(client)),
+            None => workers,
+        };
         let mut operator = self.tyk.operator();
         operator.cross_namespace = self.controller.cross_namespace_contexts == CrossNamespaceContexts::Allow;
         let engine = engine::Engine::new(self.ingress.options(&self.tyk.owner), operator, workers, health.clone());
@@ -72,11 +86,10 @@ impl Run {
         let mut tasks = JoinSet::new();
         tasks.spawn(named("http", http::serve(listener, health, cancel.clone())));
         let mut candidate = None;
-        if self.manifests.is_empty() {
+        if let Some(client) = client {
             let unguarded = crate::cluster::connect().await.context(NO_CLUSTER)?;
-            let (stands, lead) = lead::stand(unguarded, &self.controller.election, &self.tyk.owner, permit.clone())?;
+            let (stands, lead) = lead::stand(unguarded, &self.controller.election, &self.tyk.owner, permit)?;
             candidate = Some(stands);
-            let client = crate::cluster::connect_guarded(permit).await.context(NO_CLUSTER)?;
             let world = cluster::World { client, lead };
             cluster::spawn(&mut tasks, engine, ended, world, &self.controller, &self.tyk, cancel.clone());
         } else {
@@ -102,6 +115,11 @@ impl Run {
         }
         result.map(|()| End::Clean)
     }
+}
+
+/// Follows the Services whose endpoints are gateways.
+fn finder(client: kube::Client) -> Finder {
+    Arc::new(move |of, cancel| crate::cluster::gateways::follow(client.clone(), of.service.clone(), of.port.clone(), cancel))
 }
 
 async fn lost(candidate: &mut Option<lead::Candidate>) -> anyhow::Error {

@@ -44,6 +44,7 @@ fn every_setting_is_read_from_both_places() {
         org: Some("o".into()),
         insecure_skip_verify: Some(true),
         ca_bundle: None,
+        gateway_service: None,
         http_port: Some(0),
         https_port: Some(443),
         user_owners: vec!["u".into(), "v".into()],
