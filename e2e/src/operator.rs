@@ -78,6 +78,10 @@ impl Operator {
             .map(OsString::from)
             .into();
         args.push(format!("127.0.0.1:{port}").into());
+        // The products of all tests share one control plane, and none waits for another.
+        if !config.args.iter().any(|arg| arg.starts_with("--leader-elect")) {
+            args.push("--leader-elect=false".into());
+        }
         args.extend(config.args.into_iter().map(OsString::from));
         Self::launch(kubeconfig, args, config.env, port)
     }
@@ -151,6 +155,15 @@ impl Operator {
             self.process.tail()
         );
         Ok(())
+    }
+
+    /// Sends SIGKILL and waits for the end.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub async fn kill(mut self) -> Result<()> {
+        self.process.signal("KILL")?;
+        self.process.wait(STOP_DEADLINE).await.map(drop)
     }
 
     /// Waits until it ends by itself and returns the exit code.

@@ -6,3 +6,4 @@ mod commands;
 mod dev;
 mod environment;
 mod program;
+mod secrets;

@@ -1,7 +1,6 @@
 //! Random manifests.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::LazyLock;
 
 use base64::Engine;
@@ -10,8 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt};
 use serde_json::{Value, json};
-use tyk_ingress::snapshot::Snapshot;
-use tyk_ingress::snapshot::load::Loader;
+use tyk_ingress::snapshot::{Loader, Snapshot};
 
 const HOSTS: [&str; 4] = ["a.test", "b.test", "*.a.test", ""];
 const PATHS: [&str; 5] = ["/", "/a", "/a/b", "/c", "/c/d"];
@@ -71,7 +69,7 @@ impl Manifests {
     pub fn snapshot(&self) -> Snapshot {
         let mut loader = Loader::default();
         for (name, object) in &self.objects {
-            loader.text(&Path::new(name).display().to_string(), &object.to_string()).unwrap();
+            loader.text(name, &object.to_string()).unwrap();
         }
         loader.finish().snapshot
     }
@@ -94,7 +92,8 @@ fn ingress(random: &mut StdRng) -> Value {
 
 fn api(name: &str, random: &mut StdRng) -> Value {
     let path = format!("/{name}/{}", random.random_range(0..3));
-    let mut spec = json!({"name": name, "use_keyless": random.random::<bool>(), "protocol": "http", "active": true,
+    let mut spec = json!({"name": name, "use_keyless": false, "use_standard_auth": true,
+        "auth": {"auth_header_name": "authorization"}, "protocol": "http", "active": true,
         "proxy": {"target_url": format!("http://127.0.0.1:{}", random.next_u32() % 1000 + 1), "listen_path": path,
             "strip_listen_path": true},
         "version_data": {"default_version": "Default", "not_versioned": true,

@@ -75,8 +75,9 @@ impl Process {
     /// SIGTERM.
     pub async fn stop(mut self) {
         self.cancel.cancel();
-        let drain = async { while self.outcomes.recv().await.is_some() {} };
-        tokio::join!(self.workers.take().unwrap().ended(), drain);
+        let (workers, outcomes) = (self.workers.take().unwrap(), &mut self.outcomes);
+        let drain = async { while outcomes.recv().await.is_some() {} };
+        tokio::join!(workers.ended(), drain);
         self.runtime.take().unwrap().shutdown_background();
     }
 

@@ -88,6 +88,7 @@ because it would win over the variable of the Secret.
 - --resync-interval={{ .Values.resyncInterval }}
 - --debounce={{ .Values.debounce }}
 - --controller-name={{ .Values.ingressClass.controller }}
+- --leader-election-namespace={{ .Release.Namespace }}
 {{- if ne .Values.ingressClass.name "tyk" }}
 - --ingress-class={{ .Values.ingressClass.name }}
 {{- end }}
