@@ -8,12 +8,12 @@ use anyhow::Context;
 use clap::{ArgAction, Args};
 
 use crate::api::names;
+use crate::desired::GatewayService;
 use crate::ingress::HttpForTlsHosts;
 use crate::report::Address;
 use crate::secret::Secret;
 use crate::snapshot::NamespacedName;
 use crate::tyk::Endpoint;
-use crate::desired::GatewayService;
 use crate::{desired, ingress, nginx};
 
 /// What Tyk is: the open-source gateway alone, or a licensed Dashboard.

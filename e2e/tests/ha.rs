@@ -43,14 +43,21 @@ async fn the_standby_writes_nothing_and_takes_over_at_once_when_the_leader_ends(
     let standby = Operator::start(world.cluster, elected(&world)?).await?;
     let (blue, green) = (world.backend("blue").await?, world.backend("green").await?);
     let host = world.host("shop");
-    world.apply_ingress("shop", &[rule(&host, &[prefix("/", &blue)])]).await?;
+    world
+        .apply_ingress("shop", &[rule(&host, &[prefix("/", &blue)])])
+        .await?;
     world.expect_backend(&host, "/", &blue).await?;
     ensure!(!standby.log().contains("the gateway was changed"), "{}", standby.log());
     leader.stop().await?;
     let start = Instant::now();
-    world.apply_ingress("shop", &[rule(&host, &[prefix("/", &green)])]).await?;
+    world
+        .apply_ingress("shop", &[rule(&host, &[prefix("/", &green)])])
+        .await?;
     world.expect_backend(&host, "/", &green).await?;
-    println!("after SIGTERM the standby had applied a change in {:?}", start.elapsed());
+    println!(
+        "after SIGTERM the standby had applied a change in {:?}",
+        start.elapsed()
+    );
     standby.stop().await
 }
 
@@ -65,7 +72,9 @@ async fn the_standby_ends_a_batch_of_200_changes_that_kill_9_cut() -> Result<()>
     let standby = Operator::start(world.cluster, elected(&world)?).await?;
     let blue = world.backend("blue").await?;
     let host = world.host("shop");
-    gateway.faults().fail_next(1000, "POST", "/tyk/apis", Failure::Delay(Duration::from_millis(20)));
+    gateway
+        .faults()
+        .fail_next(1000, "POST", "/tyk/apis", Failure::Delay(Duration::from_millis(20)));
     let paths: Vec<Value> = (0..200).map(|number| prefix(&format!("/{number}"), &blue)).collect();
     let rules: Vec<Value> = paths.chunks(20).map(|paths| rule(&host, paths)).collect();
     world.apply_ingress("shop", &rules).await?;
@@ -85,7 +94,10 @@ async fn the_standby_ends_a_batch_of_200_changes_that_kill_9_cut() -> Result<()>
         Ok(children)
     })
     .await?;
-    println!("killed after {cut} of 200 writes; the standby had all in {:?}", start.elapsed());
+    println!(
+        "killed after {cut} of 200 writes; the standby had all in {:?}",
+        start.elapsed()
+    );
     for number in [0, 57, 58, 59, 60, 61, 199] {
         world.expect_backend(&host, &format!("/{number}"), &blue).await?;
     }
@@ -104,17 +116,33 @@ impl Replicas {
         let start = async |host: u8, port| {
             let listen = SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), port));
             let reload_interval = Duration::from_millis(100);
-            sim::Gateway::start(sim::Config { listen, reload_interval, ..sim::Config::default() }).await
+            sim::Gateway::start(sim::Config {
+                listen,
+                reload_interval,
+                ..sim::Config::default()
+            })
+            .await
         };
         let first = start(1, 0).await?;
-        let (_, port) = first.url().rsplit_once(':').map(|(_, port)| ((), port.parse())).context("no port")?;
+        let (_, port) = first
+            .url()
+            .rsplit_once(':')
+            .map(|(_, port)| ((), port.parse()))
+            .context("no port")?;
         let second = start(2, port?).await?;
-        Ok(Self { gateways: [first, second], ready: [true, true].map(AtomicBool::new) })
+        Ok(Self {
+            gateways: [first, second],
+            ready: [true, true].map(AtomicBool::new),
+        })
     }
 
     /// The EndpointSlice as Kubernetes would write it; loopback addresses are only taken as names.
     async fn publish(&self, world: &Scenario) -> Result<()> {
-        let (_, port) = self.gateways[0].url().rsplit_once(':').map(|(_, port)| ((), port.to_owned())).context("no port")?;
+        let (_, port) = self.gateways[0]
+            .url()
+            .rsplit_once(':')
+            .map(|(_, port)| ((), port.to_owned()))
+            .context("no port")?;
         let endpoint = |number: usize| {
             let ready = self.ready[number].load(Ordering::SeqCst);
             json!({"addresses": [format!("127.0.0.{}", number + 1)], "conditions": {"ready": ready}})
@@ -148,10 +176,16 @@ async fn a_rolling_restart_of_two_gateways_costs_no_request() -> Result<()> {
     let operator = Operator::start(world.cluster, config).await?;
     let blue = world.backend("blue").await?;
     let host = world.host("shop");
-    world.apply_ingress("shop", &[rule(&host, &[prefix("/", &blue)])]).await?;
+    world
+        .apply_ingress("shop", &[rule(&host, &[prefix("/", &blue)])])
+        .await?;
     for number in [0, 1] {
         eventually(PATIENCE, "both gateways to be filled", async || {
-            ensure!(replicas.probe(number, &host).await, "{number} is not; {}", operator.tail());
+            ensure!(
+                replicas.probe(number, &host).await,
+                "{number} is not; {}",
+                operator.tail()
+            );
             Ok(())
         })
         .await?;

@@ -97,17 +97,17 @@ impl Pump {
     }
 }
 
-fn gateways<'a>(
-    slices: impl Iterator<Item = &'a EndpointSlice>,
-    port: &str,
-) -> BTreeMap<Option<SocketAddr>, bool> {
+fn gateways<'a>(slices: impl Iterator<Item = &'a EndpointSlice>, port: &str) -> BTreeMap<Option<SocketAddr>, bool> {
     let mut found: BTreeMap<Option<SocketAddr>, bool> = BTreeMap::new();
     for slice in slices {
         for number in numbers(slice, port) {
             for endpoint in &slice.endpoints {
                 let conditions = endpoint.conditions.clone().unwrap_or_default();
                 // The first address is as good as the others.
-                let address = endpoint.addresses.first().and_then(|address| address.parse::<IpAddr>().ok());
+                let address = endpoint
+                    .addresses
+                    .first()
+                    .and_then(|address| address.parse::<IpAddr>().ok());
                 let Some(address) = address.filter(|_| conditions.terminating != Some(true)) else {
                     continue;
                 };
@@ -145,14 +145,18 @@ mod tests {
     use super::*;
 
     fn slice(family: &str, endpoints: Value) -> EndpointSlice {
-        serde_json::from_value(json!({"metadata": {"name": family}, "addressType": family, "endpoints": endpoints,
-            "ports": [{"name": "control", "port": 9696}, {"name": "http", "port": 8080}]}))
+        serde_json::from_value(
+            json!({"metadata": {"name": family}, "addressType": family, "endpoints": endpoints,
+            "ports": [{"name": "control", "port": 9696}, {"name": "http", "port": 8080}]}),
+        )
         .unwrap()
     }
 
     fn found(slices: &[EndpointSlice], port: &str) -> Vec<(String, bool)> {
         let found = gateways(slices.iter(), port).into_iter();
-        found.map(|(address, serves)| (address.unwrap().to_string(), serves)).collect()
+        found
+            .map(|(address, serves)| (address.unwrap().to_string(), serves))
+            .collect()
     }
 
     #[test]
@@ -164,7 +168,11 @@ mod tests {
             {"addresses": ["10.0.0.4"]},
         ]);
         let slices = [slice("IPv4", endpoints)];
-        let expected = [("10.0.0.1:9696", true), ("10.0.0.2:9696", false), ("10.0.0.4:9696", true)];
+        let expected = [
+            ("10.0.0.1:9696", true),
+            ("10.0.0.2:9696", false),
+            ("10.0.0.4:9696", true),
+        ];
         let expected = expected.map(|(address, serves)| (address.to_owned(), serves));
         assert_eq!(found(&slices, "control"), expected);
         assert_eq!(found(&slices, "9696"), expected);

@@ -57,10 +57,12 @@ impl Elector {
     pub async fn acquire(&mut self) {
         loop {
             let asked = Instant::now();
-            match self.attempt().await {
-                Ok(true) => return self.permit.extend(asked + self.terms.renew_deadline),
-                Ok(false) => {}
-                Err(error) => self.log(&error),
+            let end = asked + self.terms.renew_deadline;
+            match timeout_at(end.into(), self.attempt()).await {
+                Ok(Ok(true)) => return self.permit.extend(end),
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => self.log(&error),
+                Err(_) => self.log("no answer in time"),
             }
             sleep(self.terms.retry).await;
         }
@@ -95,7 +97,9 @@ impl Elector {
         };
         match self.write(Step::Replace(lease)).await {
             Ok(_) => tracing::info!(lease = %self.terms.name, "gave up the lease"),
-            Err(error) => tracing::warn!(lease = %self.terms.name, error = message(&error), "the lease is not given up"),
+            Err(error) => {
+                tracing::warn!(lease = %self.terms.name, error = message(&error), "the lease is not given up")
+            }
         }
     }
 
@@ -218,7 +222,9 @@ impl View {
             });
             return Step::Replace(lease);
         }
-        let theirs = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+        let theirs = spec
+            .lease_duration_seconds
+            .and_then(|seconds| u64::try_from(seconds).ok());
         let duration = theirs.map_or(self.duration, Duration::from_secs);
         if !holder.is_empty() && now < since + duration {
             return Step::Wait;
@@ -253,7 +259,9 @@ impl View {
 
 /// Kubernetes counts in whole seconds; a part of one counts as a whole.
 fn seconds(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(i32::MAX).max(1)
+    i32::try_from(duration.as_millis().div_ceil(1000))
+        .unwrap_or(i32::MAX)
+        .max(1)
 }
 
 #[cfg(test)]

@@ -70,8 +70,22 @@ mod tests {
     fn a_service_of_gateways_has_a_namespace_a_name_and_a_port() {
         let found = GatewayService::parse(" tyk/gateway-control:9696 ");
         let service = NamespacedName::new("tyk", "gateway-control");
-        assert_eq!(found, Some(GatewayService { service, port: "9696".into() }));
-        for bad in ["", "tyk/gateway", "gateway:80", "a/b/c:80", "tyk/:80", "tyk/gateway:", "http://tyk/gateway:80"] {
+        assert_eq!(
+            found,
+            Some(GatewayService {
+                service,
+                port: "9696".into()
+            })
+        );
+        for bad in [
+            "",
+            "tyk/gateway",
+            "gateway:80",
+            "a/b/c:80",
+            "tyk/:80",
+            "tyk/gateway:",
+            "http://tyk/gateway:80",
+        ] {
             assert_eq!(GatewayService::parse(bad), None, "{bad}");
         }
     }

@@ -40,9 +40,10 @@ pub(super) fn merge(outcomes: &[&Outcome]) -> Option<Outcome> {
         desired: latest.desired.clone(),
         apis: all.results(|outcome| &outcome.apis, api_form),
         policies: all.results(|outcome| &outcome.policies, policy_form),
-        certificates: all.results(|outcome| &outcome.certificates, |desired, id| {
-            (None, desired.certificates.contains_key(id))
-        }),
+        certificates: all.results(
+            |outcome| &outcome.certificates,
+            |desired, id| (None, desired.certificates.contains_key(id)),
+        ),
         altered: union(outcomes, |outcome| &outcome.altered),
         altered_policies: union(outcomes, |outcome| &outcome.altered_policies),
         endpoint_error,
@@ -158,7 +159,10 @@ mod tests {
             gateway: gateway.into(),
             revision,
             desired: desired.clone(),
-            apis: apis.iter().map(|(id, result)| ((*id).to_owned(), result.clone())).collect(),
+            apis: apis
+                .iter()
+                .map(|(id, result)| ((*id).to_owned(), result.clone()))
+                .collect(),
             ..Outcome::default()
         }
     }
@@ -186,7 +190,10 @@ mod tests {
         let a = outcome("a", 2, &now, &[("1", Synced), ("2", Synced)]);
         let b = outcome("b", 1, &before, &[("1", Synced), ("2", Synced)]);
         let all = merge(&[&a, &b]).unwrap();
-        assert_eq!((all.revision, all.apis.get("1"), all.apis.get("2")), (2, Some(&Synced), None));
+        assert_eq!(
+            (all.revision, all.apis.get("1"), all.apis.get("2")),
+            (2, Some(&Synced), None)
+        );
     }
 
     #[test]

@@ -78,9 +78,19 @@ mod tests {
 
     #[test]
     fn a_gateway_with_two_families_is_one() {
-        let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let addresses = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| text.parse().unwrap())
+                .collect::<Vec<SocketAddr>>()
+        };
         assert_eq!(gateways(addresses(&["127.0.0.1:80", "[::1]:80"])), one());
-        let two = gateways(addresses(&["10.0.0.2:80", "[fd00::1]:80", "10.0.0.1:80", "10.0.0.2:80"]));
+        let two = gateways(addresses(&[
+            "10.0.0.2:80",
+            "[fd00::1]:80",
+            "10.0.0.1:80",
+            "10.0.0.2:80",
+        ]));
         let expected = addresses(&["10.0.0.1:80", "10.0.0.2:80"]);
         assert_eq!(two.into_keys().flatten().collect::<Vec<_>>(), expected);
     }

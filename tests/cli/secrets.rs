@@ -66,7 +66,9 @@ fn manifests() -> String {
 }
 
 fn found_in(what: &str, text: &str) -> Vec<String> {
-    let all = PLANTED.iter().flat_map(|word| [(*word).to_owned(), STANDARD.encode(word)]);
+    let all = PLANTED
+        .iter()
+        .flat_map(|word| [(*word).to_owned(), STANDARD.encode(word)]);
     let found = all.filter(|word| text.contains(word.as_str()));
     found.map(|word| format!("{what} shows {word}")).collect()
 }
@@ -88,7 +90,10 @@ fn planted_secrets_are_in_no_output_of_validate() {
 #[tokio::test(flavor = "multi_thread")]
 async fn planted_secrets_are_in_no_log_and_no_metric() {
     let folder = Folder::new();
-    folder.write("all.yaml", &manifests().replace("use_keyless: planted-broken-field\n", "use_keyless: true\n"));
+    folder.write(
+        "all.yaml",
+        &manifests().replace("use_keyless: planted-broken-field\n", "use_keyless: true\n"),
+    );
     let gateway = Gateway::start(Config {
         secret: "planted-control-api".into(),
         reload_interval: Duration::from_millis(20),
@@ -97,11 +102,25 @@ async fn planted_secrets_are_in_no_log_and_no_metric() {
     .await
     .unwrap();
     gateway.faults().fail_next(2, "POST", "/tyk/apis", Failure::Status(500));
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let log = folder.path().join("log");
-    let (out, err) = (std::fs::File::create(&log).unwrap(), std::fs::File::create(folder.path().join("err")).unwrap());
+    let (out, err) = (
+        std::fs::File::create(&log).unwrap(),
+        std::fs::File::create(folder.path().join("err")).unwrap(),
+    );
     let mut run = command()
-        .args(["run", "--tyk-url", &gateway.url(), "--listen", &format!("127.0.0.1:{port}"), "--manifests"])
+        .args([
+            "run",
+            "--tyk-url",
+            &gateway.url(),
+            "--listen",
+            &format!("127.0.0.1:{port}"),
+            "--manifests",
+        ])
         .arg(folder.path().join("all.yaml"))
         .env("TYK_AUTH", "planted-control-api")
         .env("RUST_LOG", "trace")
@@ -111,21 +130,35 @@ async fn planted_secrets_are_in_no_log_and_no_metric() {
         .spawn()
         .unwrap();
     let filled = async {
-        while !gateway.calls().iter().any(|call| call.path.starts_with("/tyk/reload") && call.status == 200) {
+        while !gateway
+            .calls()
+            .iter()
+            .any(|call| call.path.starts_with("/tyk/reload") && call.status == 200)
+        {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     let ended = tokio::time::timeout(Duration::from_secs(60), filled).await;
-    let pages = tokio::task::spawn_blocking(move || ["/metrics", "/readyz"].map(|path| get(port, path))).await.unwrap();
+    let pages = tokio::task::spawn_blocking(move || ["/metrics", "/readyz"].map(|path| get(port, path)))
+        .await
+        .unwrap();
     run.kill().unwrap();
     run.wait().unwrap();
     let text = std::fs::read_to_string(&log).unwrap() + &std::fs::read_to_string(folder.path().join("err")).unwrap();
     ended.unwrap_or_else(|_| panic!("the gateway was not filled: {text}"));
-    assert!(text.contains("TRACE") && pages[0].contains("tyk_ingress_"), "nothing was said: {text}");
+    assert!(
+        text.contains("TRACE") && pages[0].contains("tyk_ingress_"),
+        "nothing was said: {text}"
+    );
     let mut found = found_in("the log", &text);
     found.extend(found_in("/metrics", &pages[0]));
     found.extend(found_in("/readyz", &pages[1]));
-    println!("{} bytes of log, {} planted words, {} occurrences", text.len(), PLANTED.len(), found.len());
+    println!(
+        "{} bytes of log, {} planted words, {} occurrences",
+        text.len(),
+        PLANTED.len(),
+        found.len()
+    );
     assert!(found.is_empty(), "{found:#?}");
 }
 

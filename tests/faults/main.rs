@@ -38,7 +38,10 @@ async fn every_gateway_ends_with_exactly_what_the_manifests_say() {
         divergences.extend(run.divergence.map(|found| format!("seed {seed}: {found}")));
     }
     let total: u64 = faults.values().sum();
-    println!("{seeds} seeds in {:.0} s, {changes} changes, {total} faults:", start.elapsed().as_secs_f64());
+    println!(
+        "{seeds} seeds in {:.0} s, {changes} changes, {total} faults:",
+        start.elapsed().as_secs_f64()
+    );
     for (kind, count) in faults {
         println!("  {count:6} {kind}");
     }

@@ -21,7 +21,10 @@ const POLICIES: u32 = 3;
 static SECRETS: LazyLock<[Value; 2]> = LazyLock::new(|| {
     [0, 1].map(|number| {
         let made = rcgen::generate_simple_self_signed([format!("c{number}.test")]).unwrap();
-        let (certificate, key) = (STANDARD.encode(made.cert.pem()), STANDARD.encode(made.signing_key.serialize_pem()));
+        let (certificate, key) = (
+            STANDARD.encode(made.cert.pem()),
+            STANDARD.encode(made.signing_key.serialize_pem()),
+        );
         json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
             "metadata": {"name": format!("tls{number}"), "namespace": "default"},
             "data": {"tls.crt": certificate, "tls.key": key}})

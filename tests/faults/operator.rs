@@ -18,7 +18,10 @@ pub const OWNER: &str = "tyk-ingress";
 /// What the manifests mean for gateways with this secret.
 pub fn translate(manifests: &Manifests, secret: &str) -> Fleet {
     let snapshot = manifests.snapshot();
-    let options = Options { owner: OWNER.into(), ..Options::default() };
+    let options = Options {
+        owner: OWNER.into(),
+        ..Options::default()
+    };
     let translation = render(&snapshot, &options);
     let tyk = Installation {
         url: "http://gateway.test:8080".into(),
@@ -26,7 +29,12 @@ pub fn translate(manifests: &Manifests, secret: &str) -> Fleet {
         service: GatewayService::parse("tyk/gateway:8080"),
         ..Installation::default()
     };
-    let context = Context { org: "org".into(), owner: OWNER.into(), tyk: Arc::new(tyk), ..Context::default() };
+    let context = Context {
+        org: "org".into(),
+        owner: OWNER.into(),
+        tyk: Arc::new(tyk),
+        ..Context::default()
+    };
     desired::build_all(&snapshot, &translation, &Operator::new(context)).0
 }
 
@@ -44,14 +52,26 @@ pub struct Process {
 impl Process {
     /// The leader.
     pub fn start(gateways: watch::Receiver<Found>) -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let (sender, outcomes) = mpsc::channel(1024);
         let (permit, cancel) = (Permit::none_yet(), CancellationToken::new());
         permit.extend(Instant::now() + Duration::from_secs(3600));
         let resync = Duration::from_millis(500);
         let workers = Workers::new(OWNER.into(), resync, sender, permit.clone(), cancel.clone())
             .finding(Arc::new(move |_, _| gateways.clone()));
-        Self { runtime: Some(runtime), workers: Some(workers), outcomes, permit, cancel, revision: 0, outcome: None }
+        Self {
+            runtime: Some(runtime),
+            workers: Some(workers),
+            outcomes,
+            permit,
+            cancel,
+            revision: 0,
+            outcome: None,
+        }
     }
 
     pub fn hand_over(&mut self, fleet: &Fleet) {

@@ -41,12 +41,22 @@ struct Site {
 
 impl Site {
     async fn start(foreign: bool) -> Self {
-        let config = Config { reload_interval: Duration::from_millis(10), ..Config::default() };
+        let config = Config {
+            reload_interval: Duration::from_millis(10),
+            ..Config::default()
+        };
         let gateway = Gateway::start(config).await.unwrap();
         let stranger = tyk::gateway::Gateway::new(Endpoint::new(gateway.url(), gateway.secret())).unwrap();
-        let mut site = Self { gateway, stranger, foreign: Held::new() };
+        let mut site = Self {
+            gateway,
+            stranger,
+            foreign: Held::new(),
+        };
         if foreign {
-            site.stranger.put_api(&stranger_api("plain", json!({"mine": 1}))).await.unwrap();
+            site.stranger
+                .put_api(&stranger_api("plain", json!({"mine": 1})))
+                .await
+                .unwrap();
             let west = json!({"tyk-ingress": {"owner": "west", "source": "ApiDefinition default/west"}});
             site.stranger.put_api(&stranger_api("west", west)).await.unwrap();
             site.stranger.reload().await.unwrap();
@@ -65,12 +75,19 @@ impl Site {
         let apis = self.stranger.list_apis().await.unwrap().into_iter();
         let (foreign, mut apis): (Held, Held) = apis.partition(|(id, _)| ["plain", "west"].contains(&id.as_str()));
         for api in apis.values_mut() {
-            if let Some(mark) = api.pointer_mut("/config_data/tyk-ingress").and_then(Value::as_object_mut) {
+            if let Some(mark) = api
+                .pointer_mut("/config_data/tyk-ingress")
+                .and_then(Value::as_object_mut)
+            {
                 mark.remove("write");
             }
         }
         let policies = self.stranger.list_policies().await.unwrap();
-        apis.extend(policies.into_iter().map(|(id, policy)| (format!("policy {id}"), without_writes(policy))));
+        apis.extend(
+            policies
+                .into_iter()
+                .map(|(id, policy)| (format!("policy {id}"), without_writes(policy))),
+        );
         (apis, foreign)
     }
 }
@@ -79,7 +96,9 @@ fn without_writes(mut value: Value) -> Value {
     match &mut value {
         Value::Object(fields) => {
             fields.remove("write");
-            fields.values_mut().for_each(|field| *field = without_writes(field.take()));
+            fields
+                .values_mut()
+                .for_each(|field| *field = without_writes(field.take()));
         }
         Value::String(text) => {
             // A policy's mark is a text.
@@ -139,7 +158,12 @@ impl World {
 
     fn tell(&self) {
         let count = if self.second { 2 } else { 1 };
-        let found = self.sites.iter().take(count).map(|site| (Some(site.address()), true)).collect();
+        let found = self
+            .sites
+            .iter()
+            .take(count)
+            .map(|site| (Some(site.address()), true))
+            .collect();
         self.gateways.send_replace(Some(found));
     }
 
@@ -171,7 +195,10 @@ impl World {
         let which = self.random.random_range(0..self.sites.len());
         let dice = self.random.random_range(0..14);
         let ours = self.sites[which].stranger.list_apis().await.unwrap_or_default();
-        let ours: Vec<_> = ours.into_iter().filter(|(id, _)| id != "plain" && id != "west").collect();
+        let ours: Vec<_> = ours
+            .into_iter()
+            .filter(|(id, _)| id != "plain" && id != "west")
+            .collect();
         let one = ours.choose(&mut self.random).cloned();
         let site = &mut self.sites[which];
         let random = &mut self.random;
@@ -194,8 +221,11 @@ impl World {
                     ("POST", "/tyk/certs"),
                     ("", ""),
                 ];
-                let ((failure, kind), (method, path)) = (*failures.choose(random).unwrap(), *calls.choose(random).unwrap());
-                site.gateway.faults().fail_next(random.random_range(1..3), method, path, failure);
+                let ((failure, kind), (method, path)) =
+                    (*failures.choose(random).unwrap(), *calls.choose(random).unwrap());
+                site.gateway
+                    .faults()
+                    .fail_next(random.random_range(1..3), method, path, failure);
                 kind
             }
             (4, _) => {
@@ -234,7 +264,9 @@ impl World {
                 "operator killed"
             }
             (11, _) => {
-                timeout(Duration::from_secs(60), self.operator.take().unwrap().stop()).await.unwrap();
+                timeout(Duration::from_secs(60), self.operator.take().unwrap().stop())
+                    .await
+                    .unwrap();
                 self.lead();
                 "operator restarted"
             }
@@ -285,14 +317,19 @@ impl World {
         let mut operator = Process::start(found);
         let fleet = translate(&self.manifests, "foo");
         let desired = fleet.tyks.values().next().unwrap().clone();
-        assert!(desired.held.is_empty() && desired.held_policies.is_empty(), "what is held depends on the past");
+        assert!(
+            desired.held.is_empty() && desired.held_policies.is_empty(),
+            "what is held depends on the past"
+        );
         operator.hand_over(&fleet);
         let deadline = Instant::now() + PATIENCE;
         loop {
             operator.read();
             if let Some(outcome) = &operator.outcome
                 && outcome.endpoint_error.is_none()
-                && desired.wanted().all(|(id, _)| outcome.apis.get(id) == Some(&tyk_ingress::sync::ApiOutcome::Synced))
+                && desired
+                    .wanted()
+                    .all(|(id, _)| outcome.apis.get(id) == Some(&tyk_ingress::sync::ApiOutcome::Synced))
             {
                 break;
             }
@@ -301,14 +338,22 @@ impl World {
         }
         let (held, _) = site.held().await;
         let apis = held.keys().filter(|id| !id.starts_with("policy "));
-        assert!(apis.eq(desired.wanted().map(|(id, _)| id).collect::<std::collections::BTreeSet<_>>()));
+        assert!(
+            apis.eq(desired
+                .wanted()
+                .map(|(id, _)| id)
+                .collect::<std::collections::BTreeSet<_>>())
+        );
         held
     }
 
     /// Whether a policy waits for APIs that are not there.
     fn waits(&self, id: &str) -> bool {
         let fleet = translate(&self.manifests, "foo");
-        fleet.tyks.values().any(|desired| desired.policies.get(id).is_some_and(|policy| policy.waits))
+        fleet
+            .tyks
+            .values()
+            .any(|desired| desired.policies.get(id).is_some_and(|policy| policy.waits))
     }
 
     async fn divergence(&mut self, expected: &Held) -> Option<String> {
@@ -326,7 +371,9 @@ impl World {
                 }
                 if expected.get(id) != held.get(id) {
                     let (expected, held) = (expected.get(id), held.get(id));
-                    return Some(format!("gateway {number}, {id}: expected {expected:#?}, held {held:#?}"));
+                    return Some(format!(
+                        "gateway {number}, {id}: expected {expected:#?}, held {held:#?}"
+                    ));
                 }
             }
         }

@@ -71,7 +71,11 @@ impl Run {
              whose host has the addresses of all gateways"
         );
         let client = match self.manifests.is_empty() {
-            true => Some(crate::cluster::connect_guarded(permit.clone()).await.context(NO_CLUSTER)?),
+            true => Some(
+                crate::cluster::connect_guarded(permit.clone())
+                    .await
+                    .context(NO_CLUSTER)?,
+            ),
             false => None,
         };
         let workers = match client.clone() {
@@ -91,7 +95,15 @@ impl Run {
             let (stands, lead) = lead::stand(unguarded, &self.controller.election, &self.tyk.owner, permit)?;
             candidate = Some(stands);
             let world = cluster::World { client, lead };
-            cluster::spawn(&mut tasks, engine, ended, world, &self.controller, &self.tyk, cancel.clone());
+            cluster::spawn(
+                &mut tasks,
+                engine,
+                ended,
+                world,
+                &self.controller,
+                &self.tyk,
+                cancel.clone(),
+            );
         } else {
             let follow = manifests::follow(self.manifests.clone(), engine, ended, cancel.clone());
             tasks.spawn(named("manifests", follow));
@@ -119,7 +131,9 @@ impl Run {
 
 /// Follows the Services whose endpoints are gateways.
 fn finder(client: kube::Client) -> Finder {
-    Arc::new(move |of, cancel| crate::cluster::gateways::follow(client.clone(), of.service.clone(), of.port.clone(), cancel))
+    Arc::new(move |of, cancel| {
+        crate::cluster::gateways::follow(client.clone(), of.service.clone(), of.port.clone(), cancel)
+    })
 }
 
 async fn lost(candidate: &mut Option<lead::Candidate>) -> anyhow::Error {

@@ -37,7 +37,10 @@ fn a_missing_lease_is_made() {
     let lease = written(view("a").step(None, Instant::now(), time(1)), "1");
     assert_eq!(holder(&lease), Some("a"));
     let spec = lease.spec.unwrap();
-    assert_eq!((spec.lease_transitions, spec.lease_duration_seconds), (Some(0), Some(15)));
+    assert_eq!(
+        (spec.lease_transitions, spec.lease_duration_seconds),
+        (Some(0), Some(15))
+    );
 }
 
 #[test]
@@ -47,7 +50,10 @@ fn a_lease_of_another_is_taken_when_it_has_stood_for_its_duration_on_our_clock()
     let theirs = written(view("a").step(None, now, time(1)), "1");
     let mut b = view("b");
     for seconds in [0, 5, 14] {
-        assert_eq!(b.step(Some(theirs.clone()), now + seconds * SECOND, time(2_000_000_000)), Step::Wait);
+        assert_eq!(
+            b.step(Some(theirs.clone()), now + seconds * SECOND, time(2_000_000_000)),
+            Step::Wait
+        );
     }
     let taken = written(b.step(Some(theirs), now + 15 * SECOND, time(2_000_000_000)), "2");
     assert_eq!(holder(&taken), Some("b"));
@@ -74,7 +80,10 @@ fn the_holder_says_how_long_its_lease_counts() {
     let mut b = view("b");
     assert_eq!(b.step(Some(theirs.clone()), now, time(1)), Step::Wait);
     assert_eq!(b.step(Some(theirs.clone()), now + 59 * SECOND, time(60)), Step::Wait);
-    assert!(matches!(b.step(Some(theirs), now + 60 * SECOND, time(61)), Step::Replace(_)));
+    assert!(matches!(
+        b.step(Some(theirs), now + 60 * SECOND, time(61)),
+        Step::Replace(_)
+    ));
 }
 
 #[test]
@@ -110,7 +119,9 @@ fn nobody_can_take_a_lease_before_its_holder_has_stopped() {
         let seen = begin + seen_after * SECOND;
         b.step(Some(lease.clone()), seen, time(1));
         let stopped = begin + 10 * SECOND;
-        let free = (0..60).map(|s| seen + s * SECOND).find(|now| b.step(Some(lease.clone()), *now, time(1)) != Step::Wait);
+        let free = (0..60)
+            .map(|s| seen + s * SECOND)
+            .find(|now| b.step(Some(lease.clone()), *now, time(1)) != Step::Wait);
         assert!(free.unwrap() >= stopped + (terms.duration - 10 * SECOND));
     }
 }
