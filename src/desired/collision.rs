@@ -37,11 +37,7 @@ pub(super) fn settle(mut candidates: Vec<Candidate>, diagnostics: &mut Vec<Diagn
 
 /// The field to change: `classic`, or where the document is.
 fn field(api: &Api, classic: &'static str) -> &'static str {
-    if oas::is_document(&api.payload) {
-        "spec.tykOAS"
-    } else {
-        classic
-    }
+    oas::source_field(api.source.kind).unwrap_or(classic)
 }
 
 /// The text by which the gateway tells routes apart (the port is not part of it), and how to name it.

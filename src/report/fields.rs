@@ -30,8 +30,8 @@ const OF_KIND: [(&str, &[&str]); 8] = [
         ],
     ),
     ("TykOasApiDefinition", &DOCUMENT),
-    ("TykStreamsApiDefinition", &DOCUMENT),
-    ("TykMcpProxyDefinition", &DOCUMENT),
+    ("TykStreamsApiDefinition", &PLAIN_DOCUMENT),
+    ("TykMcpProxyDefinition", &PLAIN_DOCUMENT),
     ("SecurityPolicy", &["pol_id", "linked_apis"]),
     ("SubGraph", &["linked_api"]),
     ("SuperGraph", &[]),
@@ -61,6 +61,9 @@ const DOCUMENT: [&str; 9] = [
     "linkedByPolicies",
     "versioningStatus",
 ];
+
+/// Of a document that its resource adds nothing to.
+const PLAIN_DOCUMENT: [&str; 6] = ["id", "name", "enabled", "listenPath", "domain", "linkedByPolicies"];
 
 /// The fields that are written of a kind.
 pub(super) fn of_kind(kind: &str) -> Vec<&'static str> {
@@ -128,7 +131,8 @@ fn document(subject: &Subject<'_>, api: &Api, status: &mut Map<String, Value>) {
             pinned(&extension["upstream"]["certificatePinning"]["domainToPublicKeysMapping"]),
         ),
     ];
-    for (key, value) in fields {
+    let known = of_kind(subject.object.kind);
+    for (key, value) in fields.into_iter().filter(|(key, _)| known.contains(key)) {
         status.insert(key.into(), value);
     }
 }

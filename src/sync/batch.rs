@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::certificates::Certificates;
 use super::mark::Stamp;
-use super::{Calls, Observed, Plan};
+use super::{Calls, Observed, Plan, form};
 use crate::desired::Desired;
 use crate::tyk::gateway::Gateway;
 use crate::tyk::{Error, Kind};
@@ -14,7 +14,7 @@ use crate::tyk::{Error, Kind};
 /// What an object of a gateway is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sort {
-    /// An API, classic or OAS.
+    /// An API of any form.
     Api,
     /// A policy.
     Policy,
@@ -127,7 +127,7 @@ pub(super) async fn send(
             }
             Step::Delete(sort, id) => {
                 calls.deletes += 1;
-                (*sort, id, delete(gateway, *sort, id).await)
+                (*sort, id, delete(gateway, work, (*sort, id)).await)
             }
         };
         if batch.stops(sort, id, &answer) {
@@ -151,9 +151,10 @@ async fn write(
             let stamp = Stamp::next(payload, held);
             let uploaded = certificates.of_api(payload, held, work.desired);
             let definition = stamp.put(payload, owner, &uploaded);
-            let answer = match work.desired.oas.contains_key(id) {
-                true => gateway.put_oas(&definition).await,
-                false => gateway.put_api(&definition).await,
+            let answer = match work.desired {
+                Desired { oas, .. } if oas.contains_key(id) => gateway.put_oas(&definition).await,
+                Desired { mcps, .. } if mcps.contains_key(id) => gateway.put_mcp(&definition).await,
+                _ => gateway.put_api(&definition).await,
             };
             Some((stamp, answer))
         }
@@ -166,8 +167,9 @@ async fn write(
     }
 }
 
-async fn delete(gateway: &Gateway, sort: Sort, id: &str) -> Result<(), Error> {
+async fn delete(gateway: &Gateway, work: &Work<'_>, (sort, id): (Sort, &str)) -> Result<(), Error> {
     let answer = match sort {
+        Sort::Api if work.apis.get(id).is_some_and(form::is_mcp) => gateway.delete_mcp(id).await,
         Sort::Api => gateway.delete_api(id).await,
         Sort::Policy => gateway.delete_policy(id).await,
     };

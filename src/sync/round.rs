@@ -157,9 +157,13 @@ impl Session {
         self.reload(calls).await?;
         calls.lists += 1;
         let mut apis = self.gateway.list_apis().await?;
-        if form::needs_documents(desired, &apis) {
+        if form::needs_documents(&desired.oas, &apis, form::is_oas) {
             calls.lists += 1;
-            form::add_documents(&mut apis, self.gateway.list_oas().await?);
+            form::add_documents(&mut apis, &desired.oas, self.gateway.list_oas().await?);
+        }
+        if form::needs_documents(&desired.mcps, &apis, form::is_mcp) {
+            calls.lists += 1;
+            form::add_documents(&mut apis, &desired.mcps, self.gateway.list_mcps().await?);
         }
         let policies = self.policies.read(&self.gateway, desired, calls).await?;
         Ok(Held { apis, policies })
