@@ -194,7 +194,11 @@ impl Adder<'_, '_> {
         complete(&mut document, resource, id, context);
         problems.extend(resource.put_into(&mut document, self.snapshot, &mut self.builder.certificates));
         problems.extend(check::routing(&document, K::SOURCE_FIELD));
-        owner::mark_document(&mut document, &context.owner, &SnapshotKind::object_ref(resource).to_string());
+        owner::mark_document(
+            &mut document,
+            &context.owner,
+            &SnapshotKind::object_ref(resource).to_string(),
+        );
         owner::mark_context(&mut document, &context.name);
         (Value::Object(document), problems)
     }

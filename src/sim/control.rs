@@ -2,9 +2,9 @@
 
 use super::core::{Core, Cut};
 use super::definition::{self, flag, text};
+use super::mcp::{self, is_mcp};
 use super::reply::{self, Body};
 use super::url::Path;
-use super::mcp::{self, is_mcp};
 use super::{certs, keys, oas, policies};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, Limited};

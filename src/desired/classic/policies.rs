@@ -95,7 +95,10 @@ mod tests {
         let mut definition = definition.as_object().unwrap().clone();
         let find = |name: &NamespacedName| match name.name.as_str() {
             "gold" => ("own-id".to_owned(), None),
-            _ => ("made".to_owned(), Some("SecurityPolicy default/none does not exist".to_owned())),
+            _ => (
+                "made".to_owned(),
+                Some("SecurityPolicy default/none does not exist".to_owned()),
+            ),
         };
         let problems = resolve(&mut definition, find);
         assert_eq!(

@@ -81,7 +81,9 @@ impl Kind for TykStreamsApiDefinition {
 impl Kind for TykMcpProxyDefinition {
     fn check(document: &Map<String, Value>) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let middleware = document.get(EXTENSION).and_then(|extension| extension.get("middleware"));
+        let middleware = document
+            .get(EXTENSION)
+            .and_then(|extension| extension.get("middleware"));
         for part in ENDPOINTS {
             let endpoints = middleware.and_then(|middleware| middleware.get(part)?.as_object());
             for (name, endpoint) in endpoints.into_iter().flatten() {
