@@ -258,3 +258,29 @@ async fn a_gateway_without_proxies_fails_them_alone() {
     });
     assert_eq!(rig.outcome().await.apis["2"], ApiOutcome::Gone);
 }
+
+fn with_version(mut base: Value, version: &str) -> Value {
+    base["x-tyk-api-gateway"]["info"]["versioning"] = json!({"enabled": true, "name": "v1", "location": "header",
+        "key": "v", "versions": [{"name": "v2", "id": version}]});
+    base
+}
+
+/// The gateway writes a base API as it was loaded when it deletes one of its versions.
+#[tokio::test]
+async fn a_version_goes_before_its_base_is_changed_or_deleted() {
+    let mut rig = Rig::start().await;
+    let base = with_version(document("1", "/a/"), "2");
+    let all = [base.clone(), document("2", "/b/"), document("3", "/c/")];
+    rig.sync_both(&[], &all).await;
+    rig.want_both(&[], &[with_version(document("1", "/a/"), "3"), document("3", "/c/")]);
+    let outcome = rig.outcome().await;
+    assert_eq!(outcome.apis["1"], ApiOutcome::Synced, "{outcome:#?}");
+    assert_eq!(outcome.apis["2"], ApiOutcome::Gone, "{outcome:#?}");
+    rig.want_both(&[], &[]);
+    let outcome = rig.outcome().await;
+    assert!(
+        outcome.apis.values().all(|api| *api == ApiOutcome::Gone),
+        "{outcome:#?}"
+    );
+    assert!(rig.apis().await.is_empty());
+}

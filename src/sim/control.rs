@@ -5,7 +5,7 @@ use super::definition::{self, flag, text};
 use super::mcp::{self, is_mcp};
 use super::reply::{self, Body};
 use super::url::Path;
-use super::{certs, keys, oas, policies};
+use super::{certs, keys, oas, policies, versions};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, Limited};
 use hyper::body::Incoming;
@@ -215,6 +215,7 @@ fn delete(core: &Core, id: &str) -> Response<Body> {
     // The files of an MCP proxy have other names.
     let mcp = state.apis.get(id).is_some_and(|spec| is_mcp(&spec.definition));
     if !mcp && state.remove_api(id) {
+        versions::forget(&mut state, id);
         reply::modified(id, "deleted")
     } else {
         reply::error(500, "Delete failed")

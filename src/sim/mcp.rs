@@ -4,8 +4,8 @@
 use super::control::Call;
 use super::core::Core;
 use super::definition::text;
-use super::oas;
 use super::reply::{self, Body};
+use super::{oas, versions};
 use hyper::Response;
 use serde_json::Value;
 
@@ -33,7 +33,15 @@ fn one(core: &Core, call: &Call, id: &str) -> Response<Body> {
     match call.method.as_str() {
         "GET" => oas::get(core, id),
         "PUT" => oas::update(core, call, id, true),
-        _ if core.state().remove_api(id) => reply::modified(id, "deleted"),
-        _ => reply::error(500, "Delete failed"),
+        _ => delete(core, id),
     }
+}
+
+fn delete(core: &Core, id: &str) -> Response<Body> {
+    let mut state = core.state();
+    if !state.remove_api(id) {
+        return reply::error(500, "Delete failed");
+    }
+    versions::forget(&mut state, id);
+    reply::modified(id, "deleted")
 }

@@ -29,6 +29,7 @@ mod template;
 mod tls;
 mod upstream;
 mod url;
+mod versions;
 mod x509;
 
 pub use faults::{Failure, Faults};

@@ -5,6 +5,7 @@ use super::core::Core;
 use super::definition::{self, flag, text};
 use super::reply::{self, Body};
 use super::template::{Kind, Template, TemplateError};
+use super::versions;
 use hyper::Response;
 use serde_json::{Map, Value, json};
 
@@ -266,6 +267,7 @@ pub(super) fn classic(document: &Value) -> Value {
             "disable_strip_slash": upstream["preserveTrailingSlash"]["enabled"],
             "enable_load_balancing": balancing["enabled"], "target_list": targets,
         },
+        "definition": versions::classic(&info["versioning"]),
         "version_data": {"not_versioned": true, "versions": {"": {"name": "", "use_extended_paths": true}}},
     })
 }
