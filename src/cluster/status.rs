@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
-use kube::{Api, Client, Error};
+use kube::{Api, Client, Error, Resource};
 use serde_json::{Map, Value, json};
 
 use super::{CONCURRENCY, message, status_code};
-use crate::api::names;
+use crate::api::{
+    ApiDefinition, OperatorContext, SecurityPolicy, SubGraph, SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition,
+    TykStreamsApiDefinition, names,
+};
 use crate::diagnostic::ObjectRef;
 
 /// Writes the statuses; the errors by object. An object that is gone is none.
@@ -44,12 +47,34 @@ async fn write_one(client: &Client, object: &ObjectRef, status: Map<String, Valu
     }
 }
 
+/// The plural of a kind with a status, from its type: this runs for every write, and schemas are large to read.
 fn plural(kind: &str) -> String {
-    let crds = crate::api::all_crds().into_iter();
-    let names = crds.map(|crd| crd.spec.names);
-    let found = names
-        .filter(|names| names.kind == kind)
-        .map(|names| names.plural)
-        .next();
-    found.unwrap_or_default()
+    macro_rules! of_kind {
+        ($($type:ident)*) => {
+            match kind {
+                $(stringify!($type) => $type::plural(&()).into_owned(),)*
+                _ => String::new(),
+            }
+        };
+    }
+    of_kind! {
+        ApiDefinition OperatorContext SecurityPolicy SubGraph SuperGraph TykMcpProxyDefinition TykOasApiDefinition
+        TykStreamsApiDefinition
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plural;
+
+    #[test]
+    fn plurals_are_those_of_the_definitions() {
+        let crds = crate::api::all_crds().into_iter();
+        let ours = crds.filter(|crd| !plural(&crd.spec.names.kind).is_empty());
+        let named: Vec<_> = ours.map(|crd| crd.spec.names).collect();
+        assert_eq!(named.len(), 8);
+        for names in named {
+            assert_eq!(plural(&names.kind), names.plural);
+        }
+    }
 }
