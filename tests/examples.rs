@@ -186,3 +186,41 @@ fn what_tyk_operator_has_not_has_an_example() {
         assert!(shown.contains(field), "{field}");
     }
 }
+
+/// Kinds of custom resources that a gateway without a Dashboard can have, and that the examples do not show.
+const WITHOUT_EXAMPLE: [&str; 2] = ["TykMcpProxyDefinition", "TykStreamsApiDefinition"];
+/// Kinds that need a Dashboard.
+const OF_A_DASHBOARD: [&str; 3] = ["APIDescription", "PortalAPICatalogue", "PortalConfig"];
+
+#[test]
+fn every_kind_has_an_example() {
+    let mut shown = BTreeSet::new();
+    for folder in std::fs::read_dir(root().join("examples")).unwrap() {
+        let Ok(entries) = std::fs::read_dir(folder.unwrap().path()) else {
+            continue;
+        };
+        let files = entries.map(|entry| entry.unwrap().path());
+        for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "yaml")) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let documents = serde_saphyr::from_multiple::<Value>(&text).unwrap();
+            shown.extend(documents.iter().filter_map(|one| one["kind"].as_str().map(str::to_owned)));
+        }
+    }
+    let kinds = tyk_ingress::api::all_crds().into_iter().map(|crd| crd.spec.names.kind);
+    let missing: Vec<_> = kinds
+        .filter(|kind| !shown.contains(kind) && !OF_A_DASHBOARD.contains(&kind.as_str()))
+        .collect();
+    assert_eq!(missing, WITHOUT_EXAMPLE);
+}
+
+#[test]
+fn every_folder_is_clean() {
+    // Of files that need each other; `dev` reads them in this way too.
+    for folder in ["annotations", "contexts", "graphql", "nginx", "oas", "policies", "quickstart", "tls"] {
+        let mut validate = Command::new(env!("CARGO_BIN_EXE_tyk-ingress"));
+        let folder = root().join("examples").join(folder);
+        let ended = validate.args(["validate", "-f"]).arg(&folder).output().unwrap();
+        let out = String::from_utf8(ended.stdout).unwrap();
+        assert!(ended.status.success(), "{}: {out}", folder.display());
+    }
+}

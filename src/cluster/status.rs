@@ -45,6 +45,7 @@ async fn write_one(client: &Client, object: &ObjectRef, status: Map<String, Valu
     }
 }
 
+/// The plural of a kind with a status, from its type: this runs for every write, and schemas are large to read.
 fn plural(kind: &str) -> String {
     macro_rules! plural_of {
         ($($kind:ident $field:ident $finalizer:ident $is_template:expr;)*) => {
@@ -55,4 +56,17 @@ fn plural(kind: &str) -> String {
         };
     }
     with_published!(plural_of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plural;
+
+    #[test]
+    fn plurals_are_those_of_the_definitions() {
+        for crd in crate::api::all_crds() {
+            let names = crd.spec.names;
+            assert_eq!(plural(&names.kind), names.plural);
+        }
+    }
 }
