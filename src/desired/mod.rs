@@ -139,6 +139,8 @@ pub struct Fleet {
     pub refusals: BTreeMap<ObjectRef, String>,
     /// Fields of a resource's status that say who uses it and whom it uses.
     pub links: BTreeMap<ObjectRef, Map<String, Value>>,
+    /// When the certificates of each Secret that a resource names expire, even if they have already.
+    pub expiries: BTreeMap<NamespacedName, Timestamp>,
 }
 
 /// Where a resource goes.
@@ -364,6 +366,7 @@ impl Builder<'_> {
 
     fn finish(mut self, links: &Links) -> (Fleet, Vec<Diagnostic>) {
         let certificates = std::mem::replace(&mut self.certificates, Certificates::new(&self.snapshot.tls_secrets, None));
+        let expiries = certificates.expiries();
         let (certificates, found) = certificates.finish();
         self.diagnostics.extend(found);
         let tyks = self.contexts.installations().into_iter();
@@ -400,6 +403,7 @@ impl Builder<'_> {
             contexts: self.contexts.usable().clone(),
             refusals: self.refusals,
             links: links.statuses(self.snapshot),
+            expiries,
         };
         (fleet, self.diagnostics)
     }
