@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
     exponential_buckets,
 };
 
@@ -24,6 +24,7 @@ pub struct Metrics {
     registry: Registry,
     /// What is set as a whole is never read in the middle of it.
     whole: Mutex<Whole>,
+    translation: Histogram,
     stages: HistogramVec,
     latency: HistogramVec,
     leader: IntGauge,
@@ -91,6 +92,13 @@ impl Metrics {
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self {
             whole: Mutex::default(),
+            translation: register(
+                &registry,
+                Histogram::with_opts(
+                    HistogramOpts::new("tyk_ingress_translation_seconds", "Time to render one snapshot, in seconds.")
+                        .buckets(exponential_buckets(0.0005, 4.0, 8)?),
+                ),
+            )?,
             stages: histograms(
                 &registry,
                 ("tyk_ingress_stage_seconds", "Time of each stage of a change, in seconds."),
@@ -191,7 +199,14 @@ impl Metrics {
         }
     }
 
-    /// A translation ended. Tyks that are not in the fleet any more show nothing but their counters.
+    /// A translation ended whose first stage, Ingresses to children, took `rendered` of `all`.
+    pub fn translation(&self, rendered: Duration, all: Duration) {
+        self.stage(Stage::Ingress, rendered);
+        self.stage(Stage::Desired, all.saturating_sub(rendered));
+        self.translation.observe(all.as_secs_f64());
+    }
+
+    /// Shows what came of a translation. Tyks that are not in the fleet any more show nothing but their counters.
     pub fn translated(&self, ingresses: usize, fleet: &Fleet) {
         let mut whole = self.whole();
         self.ingresses.set(count(ingresses));

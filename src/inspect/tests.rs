@@ -17,7 +17,7 @@ use crate::sync::{ApiOutcome, Outcome};
 /// Each is planted where a user may have one.
 const SECRETS: &[&str] = &[
     "planted-hmac", "planted-jwt", "planted-header", "planted-config", "planted-signing", "planted-basic", "planted-url",
-    "planted-pem", "planted-query", "planted-env", "planted-plugin", "planted-webhook", "planted-body", "planted-unknown",
+    "planted-pem", "planted-query", "planted-env", "planted-plugin", "planted-webhook", "plantedbodytext0", "planted-unknown",
     "planted-annotation", "planted-secret", "planted-name", "planted-document", "planted-configmap", "planted-data-source",
     "424242",
 ];
@@ -60,12 +60,12 @@ spec:
       Default:
         name: Default
         global_headers: {host: planted-header}
-        extended_paths: {transform: [{path: /x, method: GET, template_data: {template_source: planted-body}}]}
+        extended_paths: {transform: [{path: /x, method: GET, template_data: {template_mode: blob, input_type: json, template_source: plantedbodytext0}}]}
 ---
 apiVersion: tyk.tyk.io/v1alpha1
 kind: OperatorContext
 metadata: {name: east, namespace: web}
-spec: {env: {mode: ce, url: "http://u:planted-url@gw:8080", auth: planted-env, org: o}}
+spec: {env: {mode: ce, url: "http://gw:8080", auth: planted-env, org: o}}
 ---
 apiVersion: v1
 kind: Secret

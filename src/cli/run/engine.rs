@@ -11,7 +11,6 @@ use crate::desired::{self, Fleet, Operator};
 use crate::diagnostic::Diagnostic;
 use crate::http::Health;
 use crate::ingress::{self, Translation};
-use crate::metrics::Stage;
 use crate::nginx;
 use crate::snapshot::Snapshot;
 use crate::sync::Workers;
@@ -76,8 +75,7 @@ impl Engine {
         let (translation, fleet, diagnostics, (rendered, all)) = tokio::task::spawn_blocking(pure)
             .await
             .context("the translation failed")?;
-        self.health.metrics.stage(Stage::Ingress, rendered);
-        self.health.metrics.stage(Stage::Desired, all - rendered);
+        self.health.metrics.translation(rendered, all);
         self.remember(&snapshot, &fleet);
         self.revision += 1;
         let (translation, fleet, diagnostics) = (Arc::new(translation), Arc::new(fleet), Arc::new(diagnostics));
