@@ -37,8 +37,9 @@ fn specs() -> Vec<Value> {
 
 /// Fields of Tyk Operator's resource directly below `prefix`.
 fn fields(prefix: &str) -> BTreeSet<String> {
-    let table = std::fs::read_to_string(root().join("tests/data/apidefinition-fields.txt")).unwrap();
-    let paths = table.lines().filter_map(|line| line.split(' ').next());
+    let table = std::fs::read_to_string(root().join("tests/data/upstream-fields.txt")).unwrap();
+    let lines = table.lines().filter_map(|line| line.strip_prefix("ApiDefinition "));
+    let paths = lines.filter_map(|line| line.split(' ').next());
     paths
         .filter_map(|path| path.strip_prefix(prefix)?.strip_prefix('.'))
         .filter(|field| !field.contains(['.', '[', '{']))

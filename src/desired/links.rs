@@ -4,7 +4,6 @@
 //! that is being deleted keeps nobody: two that are deleted together both go. Only a context stays for as long as
 //! anything names it, since without it nobody knows from where to take a resource.
 
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
@@ -77,7 +76,11 @@ impl Links {
     fn seen<K: SnapshotKind>(&mut self, object: &K, context: Option<&Target>) -> ObjectRef {
         let source = SnapshotKind::object_ref(object);
         if let Some(context) = context {
-            let context = ObjectRef::new("OperatorContext", context.namespace_or(&source.namespace), &context.name);
+            let context = ObjectRef::new(
+                "OperatorContext",
+                context.namespace_or(&source.namespace),
+                &context.name,
+            );
             self.users.entry(context).or_default().insert(source.clone());
         }
         self.leaving_of([object]);
@@ -85,8 +88,11 @@ impl Links {
     }
 
     fn leaving_of<'a, K: SnapshotKind + 'a>(&mut self, objects: impl IntoIterator<Item = &'a K>) {
-        let leaving = objects.into_iter().filter(|object| object.meta().deletion_timestamp.is_some());
-        self.leaving.extend(leaving.map(|object| SnapshotKind::object_ref(object)));
+        let leaving = objects
+            .into_iter()
+            .filter(|object| object.meta().deletion_timestamp.is_some());
+        self.leaving
+            .extend(leaving.map(|object| SnapshotKind::object_ref(object)));
     }
 
     fn graphs(&mut self, snapshot: &Snapshot, edges: &graph::Edges) {
@@ -94,7 +100,8 @@ impl Links {
         self.leaving_of(snapshot.super_graphs.values().map(AsRef::as_ref));
         for (name, sub_graph) in &snapshot.sub_graphs {
             let object = SnapshotKind::object_ref(sub_graph.as_ref());
-            self.graphs.extend(edges.keeps_sub_graph(name).map(|reason| (object.clone(), reason)));
+            self.graphs
+                .extend(edges.keeps_sub_graph(name).map(|reason| (object.clone(), reason)));
             if let Some(api) = edges.server(name) {
                 let id = snapshot.api_definitions.get(api).map(|api| api.api_id());
                 self.served.insert(object, ("linked_by_api", json!(id)));
@@ -104,14 +111,17 @@ impl Links {
         }
         for (name, super_graph) in &snapshot.super_graphs {
             let object = SnapshotKind::object_ref(super_graph.as_ref());
-            self.graphs.extend(edges.keeps_super_graph(name).map(|reason| (object, reason)));
+            self.graphs
+                .extend(edges.keeps_super_graph(name).map(|reason| (object, reason)));
         }
     }
 
     /// Why the deletion of a resource waits, for each that waits; in the words of Tyk Operator where it has any.
     pub(super) fn refusals(&self) -> BTreeMap<ObjectRef, String> {
         let leaving = self.leaving.iter();
-        leaving.filter_map(|object| Some((object.clone(), self.refusal(object)?))).collect()
+        leaving
+            .filter_map(|object| Some((object.clone(), self.refusal(object)?)))
+            .collect()
     }
 
     fn refusal(&self, object: &ObjectRef) -> Option<String> {
@@ -122,7 +132,9 @@ impl Links {
             (!users.is_empty()).then(|| users.join(", "))
         };
         if let Some(policies) = living(&self.policies) {
-            return Some(format!("unable to delete api due to security policy dependency={policies}"));
+            return Some(format!(
+                "unable to delete api due to security policy dependency={policies}"
+            ));
         }
         if let Some(apis) = living(&self.callers) {
             return Some(format!("unable to delete api due to being depended by ={apis}"));
@@ -145,7 +157,11 @@ impl Links {
             found.entry(object.clone()).or_default().insert(key.to_owned(), value);
         };
         for (api, policies) in &self.policies {
-            let key = if api.kind == "ApiDefinition" { "linked_by_policies" } else { "linkedByPolicies" };
+            let key = if api.kind == "ApiDefinition" {
+                "linked_by_policies"
+            } else {
+                "linkedByPolicies"
+            };
             put(api, key, policies.iter().map(target).collect());
         }
         for (api, callers) in self.callers.iter().filter(|(api, _)| api.kind == "ApiDefinition") {
@@ -153,7 +169,7 @@ impl Links {
         }
         for (caller, apis) in inverted(&self.callers) {
             let apis = apis.iter().filter(|api| api.kind == "ApiDefinition");
-            put(&caller, "linked_to_apis", apis.map(|api| target(api)).collect());
+            put(&caller, "linked_to_apis", apis.map(target).collect());
         }
         for (policy, apis) in inverted(&self.policies) {
             put(&policy, "linked_apis", apis.iter().map(kind_and_target).collect());
@@ -187,7 +203,9 @@ impl Links {
             let own = versioning.into_iter().flat_map(|versioning| &versioning.versions);
             let is_default = own.filter(|one| Some(one.name.as_str()) == default);
             let mut is_default = is_default.map(|one| &one.tyk_oas_api_definition_ref);
-            let names_it = |target: &Target| target.name == version.name && target.namespace_or(&base.namespace) == version.namespace;
+            let names_it = |target: &Target| {
+                target.name == version.name && target.namespace_or(&base.namespace) == version.namespace
+            };
             let status = json!({
                 "isVersionedAPI": true,
                 "isDefaultVersion": is_default.any(names_it),
@@ -200,9 +218,14 @@ impl Links {
                 continue;
             };
             let own_name = versioning.name.as_deref();
-            let is_default = versioning.default.as_deref().is_none_or(|default| Some(default) == own_name || default == "self");
+            let is_default = versioning
+                .default
+                .as_deref()
+                .is_none_or(|default| Some(default) == own_name || default == "self");
             let object = ObjectRef::new("TykOasApiDefinition", &name.namespace, &name.name);
-            found.entry(object).or_insert_with(|| json!({"isVersionedAPI": true, "isDefaultVersion": is_default}));
+            found
+                .entry(object)
+                .or_insert_with(|| json!({"isVersionedAPI": true, "isDefaultVersion": is_default}));
         }
         found
     }
@@ -234,3 +257,6 @@ fn target(object: &ObjectRef) -> Value {
 fn kind_and_target(object: &ObjectRef) -> Value {
     json!({"kind": object.kind, "name": object.name, "namespace": object.namespace})
 }
+
+#[cfg(test)]
+mod tests;

@@ -287,7 +287,10 @@ impl Builder<'_> {
     ) -> Option<Context> {
         let before = self.diagnostics.len();
         let context = self.context(source, reference);
-        let found: Vec<_> = self.diagnostics[before..].iter().map(|one| (one.code, one.message.clone())).collect();
+        let found: Vec<_> = self.diagnostics[before..]
+            .iter()
+            .map(|one| (one.code, one.message.clone()))
+            .collect();
         for (code, message) in found {
             self.tell_ingress_of_context(child, code, &message);
         }
@@ -365,7 +368,10 @@ impl Builder<'_> {
     }
 
     fn finish(mut self, links: &Links) -> (Fleet, Vec<Diagnostic>) {
-        let certificates = std::mem::replace(&mut self.certificates, Certificates::new(&self.snapshot.tls_secrets, None));
+        let certificates = std::mem::replace(
+            &mut self.certificates,
+            Certificates::new(&self.snapshot.tls_secrets, None),
+        );
         let expiries = certificates.expiries();
         let (certificates, found) = certificates.finish();
         self.diagnostics.extend(found);

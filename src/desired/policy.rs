@@ -80,7 +80,13 @@ fn add(builder: &mut Builder<'_>, tyks: &mut BTreeMap<Arc<Installation>, Desired
         return;
     };
     let tyk = context.tyk.clone();
-    builder.places.insert(source.clone(), Place { tyk: tyk.clone(), id: id.clone() });
+    builder.places.insert(
+        source.clone(),
+        Place {
+            tyk: tyk.clone(),
+            id: id.clone(),
+        },
+    );
     let desired = tyks.entry(tyk).or_default();
     if let Some(winner) = desired.policies.get(&id) {
         let message = format!("policy id {id:?} belongs to {}", winner.source);

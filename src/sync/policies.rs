@@ -75,7 +75,13 @@ impl Policies {
     pub(super) fn plan<'a>(&mut self, desired: &'a Desired, listed: &Listed, owner: &str) -> Part<'a> {
         let wanted = wanted(desired, &listed.held, owner);
         let keeps = |id: &str| desired.policies.contains_key(id) || desired.held_policies.contains(id);
-        let mut plan = diff::diff_payloads(&wanted, keeps, &listed.held, (owner, &desired.contexts), &self.memory.readings);
+        let mut plan = diff::diff_payloads(
+            &wanted,
+            keeps,
+            &listed.held,
+            (owner, &desired.contexts),
+            &self.memory.readings,
+        );
         let mut refused: BTreeMap<_, _> = plan
             .foreign
             .iter()
@@ -115,7 +121,10 @@ fn gives_an_answer(error: &Error) -> bool {
 
 /// Payloads by id. One that waits is only brought up to date where it is, and is ours, already.
 fn wanted<'a>(desired: &'a Desired, held: &Observed, owner: &str) -> BTreeMap<&'a str, &'a Value> {
-    let ours = |id: &String| held.get(id).is_some_and(|held| owner::is_ours(held, owner, &desired.contexts));
+    let ours = |id: &String| {
+        held.get(id)
+            .is_some_and(|held| owner::is_ours(held, owner, &desired.contexts))
+    };
     let policies = desired.policies.iter();
     policies
         .filter(|(id, policy)| !policy.waits || ours(id))
