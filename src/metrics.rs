@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    exponential_buckets,
+    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, exponential_buckets,
 };
 
 use crate::desired::{Desired, Fleet, Installation};
@@ -88,20 +88,31 @@ impl Metrics {
     /// When two metrics have one name.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let build = gauges(&registry, "tyk_ingress_build_info", "Version of this program.", &["version"])?;
+        let build = gauges(
+            &registry,
+            "tyk_ingress_build_info",
+            "Version of this program.",
+            &["version"],
+        )?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self {
             whole: Mutex::default(),
             translation: register(
                 &registry,
                 Histogram::with_opts(
-                    HistogramOpts::new("tyk_ingress_translation_seconds", "Time to render one snapshot, in seconds.")
-                        .buckets(exponential_buckets(0.0005, 4.0, 8)?),
+                    HistogramOpts::new(
+                        "tyk_ingress_translation_seconds",
+                        "Time to render one snapshot, in seconds.",
+                    )
+                    .buckets(exponential_buckets(0.0005, 4.0, 8)?),
                 ),
             )?,
             stages: histograms(
                 &registry,
-                ("tyk_ingress_stage_seconds", "Time of each stage of a change, in seconds."),
+                (
+                    "tyk_ingress_stage_seconds",
+                    "Time of each stage of a change, in seconds.",
+                ),
                 "stage",
                 exponential_buckets(0.0005, 4.0, 9)?,
             )?,
@@ -228,7 +239,11 @@ impl Metrics {
     /// One round that ended now.
     pub fn ended(&self, outcome: &Outcome, now: Timestamp) {
         let tyk = outcome.tyk.authority();
-        let result = if outcome.endpoint_error.is_some() { "error" } else { "ok" };
+        let result = if outcome.endpoint_error.is_some() {
+            "error"
+        } else {
+            "ok"
+        };
         self.rounds.with_label_values(&[tyk, result]).inc();
         let calls = outcome.calls;
         for (call, number) in [
@@ -264,7 +279,9 @@ impl Metrics {
         for name in names {
             let all = whole.tyks.iter().filter(|(tyk, _)| tyk.authority() == name);
             let all: Vec<_> = all.map(|(_, seen)| seen).collect();
-            self.up.with_label_values(&[name]).set(all.iter().all(|seen| seen.up).into());
+            self.up
+                .with_label_values(&[name])
+                .set(all.iter().all(|seen| seen.up).into());
             let successes = all.iter().map(|seen| seen.last_success.unwrap_or_default());
             let last_success = successes.fold(f64::INFINITY, f64::min);
             self.last_success.with_label_values(&[name]).set(last_success);
@@ -297,7 +314,13 @@ impl Metrics {
 fn objects(outcome: &Outcome) -> BTreeMap<(&'static str, &'static str), usize> {
     let desired: &Desired = &outcome.desired;
     let is_oas = |id: &String| desired.oas.contains_key(id);
-    let of = |oas: bool| outcome.apis.iter().filter(move |(id, _)| is_oas(id) == oas).map(|(_, state)| state);
+    let of = |oas: bool| {
+        outcome
+            .apis
+            .iter()
+            .filter(move |(id, _)| is_oas(id) == oas)
+            .map(|(_, state)| state)
+    };
     let mut counts = BTreeMap::new();
     let kinds: [(&'static str, Vec<&ApiOutcome>); 4] = [
         ("api", of(false).collect()),
@@ -306,8 +329,14 @@ fn objects(outcome: &Outcome) -> BTreeMap<(&'static str, &'static str), usize> {
         ("certificate", outcome.certificates.values().collect()),
     ];
     for (kind, states) in kinds {
-        let synced = states.iter().filter(|state| matches!(state, ApiOutcome::Synced)).count();
-        let failed = states.iter().filter(|state| matches!(state, ApiOutcome::Failed(_))).count();
+        let synced = states
+            .iter()
+            .filter(|state| matches!(state, ApiOutcome::Synced))
+            .count();
+        let failed = states
+            .iter()
+            .filter(|state| matches!(state, ApiOutcome::Failed(_)))
+            .count();
         counts.insert((kind, "synced"), synced);
         counts.insert((kind, "failed"), failed);
     }
@@ -388,7 +417,10 @@ mod tests {
         metrics.ended(&outcome(&one, None), Timestamp::from_second(100).unwrap());
         metrics.ended(&outcome(&other, Some("refused")), Timestamp::from_second(200).unwrap());
         let shown = text(&metrics);
-        assert!(shown.contains(r#"tyk_ingress_objects{kind="api",state="synced",tyk="gateway:8080"} 2"#), "{shown}");
+        assert!(
+            shown.contains(r#"tyk_ingress_objects{kind="api",state="synced",tyk="gateway:8080"} 2"#),
+            "{shown}"
+        );
         assert!(shown.contains(r#"tyk_ingress_up{tyk="gateway:8080"} 0"#), "{shown}");
         assert!(!shown.contains("hunter2"), "{shown}");
         metrics.ended(&outcome(&other, None), Timestamp::from_second(300).unwrap());
@@ -404,7 +436,10 @@ mod tests {
         metrics.ended(&outcome(&tyk("a"), None), Timestamp::UNIX_EPOCH);
         metrics.translated(0, &Fleet::default());
         let shown = text(&metrics);
-        assert!(!shown.contains("tyk_ingress_up{") && !shown.contains("tyk_ingress_objects{"), "{shown}");
+        assert!(
+            !shown.contains("tyk_ingress_up{") && !shown.contains("tyk_ingress_objects{"),
+            "{shown}"
+        );
         assert!(shown.contains("tyk_ingress_sync_rounds_total{"), "{shown}");
     }
 }

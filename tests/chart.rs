@@ -224,7 +224,12 @@ fn alerts_and_dashboard_use_metrics_that_there_are() {
         let used: BTreeSet<&str> = name
             .find_iter(&text)
             .map(|found| found.as_str())
-            .map(|name| ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name))
+            .map(|name| {
+                ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .find_map(|part| name.strip_suffix(part))
+                    .unwrap_or(name)
+            })
             .collect();
         assert!(used.len() > 4, "{file}: {used:?}");
         let unknown: Vec<_> = used

@@ -81,7 +81,15 @@ const ROOMS: &[Room] = &[
     Room {
         name: "http",
         ours: &[
-            "desired", "diagnostic", "ingress", "inspect", "log", "metrics", "secret", "snapshot", "sync",
+            "desired",
+            "diagnostic",
+            "ingress",
+            "inspect",
+            "log",
+            "metrics",
+            "secret",
+            "snapshot",
+            "sync",
         ],
         not: &[KUBERNETES, &["std::fs"]],
     },

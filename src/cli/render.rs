@@ -101,7 +101,10 @@ fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
 }
 
 fn summary(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
-    let rows: Vec<Vec<String>> = routes::of(&world.desired, &world.translation).into_iter().map(routes::Route::cells).collect();
+    let rows: Vec<Vec<String>> = routes::of(&world.desired, &world.translation)
+        .into_iter()
+        .map(routes::Route::cells)
+        .collect();
     output::table(out, &routes::Route::HEADER, &rows)?;
     Ok(())
 }

@@ -28,7 +28,10 @@ impl Access {
 
     fn allows(&self, headers: &HeaderMap) -> bool {
         let Some(token) = &self.0 else { return true };
-        let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(credential);
+        let given = headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(credential);
         // Hashes, so that the time that it takes says nothing about the token.
         given.is_some_and(|given| Sha256::digest(given) == Sha256::digest(token.expose()))
     }
@@ -40,7 +43,10 @@ fn credential(header: &str) -> Option<Vec<u8>> {
     if scheme.eq_ignore_ascii_case("bearer") {
         return Some(value.trim().as_bytes().to_vec());
     }
-    let pair = STANDARD.decode(value.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let pair = STANDARD
+        .decode(value.trim())
+        .ok()
+        .filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
     let colon = pair.iter().position(|byte| *byte == b':')?;
     Some(pair[colon + 1..].to_vec())
 }
@@ -51,7 +57,12 @@ pub(super) async fn check(State(access): State<Access>, request: Request, next: 
         return next.run(request).await;
     }
     let ask = [(WWW_AUTHENTICATE, "Basic realm=\"tyk-ingress\", charset=\"UTF-8\"")];
-    (StatusCode::UNAUTHORIZED, ask, "a bearer token, or Basic with it as the password, is needed\n").into_response()
+    (
+        StatusCode::UNAUTHORIZED,
+        ask,
+        "a bearer token, or Basic with it as the password, is needed\n",
+    )
+        .into_response()
 }
 
 #[cfg(test)]
@@ -74,7 +85,14 @@ mod tests {
         assert!(allows("hunter2", Some("bearer hunter2")));
         // `anybody:hunter2`
         assert!(allows("hunter2", Some("Basic YW55Ym9keTpodW50ZXIy")));
-        for wrong in [None, Some("Bearer hunter"), Some("Bearer "), Some("hunter2"), Some("Basic hunter2"), Some("Basic YQ==")] {
+        for wrong in [
+            None,
+            Some("Bearer hunter"),
+            Some("Bearer "),
+            Some("hunter2"),
+            Some("Basic hunter2"),
+            Some("Basic YQ=="),
+        ] {
             assert!(!allows("hunter2", wrong), "{wrong:?}");
         }
     }

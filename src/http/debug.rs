@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{self, Next};
@@ -17,8 +19,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::form_urlencoded;
 
-use super::access::{self, Access};
 use super::Health;
+use super::access::{self, Access};
 use crate::inspect::{self, PageRequest, World, json};
 use crate::log::Level;
 
@@ -131,7 +133,10 @@ async fn set_log_level(State(served): State<Served>, filter: String) -> Response
 fn parameter(uri: &Uri, name: &str) -> String {
     let query = uri.query().unwrap_or_default();
     let mut pairs = form_urlencoded::parse(query.as_bytes());
-    pairs.find(|(key, _)| key == name).map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+    pairs
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// Without a token a page of the web must not read along by giving its own name this address (DNS rebinding), so only
@@ -156,7 +161,8 @@ fn is_local_name(headers: &HeaderMap) -> bool {
 
 /// Nothing is kept, framed or told to others.
 async fn private(request: Request, next: Next) -> Response {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     let headers = [
         (CACHE_CONTROL, "no-store"),
         (CONTENT_SECURITY_POLICY, policy),
@@ -175,10 +181,22 @@ mod tests {
     #[test]
     fn names_of_the_web_are_no_local_names() {
         let is_local = |host: &str| is_local_name(&HeaderMap::from_iter([(HOST, host.parse().unwrap())]));
-        for host in ["localhost:8082", "LOCALHOST", "127.0.0.1:8082", "[::1]:8082", "10.0.0.7"] {
+        for host in [
+            "localhost:8082",
+            "LOCALHOST",
+            "127.0.0.1:8082",
+            "[::1]:8082",
+            "10.0.0.7",
+        ] {
             assert!(is_local(host), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example:8082", "127.0.0.1.evil.example", "", "a b"] {
+        for host in [
+            "evil.example",
+            "localhost.evil.example:8082",
+            "127.0.0.1.evil.example",
+            "",
+            "a b",
+        ] {
             assert!(!is_local(host), "{host}");
         }
         assert!(!is_local_name(&HeaderMap::new()));

@@ -139,7 +139,8 @@ pub fn desired(world: &World) -> Value {
 
 fn of_tyk(tyk: &Installation, desired: &Desired) -> Value {
     let apis = |apis: &BTreeMap<String, Api>| -> Map<String, Value> {
-        let shown = |api: &Api| json!({"source": api.source, "generation": api.generation, "payload": redacted(&api.payload)});
+        let shown =
+            |api: &Api| json!({"source": api.source, "generation": api.generation, "payload": redacted(&api.payload)});
         apis.iter().map(|(id, api)| (id.clone(), shown(api))).collect()
     };
     let policies = desired.policies.iter().map(|(id, policy)| {
@@ -191,7 +192,10 @@ pub fn plan(world: &World) -> Value {
 
 /// Reasons name fields and never their values.
 fn changes(plan: &Plan) -> Value {
-    let writes = plan.writes.iter().map(|(id, reason)| (id.clone(), json!(reason.to_string())));
+    let writes = plan
+        .writes
+        .iter()
+        .map(|(id, reason)| (id.clone(), json!(reason.to_string())));
     json!({
         "write": Value::Object(writes.collect()),
         "delete": plan.deletes,
@@ -202,7 +206,11 @@ fn changes(plan: &Plan) -> Value {
 }
 
 fn failures(outcome: &Outcome) -> Value {
-    let all = outcome.apis.iter().chain(&outcome.policies).chain(&outcome.certificates);
+    let all = outcome
+        .apis
+        .iter()
+        .chain(&outcome.policies)
+        .chain(&outcome.certificates);
     let failed = all.filter_map(|(id, state)| match state {
         ApiOutcome::Failed(message) => Some((id.clone(), json!(message))),
         ApiOutcome::Synced | ApiOutcome::Gone => None,

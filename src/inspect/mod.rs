@@ -100,7 +100,10 @@ fn refused(outcome: &Outcome) -> Vec<Diagnostic> {
         return Vec::new();
     }
     let desired = &outcome.desired;
-    let apis = outcome.apis.iter().map(|(id, state)| (desired.api(id).map(|api| &api.source), state));
+    let apis = outcome
+        .apis
+        .iter()
+        .map(|(id, state)| (desired.api(id).map(|api| &api.source), state));
     let policies = outcome.policies.iter();
     let policies = policies.map(|(id, state)| (desired.policies.get(id).map(|policy| &policy.source), state));
     let certificates = outcome.certificates.iter();

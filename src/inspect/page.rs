@@ -122,7 +122,16 @@ fn tyks(page: &mut String, world: &World, now: Timestamp) {
         rows.push(row);
     }
     let (count, none) = (rows.len(), "No Tyk is known yet.");
-    let titles = ["Tyk", "Contexts", "State", "Last round", "In step", "APIs", "Policies", "Error"];
+    let titles = [
+        "Tyk",
+        "Contexts",
+        "State",
+        "Last round",
+        "In step",
+        "APIs",
+        "Policies",
+        "Error",
+    ];
     section(page, "Tyks and contexts", titles, rows, (count, none));
 }
 
@@ -236,7 +245,9 @@ fn section<const N: usize>(
         for ((text, class), title) in row.iter().zip(titles) {
             let empty = if text.is_empty() { " empty" } else { "" };
             let text = escape(text);
-            page.push_str(&format!("<td data-title=\"{title}\" class=\"{class}{empty}\"><span>{text}</span></td>"));
+            page.push_str(&format!(
+                "<td data-title=\"{title}\" class=\"{class}{empty}\"><span>{text}</span></td>"
+            ));
         }
         page.push_str("</tr>\n");
     }

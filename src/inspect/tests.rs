@@ -16,9 +16,26 @@ use crate::sync::{ApiOutcome, Outcome};
 
 /// Each is planted where a user may have one.
 const SECRETS: &[&str] = &[
-    "planted-hmac", "planted-jwt", "planted-header", "planted-config", "planted-signing", "planted-basic", "planted-url",
-    "planted-pem", "planted-query", "planted-env", "planted-plugin", "planted-webhook", "plantedbodytext0", "planted-unknown",
-    "planted-annotation", "planted-secret", "planted-name", "planted-document", "planted-configmap", "planted-data-source",
+    "planted-hmac",
+    "planted-jwt",
+    "planted-header",
+    "planted-config",
+    "planted-signing",
+    "planted-basic",
+    "planted-url",
+    "planted-pem",
+    "planted-query",
+    "planted-env",
+    "planted-plugin",
+    "planted-webhook",
+    "plantedbodytext0",
+    "planted-unknown",
+    "planted-annotation",
+    "planted-secret",
+    "planted-name",
+    "planted-document",
+    "planted-configmap",
+    "planted-data-source",
     "424242",
 ];
 
@@ -109,7 +126,12 @@ fn world(error: Option<&str>) -> World {
     diagnostics.extend(found);
     let fleet = Arc::new(fleet);
     let mut world = World::default();
-    world.translated(Arc::new(snapshot), (Arc::new(translation), fleet.clone()), Arc::new(diagnostics), now());
+    world.translated(
+        Arc::new(snapshot),
+        (Arc::new(translation), fleet.clone()),
+        Arc::new(diagnostics),
+        now(),
+    );
     for (tyk, desired) in &fleet.tyks {
         let state = |id: &String| match desired.api(id).unwrap().source.name.as_str() {
             "pay" => ApiOutcome::Failed("not <taken>".into()),
@@ -130,7 +152,10 @@ fn world(error: Option<&str>) -> World {
 
 fn html(world: &World, filter: &str) -> String {
     let now = Timestamp::from_second(1_090).unwrap();
-    let request = PageRequest { filter: filter.into(), now };
+    let request = PageRequest {
+        filter: filter.into(),
+        now,
+    };
     page(world, &request)
 }
 
@@ -146,13 +171,30 @@ fn no_answer_holds_a_planted_secret() {
     ];
     for (name, text) in answers {
         for secret in SECRETS {
-            let at = text.find(secret).map(|at| &text[at.saturating_sub(120)..at + secret.len()]);
+            let at = text
+                .find(secret)
+                .map(|at| &text[at.saturating_sub(120)..at + secret.len()]);
             assert_eq!(at, None, "{secret} in {name}");
         }
     }
     // They are in what the gateway is sent, or this would prove nothing.
-    let sent = format!("{:?}", world.fleet.tyks.values().map(|desired| &desired.apis).collect::<Vec<_>>());
-    for secret in ["planted-signing", "planted-jwt", "planted-config", "planted-query", "planted-unknown", "424242"] {
+    let sent = format!(
+        "{:?}",
+        world
+            .fleet
+            .tyks
+            .values()
+            .map(|desired| &desired.apis)
+            .collect::<Vec<_>>()
+    );
+    for secret in [
+        "planted-signing",
+        "planted-jwt",
+        "planted-config",
+        "planted-query",
+        "planted-unknown",
+        "424242",
+    ] {
         assert!(sent.contains(secret), "{secret}");
     }
 }
@@ -194,7 +236,10 @@ fn urls_keep_what_leads_and_not_what_opens() {
 #[test]
 fn the_snapshot_is_filtered_by_kind_and_name() {
     let world = world(None);
-    let filter = |kind: &str, name: &str| Filter { kind: kind.into(), name: name.into() };
+    let filter = |kind: &str, name: &str| Filter {
+        kind: kind.into(),
+        name: name.into(),
+    };
     let shown = json::snapshot(&world, &filter("ingress", "web/sh"));
     let path = shown.pointer("/Ingress/web~1shop/spec/rules/0/http/paths/0/path");
     assert_eq!(path, Some(&json!("/cart")), "{shown:#}");
@@ -205,7 +250,16 @@ fn the_snapshot_is_filtered_by_kind_and_name() {
 #[test]
 fn the_page_tells_what_is_served_and_what_is_wrong() {
     let page = html(&world(None), "");
-    for text in ["shop.example.com", "/cart", "InvalidHost", "SyncFailed", "not &lt;taken&gt;", "web/east", "90 s ago", ">up<"] {
+    for text in [
+        "shop.example.com",
+        "/cart",
+        "InvalidHost",
+        "SyncFailed",
+        "not &lt;taken&gt;",
+        "web/east",
+        "90 s ago",
+        ">up<",
+    ] {
         assert!(page.contains(text), "{text} in {page}");
     }
     assert!(!page.contains("<b>bad"), "{page}");
@@ -215,9 +269,17 @@ fn the_page_tells_what_is_served_and_what_is_wrong() {
 #[test]
 fn a_tyk_that_is_down_says_so_once() {
     let world = world(Some("connection refused"));
-    assert!(world.findings().iter().all(|found| found.code != crate::diagnostic::Code::SyncFailed));
+    assert!(
+        world
+            .findings()
+            .iter()
+            .all(|found| found.code != crate::diagnostic::Code::SyncFailed)
+    );
     let page = html(&world, "");
-    assert!(page.contains(">down<") && page.contains("connection refused") && page.contains(">never<"), "{page}");
+    assert!(
+        page.contains(">down<") && page.contains("connection refused") && page.contains(">never<"),
+        "{page}"
+    );
 }
 
 #[test]

@@ -12,13 +12,19 @@ async fn a_browser_shows_the_page() {
     };
     let world = World::start(&[], &[]).await;
     world
-        .eventually("a served route", async |world| world.text("/").await.contains(">served<").then_some(()))
+        .eventually("a served route", async |world| {
+            world.text("/").await.contains(">served<").then_some(())
+        })
         .await;
     let dom = run(&chromium, &world, &["--dump-dom", &world.page]);
     for text in ["shop.example.com", "InvalidHost", "/pay/", "***@pay.example.com"] {
         assert!(dom.contains(text), "{text} in {dom}");
     }
-    let filtered = run(&chromium, &world, &["--dump-dom", &format!("{}/?q=%2Fapi%2Fv1", world.page)]);
+    let filtered = run(
+        &chromium,
+        &world,
+        &["--dump-dom", &format!("{}/?q=%2Fapi%2Fv1", world.page)],
+    );
     assert!(filtered.contains("1 of 3") && !filtered.contains("/pay/"), "{filtered}");
     // For people who want to look: pictures of a wide and a narrow screen beside the test program.
     let folder = std::env::current_exe().unwrap().parent().unwrap().to_owned();
@@ -34,7 +40,13 @@ async fn a_browser_shows_the_page() {
 fn run(chromium: &std::path::Path, world: &World, args: &[&str]) -> String {
     let profile = world.folder.path().join("profile");
     let ended = Command::new(chromium)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"])
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--hide-scrollbars",
+        ])
         .arg(format!("--user-data-dir={}", profile.display()))
         .args(args)
         .output()

@@ -19,7 +19,10 @@ async fn json_lines_have_their_keys_at_the_top() {
         }
     }
     let found = lines.iter().find(|line| line["code"] == "InvalidHost").unwrap();
-    assert_eq!((&found["message"], &found["object"]), (&"diagnostic".into(), &"Ingress web/shop".into()));
+    assert_eq!(
+        (&found["message"], &found["object"]),
+        (&"diagnostic".into(), &"Ingress web/shop".into())
+    );
     assert!(found["reason"].as_str().unwrap().contains("bad_host"), "{found}");
 }
 
@@ -27,7 +30,10 @@ async fn json_lines_have_their_keys_at_the_top() {
 async fn text_lines_are_for_people() {
     let world = World::start(&["--log-format=text"], &[]).await;
     let log = world.log();
-    assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_err()), "{log}");
+    assert!(
+        log.lines().all(|line| serde_json::from_str::<Value>(line).is_err()),
+        "{log}"
+    );
     assert!(log.contains("INFO tyk_ingress::cli::run: starting version="), "{log}");
 }
 
@@ -40,7 +46,9 @@ fn the_page_names_every_key() {
     for text in sources(&root.join("src")) {
         for found in event.captures_iter(&text) {
             // Keys stand before the message, each a name alone or `name = value`.
-            let keys = found[1].split(',').map(|part| part.split('=').next().unwrap_or_default());
+            let keys = found[1]
+                .split(',')
+                .map(|part| part.split('=').next().unwrap_or_default());
             used.extend(keys.map(|key| key.trim().trim_start_matches(['%', '?']).to_owned()));
         }
     }

@@ -21,7 +21,11 @@ fn panels() -> BTreeMap<String, String> {
     let mut expressions = BTreeMap::new();
     for panel in dashboard["panels"].as_array().unwrap() {
         for target in panel["targets"].as_array().unwrap() {
-            let name = format!("{} {}", panel["title"].as_str().unwrap(), target["refId"].as_str().unwrap());
+            let name = format!(
+                "{} {}",
+                panel["title"].as_str().unwrap(),
+                target["refId"].as_str().unwrap()
+            );
             let expression = target["expr"].as_str().unwrap();
             let expression = expression.replace("$namespace", "tyk").replace("$tyk", ".*");
             expressions.insert(name, expression.replace("$__rate_interval", "20s"));
@@ -37,7 +41,12 @@ fn alerts() -> BTreeMap<String, String> {
     let alert = Regex::new(r"- alert: (\w+)\n\s+expr: (.+)\n").unwrap();
     let alerts: BTreeMap<_, _> = alert
         .captures_iter(&rules)
-        .map(|found| (found[1].to_owned(), found[2].replace("{{- $here -}}", "namespace=\"tyk\"")))
+        .map(|found| {
+            (
+                found[1].to_owned(),
+                found[2].replace("{{- $here -}}", "namespace=\"tyk\""),
+            )
+        })
         .collect();
     assert_eq!(alerts.len(), rules.matches("- alert:").count());
     alerts
@@ -51,7 +60,10 @@ fn selectors(expression: &str) -> Vec<(String, BTreeSet<String>)> {
         .captures_iter(expression)
         .map(|found| {
             let labels = found.get(2).map_or("", |labels| labels.as_str());
-            (found[1].to_owned(), label.captures_iter(labels).map(|label| label[1].to_owned()).collect())
+            (
+                found[1].to_owned(),
+                label.captures_iter(labels).map(|label| label[1].to_owned()).collect(),
+            )
         })
         .collect()
 }
@@ -59,17 +71,28 @@ fn selectors(expression: &str) -> Vec<(String, BTreeSet<String>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn expressions_name_metrics_and_labels_that_there_are() {
     let world = World::start(&[], &[]).await;
-    let metrics = world.get(&format!("http://{}/metrics", world.metrics)).await.text().await.unwrap();
+    let metrics = world
+        .get(&format!("http://{}/metrics", world.metrics))
+        .await
+        .text()
+        .await
+        .unwrap();
     for (name, expression) in panels().into_iter().chain(alerts()) {
         for (metric, labels) in selectors(&expression) {
-            let line = metrics.lines().find(|line| line.starts_with(&format!("{metric}{{")) || line.starts_with(&format!("{metric} ")));
+            let line = metrics
+                .lines()
+                .find(|line| line.starts_with(&format!("{metric}{{")) || line.starts_with(&format!("{metric} ")));
             let line = line.unwrap_or_else(|| panic!("{name}: there is no {metric} in\n{metrics}"));
             for label in labels.iter().filter(|label| *label != "namespace") {
-                assert!(line.contains(&format!("{label}=\"")), "{name}: {metric} has no label {label}");
+                assert!(
+                    line.contains(&format!("{label}=\"")),
+                    "{name}: {metric} has no label {label}"
+                );
             }
         }
     }
-    let expiry = r#"tyk_ingress_certificate_expiry_timestamp_seconds{secret="shop-tls",secret_namespace="web"} 2208988800"#;
+    let expiry =
+        r#"tyk_ingress_certificate_expiry_timestamp_seconds{secret="shop-tls",secret_namespace="web"} 2208988800"#;
     assert!(metrics.contains(expiry), "{metrics}");
 }
 
@@ -89,9 +112,15 @@ impl Drop for Prometheus {
 impl Prometheus {
     fn start(program: &std::path::Path, world: &World) -> Self {
         let (address, folder) = (free(), world.folder.path());
-        let rules: String = alerts().into_iter().fold("groups:\n- name: all\n  rules:\n".into(), |rules, (name, expression)| {
-            format!("{rules}  - alert: {name}\n    expr: '{}'\n", expression.replace('\'', "''"))
-        });
+        let rules: String = alerts().into_iter().fold(
+            "groups:\n- name: all\n  rules:\n".into(),
+            |rules, (name, expression)| {
+                format!(
+                    "{rules}  - alert: {name}\n    expr: '{}'\n",
+                    expression.replace('\'', "''")
+                )
+            },
+        );
         std::fs::write(folder.join("rules.yaml"), rules).unwrap();
         let config = format!(
             "global: {{scrape_interval: 500ms, evaluation_interval: 1s}}\nrule_files: [rules.yaml]\nscrape_configs:\n\
@@ -121,7 +150,15 @@ impl Prometheus {
         let answer: Value = answer.json().await.ok()?;
         assert_eq!(answer["status"], "success", "{expression}: {answer}");
         let all = answer["data"]["result"].as_array().unwrap().iter();
-        Some(all.map(|one| (one["metric"].to_string(), one["value"][1].as_str().unwrap().parse().unwrap())).collect())
+        Some(
+            all.map(|one| {
+                (
+                    one["metric"].to_string(),
+                    one["value"][1].as_str().unwrap().parse().unwrap(),
+                )
+            })
+            .collect(),
+        )
     }
 }
 
@@ -166,7 +203,10 @@ async fn every_panel_shows_data_and_alerts_fire() {
             _ => assert!(values.is_empty(), "{name}: {values:?}"),
         }
     }
-    world.gateway.faults().fail_next(1000, "GET", "/tyk/apis", tyk_ingress::sim::Failure::Status(500));
+    world
+        .gateway
+        .faults()
+        .fail_next(1000, "GET", "/tyk/apis", tyk_ingress::sim::Failure::Status(500));
     let down = &alerts()["TykIngressTykDown"];
     world
         .eventually("an alert", async |world| {
@@ -188,12 +228,20 @@ fn more(change: usize) -> String {
 async fn meddle(world: &World) {
     let base = world.gateway.url();
     let with = |request: reqwest::RequestBuilder| request.header("x-tyk-authorization", world.gateway.secret());
-    let listed = with(world.client().get(format!("{base}/tyk/apis"))).send().await.unwrap();
+    let listed = with(world.client().get(format!("{base}/tyk/apis")))
+        .send()
+        .await
+        .unwrap();
     let apis: Vec<Value> = listed.json().await.unwrap_or_default();
-    let Some(mut api) = apis.into_iter().find(|api| api["name"] == "pay") else { return };
+    let Some(mut api) = apis.into_iter().find(|api| api["name"] == "pay") else {
+        return;
+    };
     api["proxy"]["target_url"] = "http://elsewhere.example.com".into();
     let id = api["api_id"].as_str().unwrap().to_owned();
     let put = with(world.client().put(format!("{base}/tyk/apis/{id}"))).json(&api);
     put.send().await.unwrap();
-    with(world.client().get(format!("{base}/tyk/reload/?block=true"))).send().await.unwrap();
+    with(world.client().get(format!("{base}/tyk/reload/?block=true")))
+        .send()
+        .await
+        .unwrap();
 }

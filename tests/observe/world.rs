@@ -15,7 +15,12 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Planted in the manifests and the environment; nothing may tell one of them.
 pub const SECRETS: [&str; 6] = [
-    "planted-jwt-source", "planted-signing", "planted-header", "planted-user", "planted-pem", "planted-token",
+    "planted-jwt-source",
+    "planted-signing",
+    "planted-header",
+    "planted-user",
+    "planted-pem",
+    "planted-token",
 ];
 
 /// A shop that is served, a host that cannot be, an API with secrets, and a certificate.
@@ -76,10 +81,21 @@ impl World {
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let metrics = free();
         let child = Command::new(env!("CARGO_BIN_EXE_tyk-ingress"))
-            .args(["run", "--debug-listen=127.0.0.1:0", "--resync-interval=1s", "--listen", &metrics, "--manifests"])
+            .args([
+                "run",
+                "--debug-listen=127.0.0.1:0",
+                "--resync-interval=1s",
+                "--listen",
+                &metrics,
+                "--manifests",
+            ])
             .arg(folder.path().join("manifests"))
             .args(args)
-            .envs([("TYK_URL", gateway.url().as_str()), ("TYK_AUTH", gateway.secret()), ("TYK_ORG", "org")])
+            .envs([
+                ("TYK_URL", gateway.url().as_str()),
+                ("TYK_AUTH", gateway.secret()),
+                ("TYK_ORG", "org"),
+            ])
             .envs(env.iter().copied())
             .stderr(Stdio::from(log))
             .spawn()
@@ -147,7 +163,11 @@ impl World {
             if let Some(answer) = ask(self).await {
                 return answer;
             }
-            assert!(start.elapsed() < PATIENCE, "{what} did not come about; the log:\n{}", self.log());
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{what} did not come about; the log:\n{}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -182,7 +202,9 @@ pub fn free() -> String {
 /// The first of these programs that is installed.
 pub fn program(names: &[&str]) -> Option<PathBuf> {
     let folders: Vec<_> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
-    let mut paths = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let mut paths = names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
     paths.find(|path| path.is_file())
 }
 

@@ -49,7 +49,11 @@ impl Run {
     async fn serve(self, level: Level) -> anyhow::Result<End> {
         self.tyk.endpoint()?;
         let context = self.tyk.context();
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), gateway = context.tyk.authority(), "starting");
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            gateway = context.tyk.authority(),
+            "starting"
+        );
         let health = Health::new(Metrics::new()?);
         let address = self.controller.listen;
         let listener = http::bind(address)
@@ -66,7 +70,10 @@ impl Run {
         // Every task runs until `cancel`; one that ends before ends the process, so that it is started anew as a whole.
         let mut tasks = JoinSet::new();
         let access = Access::new(self.controller.metrics_token.clone());
-        tasks.spawn(named("http", http::serve(listener, health.clone(), access, cancel.clone())));
+        tasks.spawn(named(
+            "http",
+            http::serve(listener, health.clone(), access, cancel.clone()),
+        ));
         let access = Access::new(self.controller.debug_token.clone());
         if let Some(listener) = http::debug::bind(self.controller.debug_listen.0, &access).await {
             let served = http::debug::serve(listener, health, (access, level), cancel.clone());
