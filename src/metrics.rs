@@ -282,9 +282,9 @@ impl Metrics {
             self.up
                 .with_label_values(&[name])
                 .set(all.iter().all(|seen| seen.up).into());
-            let successes = all.iter().map(|seen| seen.last_success.unwrap_or_default());
-            let last_success = successes.fold(f64::INFINITY, f64::min);
-            self.last_success.with_label_values(&[name]).set(last_success);
+            if let Some(oldest) = all.iter().filter_map(|seen| seen.last_success).reduce(f64::min) {
+                self.last_success.with_label_values(&[name]).set(oldest);
+            }
             for ((kind, state), number) in all.iter().flat_map(|seen| &seen.objects) {
                 self.objects.with_label_values(&[name, kind, state]).add(count(*number));
             }

@@ -94,7 +94,7 @@ fn finding(diagnostic: &Diagnostic) -> Vec<Cell> {
         (diagnostic.field.clone(), "code"),
         (diagnostic.message.clone(), ""),
         (diagnostic.code.fix().into(), ""),
-        (diagnostic.code.to_string(), "code"),
+        (diagnostic.code.to_string(), "code word"),
     ]
 }
 
@@ -106,7 +106,7 @@ fn tyks(page: &mut String, world: &World, now: Timestamp) {
             "" => "no URL".to_owned(),
             text => url(text),
         };
-        let mut row = vec![(url, "code"), (names, "name")];
+        let mut row = vec![(url, "code word"), (names, "name")];
         row.extend(match world.rounds.get(tyk) {
             None => of_no_round(),
             Some(round) => of_round(round, now),

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use crate::desired::{self, Fleet, Operator};
+use crate::desired::{self, Fleet, Installation, Operator};
 use crate::diagnostic::Diagnostic;
 use crate::http::Health;
 use crate::ingress::{self, Translation};
@@ -44,6 +44,11 @@ impl Engine {
             revision: 0,
             health,
         }
+    }
+
+    /// The operator's own Tyk.
+    pub fn own(&self) -> &Arc<Installation> {
+        &self.operator.own.tyk
     }
 
     /// Where health is reported.

@@ -66,9 +66,11 @@ fn log(diagnostic: &Diagnostic) {
 
 fn report(engine: &Engine, outcome: &Outcome) {
     engine.health().ended(outcome);
-    engine
-        .health()
-        .set_unready(outcome.endpoint_error.iter().cloned().collect());
+    // Without the Tyk of another context it is ready all the same.
+    if outcome.tyk == *engine.own() {
+        let reasons = outcome.endpoint_error.iter().cloned().collect();
+        engine.health().set_unready(reasons);
+    }
     for (id, api) in &outcome.apis {
         if let ApiOutcome::Failed(message) = api {
             tracing::error!(id, reason = message, "an API is not served as it should be");
