@@ -198,6 +198,15 @@ pub struct Controller {
     /// Address of /metrics, /healthz, /livez and /readyz
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+    /// Address of the status page and of /debug; off for none
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8082", value_parser = debug_listen)]
+    pub debug_listen: DebugListen,
+    /// Token that /metrics asks for; better given by the environment [env: TYK_INGRESS_METRICS_TOKEN]
+    #[arg(long, env = "TYK_INGRESS_METRICS_TOKEN", hide_env = true, value_parser = secret)]
+    pub metrics_token: Option<Secret>,
+    /// Token that the status page and /debug ask for; better given by the environment [env: TYK_INGRESS_DEBUG_TOKEN]
+    #[arg(long, env = "TYK_INGRESS_DEBUG_TOKEN", hide_env = true, value_parser = secret)]
+    pub debug_token: Option<Secret>,
     /// Whether an OperatorContext without `spec.allowedNamespaces` serves resources of other namespaces
     #[arg(long, value_enum, default_value = "allow")]
     pub cross_namespace_contexts: CrossNamespaceContexts,
@@ -208,6 +217,10 @@ pub struct Controller {
     #[arg(long, default_value = "50ms", value_parser = duration)]
     pub debounce: Duration,
 }
+
+/// Where the status page is, if anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DebugListen(pub Option<SocketAddr>);
 
 impl Controller {
     /// The namespaces to watch; `None` stands for all.
@@ -256,6 +269,16 @@ fn owner(text: &str) -> Result<String, String> {
     match inner && outer(text.chars().next()) && outer(text.chars().last()) && text.len() <= 63 {
         true => Ok(text.into()),
         false => Err("must be 1 to 63 letters, digits, `-`, `_` or `.`, with a letter or digit at both ends".into()),
+    }
+}
+
+fn debug_listen(text: &str) -> Result<DebugListen, String> {
+    match text.trim() {
+        "off" => Ok(DebugListen(None)),
+        address => match address.parse() {
+            Ok(address) => Ok(DebugListen(Some(address))),
+            Err(_) => Err("must be off, or an IP address and a port such as 127.0.0.1:8082".into()),
+        },
     }
 }
 

@@ -78,6 +78,7 @@ impl Operator {
             .map(OsString::from)
             .into();
         args.push(format!("127.0.0.1:{port}").into());
+        args.push("--debug-listen=127.0.0.1:0".into());
         args.extend(config.args.into_iter().map(OsString::from));
         Self::launch(kubeconfig, args, config.env, port)
     }

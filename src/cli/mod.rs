@@ -10,16 +10,16 @@ mod migrate;
 mod output;
 mod redirector;
 mod render;
-mod routes;
 mod run;
 mod validate;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+
+use crate::log::{Format, Level};
 
 /// Ingress controller and operator for the Tyk API gateway.
 #[derive(Debug, Parser)]
@@ -82,17 +82,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The asynchronous runtime, with logging and the one TLS provider set up. `log` is the filter unless `RUST_LOG` is set.
+/// The asynchronous runtime, with logging. `log` is the filter unless `RUST_LOG` is set.
 fn runtime(log: &str) -> anyhow::Result<tokio::runtime::Runtime> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(log));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        log.init()
-    } else {
-        log.json().init()
-    }
+    logging(log, Format::of_stderr())?;
+    quiet_runtime()
+}
+
+fn logging(log: &str, format: Format) -> anyhow::Result<Level> {
+    Level::start(log, format).context("cannot start logging")
+}
+
+/// The asynchronous runtime, with the one TLS provider set up.
+fn quiet_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     // Only an earlier installation makes it fail, and that one serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()

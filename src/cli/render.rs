@@ -7,10 +7,11 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::input::{Input, World};
-use super::{End, output, routes};
+use super::{End, output};
 use crate::desired::Api;
 use crate::desired::oas::without_secrets;
 use crate::diagnostic::any_error;
+use crate::inspect::routes;
 use crate::settings;
 
 /// Arguments of `render`.
@@ -105,7 +106,10 @@ fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
 }
 
 fn summary(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
-    let rows: Vec<Vec<String>> = routes::of(world).into_iter().map(routes::Route::cells).collect();
+    let rows: Vec<Vec<String>> = routes::of(&world.desired, &world.translation)
+        .into_iter()
+        .map(routes::Route::cells)
+        .collect();
     output::table(out, &routes::Route::HEADER, &rows)?;
     Ok(())
 }

@@ -20,6 +20,16 @@ pub struct Installation {
     pub ca_bundle: String,
 }
 
+impl Installation {
+    /// Host and port of the control API as they stand in its URL.
+    pub fn authority(&self) -> &str {
+        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let authority = &rest[..end];
+        authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+    }
+}
+
 /// The URL, which is what tells one Tyk from another.
 impl fmt::Display for Installation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -148,6 +148,8 @@ pub struct Fleet {
     pub refusals: BTreeMap<ObjectRef, String>,
     /// Fields of a resource's status that say who uses it and whom it uses.
     pub links: BTreeMap<ObjectRef, Map<String, Value>>,
+    /// When the certificates of each Secret that a resource names expire, even if they have already.
+    pub expiries: BTreeMap<NamespacedName, Timestamp>,
 }
 
 /// Where a resource goes.
@@ -379,6 +381,7 @@ impl Builder<'_> {
             &mut self.certificates,
             Certificates::new(&self.snapshot.tls_secrets, None),
         );
+        let expiries = certificates.expiries();
         let (certificates, found) = certificates.finish();
         self.diagnostics.extend(found);
         let tyks = self.contexts.installations().into_iter();
@@ -415,6 +418,7 @@ impl Builder<'_> {
             contexts: self.contexts.usable().clone(),
             refusals: self.refusals,
             links: links.statuses(self.snapshot),
+            expiries,
         };
         (fleet, self.diagnostics)
     }

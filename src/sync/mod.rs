@@ -19,6 +19,7 @@ mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -58,6 +59,12 @@ pub struct Outcome {
     pub altered_policies: BTreeMap<String, BTreeSet<String>>,
     /// Calls that the round made.
     pub calls: Calls,
+    /// What the round found to do about APIs.
+    pub plan: Plan,
+    /// The same about policies.
+    pub policy_plan: Plan,
+    /// How long the round took.
+    pub took: Duration,
 }
 
 /// Calls of one round, for metrics.

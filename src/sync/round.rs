@@ -119,6 +119,7 @@ impl Session {
         }
         let (restored, changed) = (ensured.restored, ensured.restored > 0 || ensured.replaced);
         let mut round = self.plan(desired, &held, ensured);
+        (outcome.plan, outcome.policy_plan) = (round.apis.plan.clone(), round.policies.plan.clone());
         if round.apis.plan.is_empty() && round.policies.plan.is_empty() && !changed {
             self.settle(&round, &held, outcome);
             self.certificates.collect(&self.gateway, desired, &held.apis).await;

@@ -89,11 +89,13 @@ impl Worker {
                 cancel.cancelled().await;
                 sleep(STOP_LIMIT).await;
             };
+            let start = Instant::now();
             let (mut outcome, ended) = tokio::select! {
                 done = session.round(revision, &desired) => done,
                 () = stopped => return,
             };
             (outcome.tyk, outcome.desired) = (self.tyk.clone(), desired);
+            outcome.took = start.elapsed();
             schedule.ended(&ended, session.next(), self.resync);
             self.log(&outcome, &ended);
             if matches!(ended, Ended::Cancelled) {

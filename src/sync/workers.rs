@@ -46,8 +46,8 @@ impl Workers {
 
     /// Gives every Tyk of the fleet what it should hold, under this number when that is news to it. Workers begin and end
     /// with their Tyk. Nothing is taken off a Tyk that leaves the fleet: its settings may mean the same one under another
-    /// URL or credential.
-    pub fn hand_over(&mut self, revision: u64, fleet: &Fleet) {
+    /// URL or credential. Gives back the Tyks to which it is news.
+    pub fn hand_over(&mut self, revision: u64, fleet: &Fleet) -> Vec<Arc<Installation>> {
         let gone: Vec<_> = self
             .running
             .keys()
@@ -62,6 +62,7 @@ impl Workers {
             }
         }
         self.ending.retain(|(_, task)| !task.is_finished());
+        let mut news = Vec::new();
         for (tyk, desired) in &fleet.tyks {
             let running = match self.running.get(tyk) {
                 Some(running) => running,
@@ -70,14 +71,18 @@ impl Workers {
                     self.running.entry(tyk.clone()).or_insert(running)
                 }
             };
-            running.wanted.send_if_modified(|wanted| match wanted {
+            let is_news = running.wanted.send_if_modified(|wanted| match wanted {
                 Some((_, before)) if before == desired => false,
                 _ => {
                     *wanted = Some((revision, desired.clone()));
                     true
                 }
             });
+            if is_news {
+                news.push(tyk.clone());
+            }
         }
+        news
     }
 
     fn start(&mut self, tyk: Arc<Installation>) -> Running {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::engine::{Engine, Translated, unix_now};
+use super::engine::{Engine, Translated};
 use super::{TaskEnd, named};
 use crate::api::{ApiDefinition, TykOasApiDefinition};
 use crate::cluster::address::Addresses;
@@ -20,6 +20,7 @@ use crate::cluster::{self, Scope, Store};
 use crate::desired::Installation;
 use crate::http::Health;
 use crate::ingress::Translation;
+use crate::metrics::Stage;
 use crate::report::{ReportInput, report};
 use crate::settings;
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -65,6 +66,7 @@ pub async fn spawn(
     };
     let children = Children {
         client: client.clone(),
+        health: health.clone(),
         store: store.clone(),
         owner: tyk.owner.clone(),
     };
@@ -99,8 +101,10 @@ impl Translate {
         let mut changes = self.store.changes();
         changes.mark_changed();
         while self.due(&mut changes, &cancel).await {
+            // What becomes due by the clock begins now.
+            let since = self.store.take_changed().unwrap_or_else(Instant::now);
             if let Some((_, snapshot)) = self.store.snapshot() {
-                let translated = self.engine.translate(snapshot).await?;
+                let translated = self.engine.translate(snapshot, since).await?;
                 self.latest.send_replace(Some(Arc::new(translated)));
             }
         }
@@ -128,6 +132,7 @@ impl Translate {
 
 struct Children {
     client: Client,
+    health: Arc<Health>,
     store: Arc<Store>,
     owner: String,
 }
@@ -142,7 +147,9 @@ impl Children {
             let Some((_, snapshot)) = self.store.snapshot() else {
                 continue;
             };
+            let start = Instant::now();
             let failed = self.apply(&translated.translation, &snapshot).await;
+            self.health.metrics.stage(Stage::Children, start.elapsed());
             if failed.is_empty() {
                 pause = RETRY_FIRST;
                 continue;
@@ -215,13 +222,15 @@ impl Reporter {
             }
             let translated = latest.borrow_and_update().clone();
             if let Some(translated) = translated {
+                let start = Instant::now();
                 self.report(&translated).await;
+                self.health.metrics.stage(Stage::Report, start.elapsed());
             }
         }
     }
 
     fn take(&mut self, outcome: Outcome) {
-        self.health.metrics.synced(&outcome, unix_now());
+        self.health.ended(&outcome);
         self.outcomes.insert(outcome.tyk.clone(), outcome);
         self.health.set_unready(self.unready());
     }
