@@ -5,6 +5,7 @@ mod completions;
 mod crds;
 mod dev;
 mod diff;
+mod explain;
 mod files;
 mod input;
 mod migrate;
@@ -44,6 +45,8 @@ enum Command {
     Validate(validate::Validate),
     /// Print what `run` would change on a gateway, without changing it
     Diff(diff::Diff),
+    /// Explain a diagnostic, or which API answers a request and why
+    Explain(explain::Explain),
     /// Translate Ingresses of ingress-nginx, and print what is kept of each
     Migrate(migrate::Migrate),
     /// Print the CustomResourceDefinitions
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Render(command) => command.run(),
         Command::Validate(command) => command.run(),
         Command::Diff(command) => command.run(),
+        Command::Explain(command) => command.run(),
         Command::Migrate(command) => command.run(),
         Command::Crds(command) => command.run(),
         Command::Completions(command) => command.run(),

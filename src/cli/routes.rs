@@ -1,5 +1,7 @@
 //! What the gateway will answer, as rows for people.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::input::World;
@@ -49,24 +51,33 @@ impl Route {
 
 /// Every route that is sent to the gateway, sorted by host and path.
 pub fn of(world: &World) -> Vec<Route> {
+    let mut routes: Vec<_> = by_id(world).into_values().collect();
+    routes.sort();
+    routes
+}
+
+/// The same by the id of its API.
+pub fn by_id(world: &World) -> BTreeMap<&str, Route> {
     let (children, oas_children) = (&world.translation.children, &world.translation.oas_children);
-    let name = |api: &Api| NamespacedName::new(&api.source.namespace, &api.source.name);
-    let classic = world.desired.apis.values().map(|api| {
+    let classic = world.desired.apis.iter().map(|(id, api)| {
         let route = behind(of_payload(api), world);
         match children.get(&name(api)) {
-            Some(child) => of_child(route, child),
-            None => route,
+            Some(child) => (id.as_str(), of_child(route, child)),
+            None => (id.as_str(), route),
         }
     });
     // An internal API has no route of its own.
-    let public = world.desired.oas.values().filter(|api| !is_internal(&api.payload));
-    let oas = public.map(|api| match oas_children.get(&name(api)) {
-        Some(child) => of_child(of_document(api), child),
-        None => of_document(api),
+    let public = world.desired.oas.iter().filter(|(_, api)| !is_internal(&api.payload));
+    let oas = public.map(|(id, api)| match oas_children.get(&name(api)) {
+        Some(child) => (id.as_str(), of_child(of_document(api), child)),
+        None => (id.as_str(), of_document(api)),
     });
-    let mut routes: Vec<_> = classic.chain(oas).collect();
-    routes.sort();
-    routes
+    classic.chain(oas).collect()
+}
+
+/// Name of the resource that an API is made from.
+pub fn name(api: &Api) -> NamespacedName {
+    NamespacedName::new(&api.source.namespace, &api.source.name)
 }
 
 fn of_child<K>(route: Route, child: &Child<K>) -> Route {

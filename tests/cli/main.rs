@@ -5,4 +5,5 @@
 mod commands;
 mod dev;
 mod environment;
+mod explain;
 mod program;
