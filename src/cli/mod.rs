@@ -6,6 +6,7 @@ mod crds;
 mod dev;
 mod diff;
 mod explain;
+mod export;
 mod files;
 mod input;
 mod migrate;
@@ -45,6 +46,8 @@ enum Command {
     Validate(validate::Validate),
     /// Print what `run` would change on a gateway, without changing it
     Diff(diff::Diff),
+    /// Print manifests for the APIs and policies that a gateway already holds
+    Export(export::Export),
     /// Explain a diagnostic, or which API answers a request and why
     Explain(explain::Explain),
     /// Translate Ingresses of ingress-nginx, and print what is kept of each
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Render(command) => command.run(),
         Command::Validate(command) => command.run(),
         Command::Diff(command) => command.run(),
+        Command::Export(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Migrate(command) => command.run(),
         Command::Crds(command) => command.run(),
