@@ -24,7 +24,7 @@ const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Args)]
 pub struct Input {
     /// Manifest file, directory (read whole), or - for standard input; may be repeated
-    #[arg(short = 'f', long = "filename", required = true, value_name = "PATH")]
+    #[arg(short = 'f', long = "filename", required = true, num_args = 1.., value_name = "PATH")]
     pub filename: Vec<PathBuf>,
 }
 

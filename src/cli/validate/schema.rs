@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::rules::Rules;
-use crate::api::crd::all_crds;
+use crate::api::all_crds;
 use crate::api::names::GROUP;
 use crate::cli::input::Text;
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
@@ -101,8 +101,9 @@ impl Walk<'_> {
                 for (name, one) in fields {
                     let field = format!("{field}.{name}");
                     match known.and_then(|known| known.get(name)) {
-                        Some(schema) if !(one.is_null() && is_required(&schema["nullable"])) => self.value(schema, one, &field),
-                        Some(_) => {}
+                        // The API server drops a null where it may not be one.
+                        Some(_) if one.is_null() => {}
+                        Some(schema) => self.value(schema, one, &field),
                         None if schema["additionalProperties"].is_object() => {
                             self.value(&schema["additionalProperties"], one, &field);
                         }
@@ -165,11 +166,6 @@ impl Walk<'_> {
             self.refuse(field, format!("it must be at most {most}{unit}"));
         }
     }
-}
-
-/// Null for a field that may not be null is dropped by the API server, which then misses it if it is required.
-fn is_required(nullable: &Value) -> bool {
-    *nullable != true
 }
 
 fn is_of(expected: &str, value: &Value) -> bool {
