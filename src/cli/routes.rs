@@ -67,7 +67,8 @@ pub fn by_id(world: &World) -> BTreeMap<&str, Route> {
         }
     });
     // An internal API has no route of its own.
-    let public = world.desired.oas.iter().filter(|(_, api)| !is_internal(&api.payload));
+    let documents = world.desired.oas.iter().chain(&world.desired.mcps);
+    let public = documents.filter(|(_, api)| !is_internal(&api.payload));
     let oas = public.map(|(id, api)| match oas_children.get(&name(api)) {
         Some(child) => (id.as_str(), of_child(of_document(api), child)),
         None => (id.as_str(), of_document(api)),

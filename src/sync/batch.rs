@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::certificates::Certificates;
 use super::mark::Stamp;
-use super::{Calls, Observed, Plan};
+use super::{Calls, Observed, Plan, form};
 use crate::desired::Desired;
 use crate::tyk::gateway::Gateway;
 use crate::tyk::{Error, Kind};
@@ -14,7 +15,7 @@ use crate::tyk::{Error, Kind};
 /// What an object of a gateway is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sort {
-    /// An API, classic or OAS.
+    /// An API of any form.
     Api,
     /// A policy.
     Policy,
@@ -47,30 +48,46 @@ pub(super) enum Step {
     Delete(Sort, String),
 }
 
-/// The calls of two plans, in their order. Policies go before the APIs whose requests need one, and are deleted before
+/// The calls of two plans, in their order. Versions that go come first: with one, the gateway writes its base API again as
+/// it was loaded (source, 5.11), over what was written and in the place of what was deleted. Policies go before the APIs whose requests need one, and are deleted before
 /// the APIs that they give access to. Writes of suspects go last, so that an object at which the gateway breaks costs its
 /// neighbours nothing.
 pub(super) fn steps(
     (policies, suspect_policies): (&Plan, &BTreeSet<String>),
     (apis, suspect_apis): (&Plan, &BTreeSet<String>),
+    observed: &Observed,
 ) -> Vec<Step> {
+    let versions = versions(observed);
     let writes = |sort: Sort, plan: &Plan, suspects: &BTreeSet<String>, suspect: bool| -> Vec<Step> {
         let ids = plan.writes.keys().filter(|id| suspects.contains(*id) == suspect);
         ids.map(|id| Step::Write(sort, id.clone())).collect()
     };
-    let deletes = |sort: Sort, plan: &Plan| -> Vec<Step> {
-        let ids = plan.deletes.iter();
+    let deletes = |sort: Sort, plan: &Plan, version: bool| -> Vec<Step> {
+        let is_version = |id: &String| sort == Sort::Api && versions.contains(id.as_str());
+        let ids = plan.deletes.iter().filter(|id| is_version(id) == version);
         ids.map(|id| Step::Delete(sort, id.clone())).collect()
     };
     [
+        deletes(Sort::Api, apis, true),
         writes(Sort::Policy, policies, suspect_policies, false),
         writes(Sort::Api, apis, suspect_apis, false),
         writes(Sort::Policy, policies, suspect_policies, true),
         writes(Sort::Api, apis, suspect_apis, true),
-        deletes(Sort::Policy, policies),
-        deletes(Sort::Api, apis),
+        deletes(Sort::Policy, policies, false),
+        deletes(Sort::Api, apis, false),
     ]
     .concat()
+}
+
+/// Ids of the APIs that others name as versions of theirs.
+fn versions(observed: &Observed) -> BTreeSet<&str> {
+    let named = observed
+        .values()
+        .filter_map(|held| held["definition"]["versions"].as_object());
+    named
+        .flat_map(|versions| versions.values())
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 /// What was sent of one sort.
@@ -127,7 +144,7 @@ pub(super) async fn send(
             }
             Step::Delete(sort, id) => {
                 calls.deletes += 1;
-                (*sort, id, delete(gateway, *sort, id).await)
+                (*sort, id, delete(gateway, work, (*sort, id)).await)
             }
         };
         if batch.stops(sort, id, &answer) {
@@ -151,9 +168,10 @@ async fn write(
             let stamp = Stamp::next(payload, held);
             let uploaded = certificates.of_api(payload, held, work.desired);
             let definition = stamp.put(payload, owner, &uploaded);
-            let answer = match work.desired.oas.contains_key(id) {
-                true => gateway.put_oas(&definition).await,
-                false => gateway.put_api(&definition).await,
+            let answer = match work.desired {
+                Desired { oas, .. } if oas.contains_key(id) => gateway.put_oas(&definition).await,
+                Desired { mcps, .. } if mcps.contains_key(id) => gateway.put_mcp(&definition).await,
+                _ => gateway.put_api(&definition).await,
             };
             Some((stamp, answer))
         }
@@ -166,8 +184,9 @@ async fn write(
     }
 }
 
-async fn delete(gateway: &Gateway, sort: Sort, id: &str) -> Result<(), Error> {
+async fn delete(gateway: &Gateway, work: &Work<'_>, (sort, id): (Sort, &str)) -> Result<(), Error> {
     let answer = match sort {
+        Sort::Api if work.apis.get(id).is_some_and(form::is_mcp) => gateway.delete_mcp(id).await,
         Sort::Api => gateway.delete_api(id).await,
         Sort::Policy => gateway.delete_policy(id).await,
     };

@@ -116,7 +116,10 @@ impl Certificates {
     pub(super) async fn missing(gateway: &Gateway, desired: &Desired) -> Result<BTreeSet<String>, Error> {
         let mut certificates = Self::new(String::new(), Duration::ZERO);
         certificates.refresh(gateway, desired).await?;
-        let missing = desired.certificates.keys().filter(|id| !certificates.held.contains(*id));
+        let missing = desired
+            .certificates
+            .keys()
+            .filter(|id| !certificates.held.contains(*id));
         Ok(missing.cloned().collect())
     }
 

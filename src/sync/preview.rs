@@ -8,7 +8,7 @@ use super::certificates::Certificates;
 use super::diff::{Readings, diff_read};
 use super::form::{self, differences};
 use super::policies::{self, Policies};
-use super::{Calls, Cause, Observed, Plan, WriteReason, compare};
+use super::{Calls, Cause, Observed, Plan, WriteReason, compare, round};
 use crate::desired::{Desired, oas};
 use crate::tyk::Error;
 use crate::tyk::gateway::Gateway;
@@ -46,12 +46,10 @@ pub struct FieldChange<'a> {
 /// # Errors
 /// The gateway does not answer as one.
 pub async fn preview(gateway: &Gateway, desired: &Desired, owner: &str) -> Result<Preview, Error> {
-    let mut held_apis = gateway.list_apis().await?;
-    if form::needs_documents(desired, &held_apis) {
-        form::add_documents(&mut held_apis, gateway.list_oas().await?);
-    }
+    let mut calls = Calls::default();
+    let held_apis = round::read_apis(gateway, desired, &mut calls).await?;
     let listed = Policies::new(owner.to_owned())
-        .read(gateway, desired, &mut Calls::default())
+        .read(gateway, desired, &mut calls)
         .await?;
     Ok(Preview {
         apis: diff_read(desired, &held_apis, owner, &Readings::new()),
@@ -103,7 +101,9 @@ fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     match value {
         Value::Object(fields) => {
             let path = path.strip_prefix('.').unwrap_or(path);
-            let mut keys = fields.iter().filter_map(|(key, value)| Some((path.strip_prefix(key.as_str())?, value)));
+            let mut keys = fields
+                .iter()
+                .filter_map(|(key, value)| Some((path.strip_prefix(key.as_str())?, value)));
             keys.find_map(|(rest, value)| match rest.chars().next() {
                 None | Some('.' | '[') => at(value, rest),
                 Some(_) => None,
@@ -139,11 +139,20 @@ mod tests {
 
     #[test]
     fn what_a_write_takes_away_is_a_change_unless_the_gateway_made_it() {
-        let (payload, held) = (json!({"name": "b", "tags": []}), json!({"name": "a", "tags": ["x"], "id": "65", "slug": ""}));
+        let (payload, held) = (
+            json!({"name": "b", "tags": []}),
+            json!({"name": "a", "tags": ["x"], "id": "65", "slug": ""}),
+        );
         let fields = |cause| {
-            let reason = WriteReason::Changed { fields: Vec::new(), cause };
+            let reason = WriteReason::Changed {
+                fields: Vec::new(),
+                cause,
+            };
             let changes = field_changes(&payload, &held, &reason);
-            changes.into_iter().map(|one| (one.field, one.held.clone(), one.wanted.clone())).collect::<Vec<_>>()
+            changes
+                .into_iter()
+                .map(|one| (one.field, one.held.clone(), one.wanted.clone()))
+                .collect::<Vec<_>>()
         };
         let both = vec![
             ("name".to_owned(), json!("a"), json!("b")),
@@ -152,9 +161,15 @@ mod tests {
         assert_eq!(fields(Cause::Edited), both);
         assert_eq!(fields(Cause::Adopted), both);
         let held = json!({"name": "b", "custom": 1, "id": "65", "slug": ""});
-        let reason = WriteReason::Changed { fields: Vec::new(), cause: Cause::Wanted };
+        let reason = WriteReason::Changed {
+            fields: Vec::new(),
+            cause: Cause::Wanted,
+        };
         let payload = json!({"name": "b"});
         let changes = field_changes(&payload, &held, &reason);
-        assert_eq!(changes.iter().map(|one| one.field.as_str()).collect::<Vec<_>>(), ["custom"]);
+        assert_eq!(
+            changes.iter().map(|one| one.field.as_str()).collect::<Vec<_>>(),
+            ["custom"]
+        );
     }
 }

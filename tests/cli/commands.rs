@@ -350,7 +350,10 @@ fn validate_holds_objects_to_the_schemas_of_their_kinds() {
                       use_keyless: hunter2\n  proxy:\n    listen_path: hunter3\n    target_url: http://a\n";
     let context = "---\napiVersion: tyk.tyk.io/v1alpha1\nkind: OperatorContext\nmetadata: { name: c }\nspec:\n  env: { mode: ce, url: \
                    'http://t', auth: hunter4, orgg: x }\n";
-    let ended = run_on(&format!("{definition}{context}"), &["validate", "-f", "-", "-o", "json"]);
+    let ended = run_on(
+        &format!("{definition}{context}"),
+        &["validate", "-f", "-", "-o", "json"],
+    );
     let found = ended.json();
     let has = |code: &str, field: &str, line: u64| {
         let mut all = found.as_array().unwrap().iter();

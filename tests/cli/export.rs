@@ -98,7 +98,9 @@ fn comparable(mut held: [std::collections::BTreeMap<String, Value>; 3]) -> Vec<V
             right["api_name"] = Value::Null;
         }
     }
-    held.into_iter().flat_map(std::collections::BTreeMap::into_values).collect()
+    held.into_iter()
+        .flat_map(std::collections::BTreeMap::into_values)
+        .collect()
 }
 
 #[test]
@@ -109,7 +111,9 @@ fn two_hundred_objects_are_exported_taken_over_and_stay_as_they_are() {
     let exported = tyk.run(&["export", "--write", folder.text()]);
     assert_eq!(exported.code, Some(0), "{}", exported.err);
     assert!(
-        exported.err.contains("120 ApiDefinition, 40 SecurityPolicy, 40 TykOasApiDefinition"),
+        exported
+            .err
+            .contains("120 ApiDefinition, 40 SecurityPolicy, 40 TykOasApiDefinition"),
         "{}",
         exported.err
     );
@@ -123,7 +127,12 @@ fn two_hundred_objects_are_exported_taken_over_and_stay_as_they_are() {
     assert_eq!(changes.len(), 200);
     for change in &changes {
         assert_eq!(change["action"], "adopt", "{change}");
-        let fields: Vec<_> = change["fields"].as_array().into_iter().flatten().map(|one| one["field"].clone()).collect();
+        let fields: Vec<_> = change["fields"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|one| one["field"].clone())
+            .collect();
         let harmless = |field: &Value| {
             let field = field.as_str().unwrap();
             field == "active" || field == "use_standard_auth" || field.ends_with(".api_name")
@@ -144,7 +153,10 @@ fn two_hundred_objects_are_exported_taken_over_and_stay_as_they_are() {
     let again = Folder::new();
     tyk.run(&["export", "--all", "--write", again.text()]);
     let names = |folder: &Folder| -> Vec<_> {
-        let mut names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut names: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         names.sort();
         names
     };

@@ -25,7 +25,11 @@ pub struct Tyk {
 impl Tyk {
     pub fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let config = sim::Config {
             secret: SECRET.into(),
             reload_interval: Duration::from_millis(20),
@@ -96,7 +100,15 @@ impl Tyk {
         let command = command
             .env("TYK_URL", self.sim.url())
             .env("TYK_AUTH", SECRET)
-            .args(["run", "--tyk-org", org, "--manifests", folder, "--listen", "127.0.0.1:0"])
+            .args([
+                "run",
+                "--tyk-org",
+                org,
+                "--manifests",
+                folder,
+                "--listen",
+                "127.0.0.1:0",
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let mut controller = command.spawn().unwrap();

@@ -65,7 +65,10 @@ fn summary(report: &Report) -> String {
         format!("{} to delete", count(Action::Delete)),
         format!("{} unchanged", report.unchanged),
     ];
-    for (action, words) in [(Action::Adopt, "to take over"), (Action::Refuse, "that cannot be written")] {
+    for (action, words) in [
+        (Action::Adopt, "to take over"),
+        (Action::Refuse, "that cannot be written"),
+    ] {
         if count(action) > 0 {
             parts.push(format!("{} {words}", count(action)));
         }

@@ -77,7 +77,9 @@ const MARK: &str = "tyk-ingress";
 impl Report {
     /// What the preview of a Tyk says.
     pub fn of(tyk: &Installation, desired: &Desired, found: &Preview) -> Report {
-        let apis = desired.wanted().map(|(id, api)| (id.as_str(), (api.source.to_string(), &api.payload)));
+        let apis = desired
+            .wanted()
+            .map(|(id, api)| (id.as_str(), (api.source.to_string(), &api.payload)));
         let policies = desired.policies.iter();
         let policies = policies.map(|(id, policy)| (id.as_str(), (policy.source.to_string(), &policy.payload)));
         let (apis, policies): (BTreeMap<_, _>, BTreeMap<_, _>) = (apis.collect(), policies.collect());
@@ -134,12 +136,7 @@ impl Change {
     }
 }
 
-fn of_plan(
-    sort: &'static str,
-    plan: &Plan,
-    wanted: &BTreeMap<&str, (String, &Value)>,
-    held: &Observed,
-) -> Vec<Change> {
+fn of_plan(sort: &'static str, plan: &Plan, wanted: &BTreeMap<&str, (String, &Value)>, held: &Observed) -> Vec<Change> {
     let object = |id: &str| wanted.get(id).map(|(source, _)| source.clone());
     let mut changes = Vec::new();
     for (id, reason) in &plan.writes {

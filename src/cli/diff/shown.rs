@@ -148,7 +148,11 @@ mod tests {
             ("enable_jwt", json!(false)),
             ("secret_enabled", json!(true)),
         ] {
-            assert_eq!(both(field, &Value::Null, &shown), (Value::Null, shown.clone()), "{field}");
+            assert_eq!(
+                both(field, &Value::Null, &shown),
+                (Value::Null, shown.clone()),
+                "{field}"
+            );
         }
     }
 
@@ -159,12 +163,18 @@ mod tests {
             ("request_signing.secret", json!(planted)),
             ("jwt_source", json!(planted)),
             ("version_data.versions.Default.global_headers.X-Team", json!(planted)),
-            ("version_data.versions.Default.global_headers", json!({"X-Team": planted})),
+            (
+                "version_data.versions.Default.global_headers",
+                json!({"X-Team": planted}),
+            ),
             ("config_data.mine", json!([planted])),
             ("meta_data", json!({"a": {"b": planted}})),
             ("proxy.target_url", json!(format!("http://me:{planted}@a/b"))),
             ("proxy.target_url", json!(format!("http://a/b?key={planted}"))),
-            ("x", json!({"clientSecret": planted, "api-key": planted, "deep": [{"Password": planted}]})),
+            (
+                "x",
+                json!({"clientSecret": planted, "api-key": planted, "deep": [{"Password": planted}]}),
+            ),
             ("note", json!(format!("Bearer {planted}"))),
             ("note", json!(format!("-----BEGIN PRIVATE KEY----- {planted}"))),
         ] {

@@ -115,7 +115,11 @@ fn runner_up(request: &Request, port: u64, world: World) -> Result<Option<Candid
 fn port_of(request: &Request, world: &World, options: &Options) -> Result<u64, String> {
     let routes = routes::by_id(world);
     let ports = |secure: bool| -> Vec<u64> {
-        let mut ports: Vec<_> = routes.values().filter(|route| route.secure == secure).map(|route| route.port).collect();
+        let mut ports: Vec<_> = routes
+            .values()
+            .filter(|route| route.secure == secure)
+            .map(|route| route.port)
+            .collect();
         ports.sort_unstable();
         ports.dedup();
         ports
@@ -125,7 +129,10 @@ fn port_of(request: &Request, world: &World, options: &Options) -> Result<u64, S
         false => (ports(false), u64::from(options.http_port)),
     };
     let named = request.port.map(u64::from).filter(|port| own.contains(port));
-    match named.or_else(|| own.iter().copied().find(|port| *port == usual)).or(own.first().copied()) {
+    match named
+        .or_else(|| own.iter().copied().find(|port| *port == usual))
+        .or(own.first().copied())
+    {
         Some(port) => Ok(port),
         None if request.secure => Err("no API is served over https; give the Ingress `spec.tls`".into()),
         None => Err("no API is served over http".into()),
@@ -165,7 +172,11 @@ fn candidate(world: &World, id: &str) -> Option<Candidate> {
     let shown = routes::by_id(world).remove(id)?;
     let (domain, listen_path) = route(&api.payload);
     let place = place(world, api);
-    let object = world.loaded.locations.iter().find(|(object, _)| object.to_string() == shown.source);
+    let object = world
+        .loaded
+        .locations
+        .iter()
+        .find(|(object, _)| object.to_string() == shown.source);
     Some(Candidate {
         at: object.map(|(_, location)| format!("{}:{}", location.file, location.line)),
         field: place.map(|(_, field)| field.to_owned()).unwrap_or_default(),
@@ -185,7 +196,11 @@ fn candidate(world: &World, id: &str) -> Option<Candidate> {
 /// The Ingress and its field that an API is made from; `None` for a hand-written definition.
 fn place<'a>(world: &'a World, api: &Api) -> Option<(&'a NamespacedName, &'a str)> {
     let name = routes::name(api);
-    let classic = world.translation.children.get(&name).map(|child| (&child.ingress, child.field.as_str()));
+    let classic = world
+        .translation
+        .children
+        .get(&name)
+        .map(|child| (&child.ingress, child.field.as_str()));
     classic.or_else(|| {
         let oas = world.translation.oas_children.get(&name);
         oas.map(|child| (&child.ingress, child.field.as_str()))
@@ -197,12 +212,20 @@ fn hide(snapshot: &mut Snapshot, world: &World, id: &str) {
     let Some(api) = world.desired.api(id) else { return };
     let Some((ingress, field)) = place(world, api) else {
         let name = routes::name(api);
-        snapshot.api_definitions.remove(&name);
-        snapshot.tyk_oas_api_definitions.remove(&name);
+        match api.source.kind {
+            "TykStreamsApiDefinition" => drop(snapshot.tyk_streams_api_definitions.remove(&name)),
+            "TykMcpProxyDefinition" => drop(snapshot.tyk_mcp_proxy_definitions.remove(&name)),
+            "TykOasApiDefinition" => drop(snapshot.tyk_oas_api_definitions.remove(&name)),
+            _ => drop(snapshot.api_definitions.remove(&name)),
+        }
         return;
     };
-    let Some(object) = snapshot.ingresses.get_mut(ingress) else { return };
-    let Some(spec) = Arc::make_mut(object).spec.as_mut() else { return };
+    let Some(object) = snapshot.ingresses.get_mut(ingress) else {
+        return;
+    };
+    let Some(spec) = Arc::make_mut(object).spec.as_mut() else {
+        return;
+    };
     let mut numbers = field.split(['[', ']']).filter_map(|part| part.parse::<usize>().ok());
     let (Some(rule), Some(path)) = (numbers.next(), numbers.next()) else {
         spec.default_backend = None;
@@ -220,7 +243,11 @@ fn hide_host(snapshot: &mut Snapshot, host: &str) {
     for object in snapshot.ingresses.values_mut() {
         let spec = Arc::make_mut(object).spec.as_mut();
         let rules = spec.and_then(|spec| spec.rules.as_mut());
-        for rule in rules.into_iter().flatten().filter(|rule| rule.host.as_deref() == Some(host)) {
+        for rule in rules
+            .into_iter()
+            .flatten()
+            .filter(|rule| rule.host.as_deref() == Some(host))
+        {
             (rule.host, rule.http) = (Some("hidden-by-explain.invalid".into()), None);
         }
     }
@@ -228,10 +255,17 @@ fn hide_host(snapshot: &mut Snapshot, host: &str) {
 
 fn why(winner: &Candidate, second: &Candidate) -> String {
     let wildcard = |one: &Candidate| one.host.starts_with("*.");
-    let place = |one: &Candidate| (one.host.clone(), one.path.trim_end_matches('/').to_owned(), one.matching.clone());
+    let place = |one: &Candidate| {
+        (
+            one.host.clone(),
+            one.path.trim_end_matches('/').to_owned(),
+            one.matching.clone(),
+        )
+    };
     let length = |one: &Candidate| one.path.trim_end_matches('/').len();
     if place(winner) == place(second) && winner.source != second.source {
-        return "both ask for the same host and path; the older resource wins, then the first by namespace and name".into();
+        return "both ask for the same host and path; the older resource wins, then the first by namespace and name"
+            .into();
     }
     if winner.domain.is_empty() != second.domain.is_empty() {
         return "a rule for the host goes before one for every host".into();
@@ -261,14 +295,20 @@ fn nobody(answer: sim::Answer, request: &Request, port: u64, world: &World) -> S
         _ => {
             let served = routes::by_id(world);
             let mut paths: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-            for route in served.values().filter(|route| (route.secure, route.port) == (request.secure, port)) {
+            for route in served
+                .values()
+                .filter(|route| (route.secure, route.port) == (request.secure, port))
+            {
                 paths.entry(&route.host).or_default().push(&route.path);
             }
             match paths.get(request.host.as_str()) {
                 Some(paths) => format!("no path of the host matches (404); it has {}", paths.join(", ")),
                 None => {
                     let hosts: Vec<_> = paths.keys().copied().collect();
-                    format!("no rule is for this host (404); there are rules for {}", hosts.join(", "))
+                    format!(
+                        "no rule is for this host (404); there are rules for {}",
+                        hosts.join(", ")
+                    )
                 }
             }
         }

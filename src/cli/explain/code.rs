@@ -20,7 +20,9 @@ pub fn find(name: &str) -> anyhow::Result<Code> {
         return Ok(*code);
     }
     let likeness = |code: &Code| strsim::jaro_winkler(&code.as_str().to_lowercase(), &name.to_lowercase());
-    let nearest = Code::ALL.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+    let nearest = Code::ALL
+        .iter()
+        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
     match nearest.filter(|code| likeness(code) >= ALIKE) {
         Some(code) => anyhow::bail!("there is no diagnostic {name:?}; did you mean {code}?"),
         None => anyhow::bail!("there is no diagnostic {name:?}; `tyk-ingress explain` lists all of them"),

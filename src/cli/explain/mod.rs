@@ -72,6 +72,10 @@ impl Explain {
             Output::Human => print::human(&mut out, request, &answer)?,
             Output::Json => print::json(&mut out, request, &answer)?,
         }
-        Ok(if answer.winner.is_some() { End::Clean } else { End::Errors })
+        Ok(if answer.winner.is_some() {
+            End::Clean
+        } else {
+            End::Errors
+        })
     }
 }

@@ -67,7 +67,10 @@ mod tests {
     fn a_request_is_read_as_it_is_written() {
         let request = Request::parse("post https://Shop.test:8443/a/../b?x=1").unwrap();
         assert_eq!(request.to_string(), "POST https://shop.test:8443/a/../b");
-        assert_eq!(Request::parse("http://a.test").unwrap().to_string(), "GET http://a.test/");
+        assert_eq!(
+            Request::parse("http://a.test").unwrap().to_string(),
+            "GET http://a.test/"
+        );
         assert_eq!(Request::parse("http://a.test?x=/y").unwrap().path, "/");
         for bad in ["", "GET /a", "a.test/b", "ftp://a/b", "GET"] {
             assert!(Request::parse(bad).is_err(), "{bad:?}");

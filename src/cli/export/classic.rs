@@ -65,9 +65,13 @@ fn loops(spec: &mut Map<String, Value>, links: &Links) {
     if let Some(proxy) = spec.get_mut("proxy").and_then(Value::as_object_mut) {
         internal(proxy, "target_url", "target_internal", links);
     }
-    let versions = spec.get_mut("version_data").and_then(|data| data.get_mut("versions")?.as_object_mut());
+    let versions = spec
+        .get_mut("version_data")
+        .and_then(|data| data.get_mut("versions")?.as_object_mut());
     for version in versions.into_iter().flat_map(Map::values_mut) {
-        let rewrites = version.pointer_mut("/extended_paths/url_rewrites").and_then(Value::as_array_mut);
+        let rewrites = version
+            .pointer_mut("/extended_paths/url_rewrites")
+            .and_then(Value::as_array_mut);
         for rewrite in rewrites.into_iter().flatten().filter_map(Value::as_object_mut) {
             internal(rewrite, "rewrite_to", "rewrite_to_internal", links);
             let triggers = rewrite.get_mut("triggers").and_then(Value::as_array_mut);
@@ -79,7 +83,10 @@ fn loops(spec: &mut Map<String, Value>, links: &Links) {
 }
 
 fn internal(holder: &mut Map<String, Value>, from: &str, to: &str, links: &Links) {
-    let found = holder.get(from).and_then(Value::as_str).and_then(|url| links.internal(url));
+    let found = holder
+        .get(from)
+        .and_then(Value::as_str)
+        .and_then(|url| links.internal(url));
     if let Some(found) = found {
         holder.remove(from);
         holder.insert(to.to_owned(), found);
@@ -88,14 +95,19 @@ fn internal(holder: &mut Map<String, Value>, from: &str, to: &str, links: &Links
 
 /// Keys cannot be read back, so that ids stay ids.
 fn certificates(spec: &Map<String, Value>) -> Vec<String> {
-    let lists = CERTIFICATES.into_iter().filter_map(|field| Some((field, spec.get(field)?.as_array()?.clone())));
+    let lists = CERTIFICATES
+        .into_iter()
+        .filter_map(|field| Some((field, spec.get(field)?.as_array()?.clone())));
     let maps = CERTIFICATES_BY_HOST.into_iter().filter_map(|field| {
         let by_host = spec.get(field)?.as_object()?;
         Some((field, by_host.values().cloned().collect::<Vec<_>>()))
     });
     let note = |(field, ids): (&str, Vec<Value>)| {
         let ids: Vec<_> = ids.iter().filter_map(Value::as_str).collect();
-        format!("{field}: the gateway keeps {} without a way to export the key", ids.join(", "))
+        format!(
+            "{field}: the gateway keeps {} without a way to export the key",
+            ids.join(", ")
+        )
     };
     lists.chain(maps).filter(|(_, ids)| !ids.is_empty()).map(note).collect()
 }

@@ -1,4 +1,4 @@
-//! A loaded OAS document as a `TykOasApiDefinition`, with a ConfigMap on demand.
+//! A loaded document as the resource of its kind, with a ConfigMap on demand.
 
 use serde_json::{Map, Value, json};
 
@@ -41,9 +41,14 @@ pub fn manifests(document: &Value, link: &Link, in_config_map: bool) -> Vec<Mani
             source
         }
     };
+    let field = match link.kind {
+        "TykStreamsApiDefinition" => "tykStreams",
+        "TykMcpProxyDefinition" => "tykMCP",
+        _ => "tykOAS",
+    };
     manifests.push(Manifest {
         link: link.clone(),
-        body: ("spec", json!({"tykOAS": source})),
+        body: ("spec", json!({field: source})),
         notes,
     });
     manifests
@@ -63,7 +68,9 @@ fn take_out(fields: &mut Map<String, Value>, way: &[&str]) {
         fields.remove("tyk-ingress");
         return;
     };
-    let Some(child) = fields.get_mut(*first).and_then(Value::as_object_mut) else { return };
+    let Some(child) = fields.get_mut(*first).and_then(Value::as_object_mut) else {
+        return;
+    };
     let before = child.clone();
     take_out(child, rest);
     if *child != before && child.values().all(is_zero) {

@@ -37,9 +37,12 @@ const KINDS: [&str; 5] = [
 impl Links {
     /// Of all that a gateway holds; what has a mark keeps the resource that it was made from.
     pub fn of(namespace: &str, held: &Held, policies: &BTreeMap<String, Value>) -> Links {
-        let kind = |id: &str| match held.documents.contains_key(id) {
-            true => "TykOasApiDefinition",
-            false => "ApiDefinition",
+        let mcp = |id: &str| held.apis.get(id).is_some_and(super::is_mcp);
+        let kind = |id: &str| match held.documents.get(id) {
+            None => "ApiDefinition",
+            Some(_) if mcp(id) => "TykMcpProxyDefinition",
+            Some(document) if document.get("x-tyk-streaming").is_some() => "TykStreamsApiDefinition",
+            Some(_) => "TykOasApiDefinition",
         };
         Links {
             apis: links(namespace, &held.apis, kind),
@@ -62,7 +65,9 @@ impl Links {
                 again.push_str(part);
             }
         }
-        let plain = !path.starts_with('/') && !query.starts_with('?') && matches!(*kind, "ApiDefinition" | "TykOasApiDefinition");
+        let plain = !path.starts_with('/')
+            && !query.starts_with('?')
+            && matches!(*kind, "ApiDefinition" | "TykOasApiDefinition");
         (plain && again == url).then_some(internal)
     }
 
@@ -76,11 +81,17 @@ impl Links {
         let defaults = definition.get_mut("jwt_default_policies").and_then(Value::as_array_mut);
         defaults.into_iter().flatten().for_each(name);
         let mut whole = Value::Object(std::mem::take(definition));
-        for pointer in ["/jwt_scope_to_policy_mapping", "/scopes/jwt/scope_to_policy", "/scopes/oidc/scope_to_policy"] {
+        for pointer in [
+            "/jwt_scope_to_policy_mapping",
+            "/scopes/jwt/scope_to_policy",
+            "/scopes/oidc/scope_to_policy",
+        ] {
             let mapping = whole.pointer_mut(pointer).and_then(Value::as_object_mut);
             mapping.into_iter().flat_map(Map::values_mut).for_each(name);
         }
-        let providers = whole.pointer_mut("/openid_options/providers").and_then(Value::as_array_mut);
+        let providers = whole
+            .pointer_mut("/openid_options/providers")
+            .and_then(Value::as_array_mut);
         for provider in providers.into_iter().flatten() {
             let clients = provider.get_mut("client_ids").and_then(Value::as_object_mut);
             clients.into_iter().flat_map(Map::values_mut).for_each(name);
@@ -91,7 +102,11 @@ impl Links {
     }
 }
 
-fn links(namespace: &str, held: &BTreeMap<String, Value>, kind: impl Fn(&str) -> &'static str) -> BTreeMap<String, Link> {
+fn links(
+    namespace: &str,
+    held: &BTreeMap<String, Value>,
+    kind: impl Fn(&str) -> &'static str,
+) -> BTreeMap<String, Link> {
     let (marked, unmarked): (Vec<_>, Vec<_>) = held.iter().partition(|(_, object)| source(object).is_some());
     let taken: BTreeSet<_> = marked
         .iter()
@@ -99,7 +114,9 @@ fn links(namespace: &str, held: &BTreeMap<String, Value>, kind: impl Fn(&str) ->
         .filter(|link| link.namespace == namespace)
         .map(|link| link.name)
         .collect();
-    let unmarked = unmarked.iter().map(|(id, object)| (id.as_str(), object["name"].as_str().unwrap_or_default()));
+    let unmarked = unmarked
+        .iter()
+        .map(|(id, object)| (id.as_str(), object["name"].as_str().unwrap_or_default()));
     let names = names::of(unmarked, |name| taken.contains(name));
     let link = |(id, object): (&String, &Value)| {
         let link = source(object).unwrap_or_else(|| Link {

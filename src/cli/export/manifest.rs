@@ -22,12 +22,20 @@ impl Manifest {
     /// It cannot be written as YAML.
     pub fn yaml(&self) -> anyhow::Result<String> {
         let Link { kind, namespace, name } = &self.link;
-        let api_version = if *kind == "ConfigMap" { "v1" } else { "tyk.tyk.io/v1alpha1" };
+        let api_version = if *kind == "ConfigMap" {
+            "v1"
+        } else {
+            "tyk.tyk.io/v1alpha1"
+        };
         let (field, body) = &self.body;
         let object = json!({
             "apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}, *field: body,
         });
-        let mut text: String = self.notes.iter().map(|note| format!("# {}\n", note.replace(['\n', '\r'], " "))).collect();
+        let mut text: String = self
+            .notes
+            .iter()
+            .map(|note| format!("# {}\n", note.replace(['\n', '\r'], " ")))
+            .collect();
         text.push_str(&serde_saphyr::to_string(&object)?);
         Ok(text)
     }
@@ -41,6 +49,10 @@ impl Manifest {
     pub fn order(&self) -> (usize, String, String) {
         let kinds = ["ConfigMap", "TykOasApiDefinition", "ApiDefinition"];
         let place = kinds.iter().position(|kind| *kind == self.link.kind);
-        (place.unwrap_or(kinds.len()), self.link.namespace.clone(), self.link.name.clone())
+        (
+            place.unwrap_or(kinds.len()),
+            self.link.namespace.clone(),
+            self.link.name.clone(),
+        )
     }
 }

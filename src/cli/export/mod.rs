@@ -76,10 +76,13 @@ impl Export {
 
 async fn read(gateway: &Gateway) -> anyhow::Result<Held> {
     let apis = gateway.list_apis().await?;
-    let documents = match apis.values().any(|api| api["is_oas"] == true) {
-        true => gateway.list_oas().await?,
-        false => BTreeMap::new(),
-    };
+    let mut documents = BTreeMap::new();
+    if apis.values().any(|api| api["is_oas"] == true && !is_mcp(api)) {
+        documents.extend(gateway.list_oas().await?);
+    }
+    if apis.values().any(is_mcp) {
+        documents.extend(gateway.list_mcps().await?);
+    }
     let policies = match gateway.list_policies().await {
         Err(error) if error.kind() == Kind::NotFound => BTreeMap::new(),
         policies => policies?,
@@ -89,6 +92,11 @@ async fn read(gateway: &Gateway) -> anyhow::Result<Held> {
         documents,
         policies,
     })
+}
+
+/// Whether the classic form of an API stands for an MCP proxy.
+fn is_mcp(api: &Value) -> bool {
+    api["application_protocol"] == "mcp"
 }
 
 /// The manifests, APIs first, each kind by name.

@@ -45,7 +45,10 @@ pub fn of<'a>(
 }
 
 fn plain(id: &str, name: &str) -> String {
-    [label(name), label(id)].into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| hash(id))
+    [label(name), label(id)]
+        .into_iter()
+        .find(|name| !name.is_empty())
+        .unwrap_or_else(|| hash(id))
 }
 
 fn hash(id: &str) -> String {
@@ -60,7 +63,18 @@ mod tests {
 
     #[test]
     fn names_are_labels_and_no_two_are_the_same() {
-        let names = of([("1", "My API (v2)"), ("2", "web"), ("3", "WEB"), ("4", ""), ("5", "日本"), ("ä", "")].into_iter(), |_| false);
+        let names = of(
+            [
+                ("1", "My API (v2)"),
+                ("2", "web"),
+                ("3", "WEB"),
+                ("4", ""),
+                ("5", "日本"),
+                ("ä", ""),
+            ]
+            .into_iter(),
+            |_| false,
+        );
         assert_eq!(names["1"], "my-api-v2");
         assert!(names["2"].starts_with("web-") && names["3"].starts_with("web-") && names["2"] != names["3"]);
         assert_eq!((names["4"].as_str(), names["5"].as_str()), ("4", "5"));

@@ -37,7 +37,10 @@ pub fn manifest(id: &str, policy: &Value, link: &Link, links: &Links) -> Manifes
     if let Some(rights) = spec.get_mut("graphql_access_rights").and_then(Value::as_object_mut) {
         rights.retain(|key, _| !key.starts_with(MARK));
     }
-    let limits: Vec<_> = LIMITS.iter().filter_map(|field| Some((*field, spec.get(*field)?.clone()))).collect();
+    let limits: Vec<_> = LIMITS
+        .iter()
+        .filter_map(|field| Some((*field, spec.get(*field)?.clone())))
+        .collect();
     LEFT_OUT.iter().for_each(|field| drop(spec.remove(*field)));
     without_zeros(&mut spec);
     spec.extend(limits.into_iter().map(|(field, value)| (field.to_owned(), value)));
@@ -53,7 +56,9 @@ pub fn manifest(id: &str, policy: &Value, link: &Link, links: &Links) -> Manifes
         match links.apis.get(api) {
             Some(target) => rights.push(entry(right, target)),
             None if api == NO_API => {}
-            None => notes.push(format!("a right to API {api} is left out: the gateway does not have it")),
+            None => notes.push(format!(
+                "a right to API {api} is left out: the gateway does not have it"
+            )),
         }
     }
     if !rights.is_empty() {

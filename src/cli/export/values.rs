@@ -20,7 +20,9 @@ pub fn without_zeros(fields: &mut Map<String, Value>) {
         true => !value.is_null() && value.as_object().is_none_or(|own| !own.is_empty()),
         false => !is_zero(value),
     });
-    let known = fields.iter_mut().filter(|(name, _)| !FREE_FORM.contains(&name.as_str()));
+    let known = fields
+        .iter_mut()
+        .filter(|(name, _)| !FREE_FORM.contains(&name.as_str()));
     known.for_each(|(_, value)| clean(value));
 }
 
@@ -64,7 +66,8 @@ mod tests {
 
     #[test]
     fn zeros_go_unless_they_are_the_users_own() {
-        let mut value = json!({"a": {"b": 0, "c": [{"d": "", "e": 1}]}, "f": {}, "config_data": {"mine": 0}, "meta_data": null});
+        let mut value =
+            json!({"a": {"b": 0, "c": [{"d": "", "e": 1}]}, "f": {}, "config_data": {"mine": 0}, "meta_data": null});
         clean(&mut value);
         assert_eq!(value, json!({"a": {"c": [{"e": 1}]}, "config_data": {"mine": 0}}));
     }

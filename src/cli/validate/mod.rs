@@ -67,7 +67,7 @@ impl Validate {
             Output::Human => {
                 check.human(&mut out)?;
                 let ingresses = world.translation.ingresses.len();
-                let apis = world.desired.apis.len() + world.desired.oas.len();
+                let apis = world.desired.wanted().count();
                 let count = output::count(&found);
                 writeln!(out, "{ingresses} Ingresses of our class, {apis} APIs: {count}")?;
             }
@@ -90,13 +90,22 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn severity(&self, diagnostic: &Diagnostic) -> Severity {
-        if self.strict { Severity::Error } else { diagnostic.severity() }
+        if self.strict {
+            Severity::Error
+        } else {
+            diagnostic.severity()
+        }
     }
 
     /// As every command prints diagnostics, with the line of the field.
     fn human(&self, out: &mut dyn Write) -> std::io::Result<()> {
         for diagnostic in self.found {
-            let Diagnostic { object, field, code, message } = diagnostic;
+            let Diagnostic {
+                object,
+                field,
+                code,
+                message,
+            } = diagnostic;
             writeln!(out, "{}[{code}] {object}", self.severity(diagnostic).as_str())?;
             if let Some(place) = self.sources.place(diagnostic) {
                 writeln!(out, "  at   {}:{}", place.file, place.line)?;
@@ -134,8 +143,7 @@ impl Check<'_> {
 
     fn sarif(&self) -> Value {
         let codes: BTreeSet<Code> = self.found.iter().map(|d| d.code).collect();
-        let rule =
-            |code: &Code| json!({"id": code, "shortDescription": {"text": code.summary()}, "help": {"text": code.fix()}});
+        let rule = |code: &Code| json!({"id": code, "shortDescription": {"text": code.summary()}, "help": {"text": code.fix()}});
         let result = |diagnostic: &Diagnostic| {
             let mut result = json!({
                 "ruleId": diagnostic.code,
@@ -147,7 +155,8 @@ impl Check<'_> {
                 if let Some(column) = place.column {
                     region["startColumn"] = json!(column);
                 }
-                result["locations"] = json!([{"physicalLocation": {"artifactLocation": {"uri": place.file}, "region": region}}]);
+                result["locations"] =
+                    json!([{"physicalLocation": {"artifactLocation": {"uri": place.file}, "region": region}}]);
             }
             result
         };

@@ -13,7 +13,10 @@ pub struct Rules(BTreeMap<String, Option<Program>>);
 impl Rules {
     /// Whether `value` breaks a rule. One that cannot be evaluated here is left to the API server.
     pub fn breaks(&mut self, rule: &str, value: &Value) -> bool {
-        let program = self.0.entry(rule.to_owned()).or_insert_with(|| Program::compile(rule).ok());
+        let program = self
+            .0
+            .entry(rule.to_owned())
+            .or_insert_with(|| Program::compile(rule).ok());
         let Some(program) = program else { return false };
         let mut context = Context::default();
         // Of the functions that Kubernetes adds, the one that rules of ours use.
@@ -62,14 +65,29 @@ mod tests {
         let mut rules = Rules::default();
         for (rule, good, bad) in [
             ("self == '' || self.startsWith('/')", json!("/a"), json!("a")),
-            ("has(self.a) != has(self.b)", json!({"a": 1, "b": null}), json!({"a": 1, "b": 2})),
+            (
+                "has(self.a) != has(self.b)",
+                json!({"a": 1, "b": null}),
+                json!({"a": 1, "b": 2}),
+            ),
             ("!has(self.n) || self.n == 0", json!({"n": 0}), json!({"n": 7})),
-            ("self.all(f, !has(f.u) || isURL(f.u))", json!([{"u": "http://a"}, {}]), json!([{"u": "a b"}])),
-            ("size(self.l) > 0 && !self.s.contains('/')", json!({"l": [1], "s": "x"}), json!({"l": [], "s": "x"})),
+            (
+                "self.all(f, !has(f.u) || isURL(f.u))",
+                json!([{"u": "http://a"}, {}]),
+                json!([{"u": "a b"}]),
+            ),
+            (
+                "size(self.l) > 0 && !self.s.contains('/')",
+                json!({"l": [1], "s": "x"}),
+                json!({"l": [], "s": "x"}),
+            ),
         ] {
             assert!(!rules.breaks(rule, &good), "{rule} {good}");
             assert!(rules.breaks(rule, &bad), "{rule} {bad}");
         }
-        assert!(!rules.breaks("((", &json!(1)), "what cannot be read is left to the API server");
+        assert!(
+            !rules.breaks("((", &json!(1)),
+            "what cannot be read is left to the API server"
+        );
     }
 }

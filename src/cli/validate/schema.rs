@@ -28,7 +28,8 @@ pub fn check(texts: &[Text], locations: &BTreeMap<ObjectRef, Location>) -> Vec<D
         };
         let group = object["apiVersion"].as_str().unwrap_or_default().split('/').next();
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
-        let is_it = |known: &&ObjectRef| (known.kind, known.namespace.as_str(), known.name.as_str()) == (kind, namespace, name);
+        let is_it =
+            |known: &&ObjectRef| (known.kind, known.namespace.as_str(), known.name.as_str()) == (kind, namespace, name);
         let (Some(schema), Some(reference)) = (schemas.get(kind), locations.keys().find(is_it)) else {
             continue;
         };
@@ -52,7 +53,9 @@ fn schemas() -> BTreeMap<String, Value> {
         Some((kind, crd.pointer("/spec/versions/0/schema/openAPIV3Schema")?.clone()))
     };
     let crds = all_crds();
-    crds.iter().filter_map(|crd| schema(&serde_json::to_value(crd).ok()?)).collect()
+    crds.iter()
+        .filter_map(|crd| schema(&serde_json::to_value(crd).ok()?))
+        .collect()
 }
 
 /// The objects of a text, those in lists too.
@@ -73,13 +76,17 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn refuse(&mut self, field: &str, message: impl Into<String>) {
-        self.found.push((Code::InvalidManifest, field.to_owned(), message.into()));
+        self.found
+            .push((Code::InvalidManifest, field.to_owned(), message.into()));
     }
 
     fn value(&mut self, schema: &Value, value: &Value, field: &str) {
         if value.is_null() {
             if schema["nullable"] != true && schema["type"].is_string() {
-                self.refuse(field, format!("it must be {}, and is null or missing", article(&schema["type"])));
+                self.refuse(
+                    field,
+                    format!("it must be {}, and is null or missing", article(&schema["type"])),
+                );
             }
             return;
         }
@@ -93,7 +100,12 @@ impl Walk<'_> {
         match value {
             Value::Object(fields) => {
                 let known = schema["properties"].as_object();
-                for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                for required in schema["required"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                {
                     if fields.get(required).is_none_or(Value::is_null) {
                         self.refuse(&format!("{field}.{required}"), "it is required");
                     }
@@ -153,7 +165,12 @@ impl Walk<'_> {
         }
         let (size, unit, least, most) = match value {
             Value::Number(number) => (number.as_f64(), "", "minimum", "maximum"),
-            Value::String(text) => (Some(text.chars().count() as f64), " characters", "minLength", "maxLength"),
+            Value::String(text) => (
+                Some(text.chars().count() as f64),
+                " characters",
+                "minLength",
+                "maxLength",
+            ),
             Value::Array(items) => (Some(items.len() as f64), " entries", "minItems", "maxItems"),
             Value::Object(fields) => (Some(fields.len() as f64), " fields", "minProperties", "maxProperties"),
             _ => return,
@@ -182,7 +199,11 @@ fn is_of(expected: &str, value: &Value) -> bool {
 
 fn article(expected: &Value) -> String {
     let expected = expected.as_str().unwrap_or_default();
-    let article = if expected.starts_with(['a', 'i', 'o']) { "an" } else { "a" };
+    let article = if expected.starts_with(['a', 'i', 'o']) {
+        "an"
+    } else {
+        "a"
+    };
     format!("{article} {expected}")
 }
 
@@ -225,7 +246,10 @@ mod tests {
             (json!({"a": "x", "l": [{"b": "yes"}]}), refused(".l[0].b")),
             (json!({"a": "x", "l": [{}, {}]}), refused(".l")),
             (json!({"a": "x", "m": {"k": "q"}}), refused(".m.k")),
-            (json!({"a": "x", "l": [{"bb": 1}]}), (Code::UnknownField, "spec.l[0].bb".to_owned())),
+            (
+                json!({"a": "x", "l": [{"bb": 1}]}),
+                (Code::UnknownField, "spec.l[0].bb".to_owned()),
+            ),
         ] {
             assert_eq!(found(&schema, &value), [expected], "{value}");
         }

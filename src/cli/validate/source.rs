@@ -57,11 +57,17 @@ impl<'a> Sources<'a> {
             file,
             line,
             column,
-            text: text.lines().nth(usize::try_from(line).unwrap_or(1).saturating_sub(1)).unwrap_or_default(),
+            text: text
+                .lines()
+                .nth(usize::try_from(line).unwrap_or(1).saturating_sub(1))
+                .unwrap_or_default(),
         };
         // The objects of a list share one document, whose fields are not theirs.
         let own = |node: &&Spanned<Node>| node.referenced.line() == location.line && !is_list(&node.value);
-        let found = documents.iter().find(own).and_then(|node| nearest(&node.value, &diagnostic.field));
+        let found = documents
+            .iter()
+            .find(own)
+            .and_then(|node| nearest(&node.value, &diagnostic.field));
         Some(match found {
             Some((line, column)) => at_line(line, Some(column)),
             None => at_line(location.line, None),
