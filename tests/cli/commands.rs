@@ -374,3 +374,15 @@ fn a_warning_is_an_error_for_who_asks() {
     assert_eq!(strict.code, Some(1));
     assert!(strict.out.starts_with("error[BackendNotFound]"), "{}", strict.out);
 }
+
+#[test]
+fn rendered_children_are_accepted_as_they_are() {
+    for example in ["quickstart", "annotations", "tls", "oas"] {
+        let children = run(&["render", "-f", &format!("examples/{example}")]).out;
+        assert!(children.contains("kind: "), "{example}");
+        let checked = run_on(&children, &["validate", "-f", "-", "-o", "json"]).json();
+        let refused = |one: &&Value| one["code"] == "InvalidManifest" || one["code"] == "UnknownField";
+        let refused: Vec<_> = checked.as_array().unwrap().iter().filter(refused).collect();
+        assert!(refused.is_empty(), "{example}: {refused:?}");
+    }
+}
