@@ -144,6 +144,8 @@ catalogue! {
         "Correct the schema at the place that the message names.";
     InvalidHost Error "The host is not a DNS name, nor a wildcard of the form `*.example.com`."
         "Use lower-case letters, digits, `-` and `.`; a wildcard only as the whole first label.";
+    InvalidManifest Error "The API server refuses the object, because it breaks the schema of its kind."
+        "Correct the field that the message names; `tyk-ingress crds` prints the schemas.";
     InvalidPath Error "The path is not one that Kubernetes accepts for its pathType."
         "Start it with `/`; leave out `//`, `/./`, `/../` and `%2F`.";
     InvalidPathType Error "The pathType is none of Exact, Prefix and ImplementationSpecific."
@@ -191,6 +193,8 @@ catalogue! {
     TemplateNotFound Error "The template that the annotation `tyk.io/template` names does not exist."
         "Create the ApiDefinition in the namespace of the Ingress, or correct the annotation.";
     UnknownAnnotation Warning "An annotation that begins with `tyk.io/` is not known."
+        "Correct its name, or remove it.";
+    UnknownField Warning "The schema of the kind does not have this field, so the API server drops it."
         "Correct its name, or remove it.";
     UnsupportedVersion Warning "This apiVersion of the object is not read."
         "Write the object with the apiVersion that the message names.";

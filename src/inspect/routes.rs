@@ -1,5 +1,7 @@
 //! What the gateway will answer, as rows for people.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::redact;
@@ -51,24 +53,34 @@ impl Route {
 
 /// Every route that is sent to a Tyk, sorted by host and path.
 pub fn of(desired: &Desired, translation: &Translation) -> Vec<Route> {
+    let mut routes: Vec<_> = by_id(desired, translation).into_values().collect();
+    routes.sort();
+    routes
+}
+
+/// The same by the id of its API.
+pub fn by_id<'a>(desired: &'a Desired, translation: &Translation) -> BTreeMap<&'a str, Route> {
     let (children, oas_children) = (&translation.children, &translation.oas_children);
-    let name = |api: &Api| NamespacedName::new(&api.source.namespace, &api.source.name);
     let classic = desired.apis.iter().map(|(id, api)| {
         let route = behind(of_payload(id, api), desired);
         match children.get(&name(api)) {
-            Some(child) => of_child(route, child),
-            None => route,
+            Some(child) => (id.as_str(), of_child(route, child)),
+            None => (id.as_str(), route),
         }
     });
     // An internal API has no route of its own.
-    let public = desired.oas.iter().chain(&desired.mcps).filter(|(_, api)| !is_internal(&api.payload));
+    let documents = desired.oas.iter().chain(&desired.mcps);
+    let public = documents.filter(|(_, api)| !is_internal(&api.payload));
     let oas = public.map(|(id, api)| match oas_children.get(&name(api)) {
-        Some(child) => of_child(of_document(id, api), child),
-        None => of_document(id, api),
+        Some(child) => (id.as_str(), of_child(of_document(id, api), child)),
+        None => (id.as_str(), of_document(id, api)),
     });
-    let mut routes: Vec<_> = classic.chain(oas).collect();
-    routes.sort();
-    routes
+    classic.chain(oas).collect()
+}
+
+/// Name of the resource that an API is made from.
+pub fn name(api: &Api) -> NamespacedName {
+    NamespacedName::new(&api.source.namespace, &api.source.name)
 }
 
 fn of_child<K>(route: Route, child: &Child<K>) -> Route {

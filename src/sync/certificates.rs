@@ -109,6 +109,20 @@ impl Certificates {
         }
     }
 
+    /// Those of the wanted ones that the gateway does not hold.
+    ///
+    /// # Errors
+    /// The gateway does not answer.
+    pub(super) async fn missing(gateway: &Gateway, desired: &Desired) -> Result<BTreeSet<String>, Error> {
+        let mut certificates = Self::new(String::new(), Duration::ZERO);
+        certificates.refresh(gateway, desired).await?;
+        let missing = desired
+            .certificates
+            .keys()
+            .filter(|id| !certificates.held.contains(*id));
+        Ok(missing.cloned().collect())
+    }
+
     /// When one that could not be uploaded may be tried again.
     pub(super) fn next(&self) -> Option<Instant> {
         self.backoff.next()

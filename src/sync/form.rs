@@ -73,7 +73,7 @@ fn is_policy(definition: &Value) -> bool {
 fn policy_differences<'a>(desired: &Value, observed: &'a Value) -> Vec<Difference<'a>> {
     let mut found = compare::differences(desired, observed);
     for (part, observed) in observed.as_object().into_iter().flatten() {
-        if ["_id", "last_updated", "config_data", "graphql_access_rights"].contains(&part.as_str()) {
+        if is_written_by_gateway(part) {
             continue;
         }
         compare::additions(part, &desired[part], observed, &mut found);
@@ -92,6 +92,20 @@ fn missing_server<'a>(wanted: &Value, held: &'a Value) -> Option<Difference<'a>>
         field: "servers".to_owned(),
         observed: held,
     })
+}
+
+/// Whether a field of a loaded object that nobody sent is one that only a gateway makes.
+pub(super) fn is_written_by_gateway(field: &str) -> bool {
+    let part = field.split(['.', '[']).next().unwrap_or_default();
+    [
+        "_id",
+        "id",
+        "last_updated",
+        "config_data",
+        "graphql_access_rights",
+        DOCUMENT,
+    ]
+    .contains(&part)
 }
 
 /// Domain and listen path of a definition in either form.

@@ -11,6 +11,7 @@ mod guard;
 mod mark;
 mod part;
 mod policies;
+pub mod preview;
 mod round;
 mod route;
 mod verify;
@@ -27,7 +28,7 @@ use crate::desired::{Desired, Installation};
 
 pub use diff::{Cause, Plan, WriteReason, diff};
 pub use worker::{Trigger, Worker};
-pub use workers::Workers;
+pub use workers::{Workers, endpoint};
 
 /// Loaded definitions of a gateway by API id, or its policies by policy id.
 pub type Observed = BTreeMap<String, Value>;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::batch::Sort;
-use super::diff;
+use super::diff::{self, Readings};
 use super::part::{Memory, Part};
-use super::{Calls, Observed, Outcome, verify};
+use super::{Calls, Observed, Outcome, Plan, verify};
 use crate::desired::{Desired, owner};
 use crate::tyk::gateway::Gateway;
 use crate::tyk::{Error, Kind};
@@ -24,7 +24,7 @@ pub(super) struct Policies {
 pub(super) struct Listed {
     pub(super) held: Observed,
     /// Why nothing is known of them although the gateway answers.
-    failure: Option<String>,
+    pub(super) failure: Option<String>,
 }
 
 impl Policies {
@@ -74,14 +74,7 @@ impl Policies {
     /// The difference, without what has to wait.
     pub(super) fn plan<'a>(&mut self, desired: &'a Desired, listed: &Listed, owner: &str) -> Part<'a> {
         let wanted = wanted(desired, &listed.held, owner);
-        let keeps = |id: &str| desired.policies.contains_key(id) || desired.held_policies.contains(id);
-        let mut plan = diff::diff_payloads(
-            &wanted,
-            keeps,
-            &listed.held,
-            (owner, &desired.contexts),
-            &self.memory.readings,
-        );
+        let mut plan = difference(desired, &listed.held, owner, &self.memory.readings);
         let mut refused: BTreeMap<_, _> = plan
             .foreign
             .iter()
@@ -99,6 +92,13 @@ impl Policies {
         self.may_own |= !part.plan.writes.is_empty();
         part
     }
+}
+
+/// Compares the policies that should be there with those that are.
+pub(super) fn difference(desired: &Desired, held: &Observed, owner: &str, readings: &Readings) -> Plan {
+    let keeps = |id: &str| desired.policies.contains_key(id) || desired.held_policies.contains(id);
+    let wanted = wanted(desired, held, owner);
+    diff::diff_payloads(&wanted, keeps, held, (owner, &desired.contexts), readings)
 }
 
 /// Names a policy that nothing is known of as failed.

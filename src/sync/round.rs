@@ -157,16 +157,7 @@ impl Session {
     /// What the gateway holds, after a reload if there may be something to load.
     async fn read(&mut self, desired: &Desired, calls: &mut Calls) -> Result<Held, Error> {
         self.reload(calls).await?;
-        calls.lists += 1;
-        let mut apis = self.gateway.list_apis().await?;
-        if form::needs_documents(&desired.oas, &apis, form::is_oas) {
-            calls.lists += 1;
-            form::add_documents(&mut apis, &desired.oas, self.gateway.list_oas().await?);
-        }
-        if form::needs_documents(&desired.mcps, &apis, form::is_mcp) {
-            calls.lists += 1;
-            form::add_documents(&mut apis, &desired.mcps, self.gateway.list_mcps().await?);
-        }
+        let apis = read_apis(&self.gateway, desired, calls).await?;
         let policies = self.policies.read(&self.gateway, desired, calls).await?;
         Ok(Held { apis, policies })
     }
@@ -239,4 +230,19 @@ impl Session {
         outcome.policies = memory.settle(&round.policies, &done(policies), &held.policies.held, |_| None, drift);
         outcome.altered_policies = memory.altered();
     }
+}
+
+/// The APIs that a gateway holds, with the documents that are needed to compare them with `desired`.
+pub(super) async fn read_apis(gateway: &Gateway, desired: &Desired, calls: &mut Calls) -> Result<Observed, Error> {
+    calls.lists += 1;
+    let mut apis = gateway.list_apis().await?;
+    if form::needs_documents(&desired.oas, &apis, form::is_oas) {
+        calls.lists += 1;
+        form::add_documents(&mut apis, &desired.oas, gateway.list_oas().await?);
+    }
+    if form::needs_documents(&desired.mcps, &apis, form::is_mcp) {
+        calls.lists += 1;
+        form::add_documents(&mut apis, &desired.mcps, gateway.list_mcps().await?);
+    }
+    Ok(apis)
 }

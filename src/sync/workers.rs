@@ -117,7 +117,8 @@ impl Workers {
     }
 }
 
-fn endpoint(tyk: &Installation) -> Endpoint {
+/// Where a Tyk answers.
+pub fn endpoint(tyk: &Installation) -> Endpoint {
     let mut endpoint = Endpoint::new(&tyk.url, tyk.auth.expose());
     endpoint.insecure_skip_verify = tyk.insecure_skip_verify;
     endpoint.ca_bundle = tyk.ca_bundle.clone();

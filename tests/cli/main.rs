@@ -4,5 +4,9 @@
 
 mod commands;
 mod dev;
+mod diff;
 mod environment;
+mod explain;
+mod export;
+mod gateway;
 mod program;

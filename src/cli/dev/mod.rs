@@ -227,7 +227,7 @@ impl Session<'_> {
             )?;
         }
         drop(out);
-        let mut desired = world.desired;
+        let mut desired = Desired::clone(&world.desired);
         self.echoes.stand_in(&mut desired).await?;
         self.revision += 1;
         self.desired.send_replace(Some((self.revision, Arc::new(desired))));
