@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::request::Request;
 use crate::cli::input::World;
-use crate::cli::routes::{self, Route};
+use crate::inspect::routes::{self, Route};
 use crate::desired::{Api, Context, oas};
 use crate::ingress::Options;
 use crate::sim::{self, Routes};
@@ -113,7 +113,7 @@ fn runner_up(request: &Request, port: u64, world: World) -> Result<Option<Candid
 
 /// The port at which the request arrives, as the APIs name it.
 fn port_of(request: &Request, world: &World, options: &Options) -> Result<u64, String> {
-    let routes = routes::by_id(world);
+    let routes = routes::by_id(&world.desired, &world.translation);
     let ports = |secure: bool| -> Vec<u64> {
         let mut ports: Vec<_> = routes
             .values()
@@ -140,7 +140,7 @@ fn port_of(request: &Request, world: &World, options: &Options) -> Result<u64, S
 }
 
 fn ask(request: &Request, port: u64, world: &World) -> Result<sim::Answer, sim::Error> {
-    let served = routes::by_id(world);
+    let served = routes::by_id(&world.desired, &world.translation);
     let here = |id: &str, route: &Route| (route.secure, route.port) == (request.secure, port) && !id.is_empty();
     let definitions: Vec<Value> = served
         .iter()
@@ -169,7 +169,7 @@ fn route(payload: &Value) -> (&str, &str) {
 
 fn candidate(world: &World, id: &str) -> Option<Candidate> {
     let api = world.desired.api(id)?;
-    let shown = routes::by_id(world).remove(id)?;
+    let shown = routes::by_id(&world.desired, &world.translation).remove(id)?;
     let (domain, listen_path) = route(&api.payload);
     let place = place(world, api);
     let object = world
@@ -293,7 +293,7 @@ fn nobody(answer: sim::Answer, request: &Request, port: u64, world: &World) -> S
         sim::Answer::Redirect => "the gateway redirects to the cleaned form of the path (301); ask for that one".into(),
         sim::Answer::BadRequest => "the path cannot be read (400)".into(),
         _ => {
-            let served = routes::by_id(world);
+            let served = routes::by_id(&world.desired, &world.translation);
             let mut paths: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
             for route in served
                 .values()
