@@ -20,6 +20,13 @@ pub struct Installation {
     pub ca_bundle: String,
 }
 
+impl Installation {
+    /// Whether it is a Tyk Dashboard rather than a gateway.
+    pub fn is_dashboard(&self) -> bool {
+        self.mode == Mode::Pro
+    }
+}
+
 /// The URL, which is what tells one Tyk from another.
 impl fmt::Display for Installation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

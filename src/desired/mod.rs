@@ -233,7 +233,8 @@ impl Builder<'_> {
         let id = resource.api_id();
         let source = resource.object_ref();
         let reference = resource.spec.context_ref.as_ref();
-        if self.is_leaving(&source, &resource.metadata) || resource.is_inactive() {
+        let inactive = resource.is_inactive() && !self.keeps_inactive(reference, &source.namespace);
+        if self.is_leaving(&source, &resource.metadata) || inactive {
             self.remove(source, reference, id);
             return;
         }
@@ -311,6 +312,12 @@ impl Builder<'_> {
         let problem = problem.map(|(code, message)| (code, "spec.contextRef".to_owned(), message));
         self.report(source, problem.into_iter().collect());
         context
+    }
+
+    /// Whether the Tyk of a resource keeps what is not to be served. A gateway serves all that it holds.
+    fn keeps_inactive(&self, reference: Option<&Target>, namespace: &str) -> bool {
+        let context = self.contexts.of(reference, namespace);
+        context.is_ok_and(|(context, _)| context.tyk.is_dashboard())
     }
 
     /// Whether a resource is being deleted and nothing keeps it.

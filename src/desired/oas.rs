@@ -125,7 +125,8 @@ impl Adder<'_, '_> {
         let Identity { id, inactive } = identity_in(&document, resource);
         let source = resource.object_ref();
         let reference = resource.spec.context_ref.as_ref();
-        if self.builder.is_leaving(&source, &resource.metadata) || inactive {
+        let removed = inactive && !self.builder.keeps_inactive(reference, &source.namespace);
+        if self.builder.is_leaving(&source, &resource.metadata) || removed {
             self.builder.remove(source, reference, id);
             return;
         }
@@ -193,6 +194,10 @@ impl Adder<'_, '_> {
         problems.extend(check::routing(&document));
         owner::mark_document(&mut document, &context.owner, &resource.object_ref().to_string());
         owner::mark_context(&mut document, &context.name);
+        if context.tyk.is_dashboard() {
+            let owners = [context.user_owners.as_slice(), &context.user_group_owners];
+            owner::mark_beside(&mut document, owners, &resource.spec.categories);
+        }
         (Value::Object(document), problems)
     }
 }
@@ -208,5 +213,8 @@ fn complete(document: &mut Map<String, Value>, resource: &TykOasApiDefinition, i
     if empty(info.get("name")) {
         info.insert("name".into(), json!(resource.name_any()));
     }
-    merge::object(info, &["state"]).insert("active".into(), json!(true));
+    let state = merge::object(info, &["state"]);
+    if state.get("active") != Some(&json!(false)) || !context.tyk.is_dashboard() {
+        state.insert("active".into(), json!(true));
+    }
 }

@@ -5,6 +5,7 @@ mod backoff;
 mod batch;
 mod certificates;
 mod compare;
+mod dashboard;
 mod diff;
 mod form;
 mod guard;
@@ -13,6 +14,7 @@ mod part;
 mod policies;
 mod round;
 mod route;
+mod tyk;
 mod verify;
 mod worker;
 mod workers;
@@ -25,6 +27,7 @@ use serde_json::Value;
 use crate::desired::{Desired, Installation};
 
 pub use diff::{Cause, Plan, WriteReason, diff};
+pub use tyk::Tyk;
 pub use worker::{Trigger, Worker};
 pub use workers::Workers;
 
