@@ -87,7 +87,9 @@ pub(super) fn confirmed(
         return;
     }
     if subject.role == Role::Policy {
-        status.insert("pol_id".into(), json!(place.id));
+        // Tyk Operator tells the id by which the other side knows the policy.
+        let id = outcome.database_ids.get(&place.id).unwrap_or(&place.id);
+        status.insert("pol_id".into(), json!(id));
         return;
     }
     let Some(api) = outcome.desired.api(&place.id) else {

@@ -48,6 +48,8 @@ pub struct Outcome {
     pub apis: BTreeMap<String, ApiOutcome>,
     /// Result per policy id, in the same way. A policy that waits for an API is named only if the gateway has it.
     pub policies: BTreeMap<String, ApiOutcome>,
+    /// Ids that a Dashboard's database has given to wanted policies, by policy id.
+    pub database_ids: BTreeMap<String, String>,
     /// Result per certificate id, for every desired certificate: `Synced` or `Failed`.
     pub certificates: BTreeMap<String, ApiOutcome>,
     /// Why the endpoint as a whole could not be brought in step; `None` when it answered.

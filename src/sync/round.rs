@@ -227,5 +227,9 @@ impl Session {
         let memory = &mut self.policies.memory;
         outcome.policies = memory.settle(&round.policies, &done(policies), &held.policies.held, |_| None, drift);
         outcome.altered_policies = memory.altered();
+        if self.tyk.is_dashboard() {
+            let given = |id: &String| Some((id.clone(), held.policies.held.get(id)?["_id"].as_str()?.to_owned()));
+            outcome.database_ids = round.desired.policies.keys().filter_map(given).collect();
+        }
     }
 }
