@@ -337,7 +337,7 @@ async fn send(tyk: &Tyk, id: &str, certificate: &Certificate, replace: bool) -> 
     if replace {
         tyk.delete_certificate(org, id).await?;
     }
-    tyk.add_certificate(org, &certificate.pem).await
+    tyk.add_certificate(org, certificate).await
 }
 
 fn used_by(observed: &Observed) -> BTreeSet<&str> {

@@ -7,8 +7,7 @@ use serde_json::Value;
 
 use super::dashboard::{self, Dashboard};
 use super::{Calls, Observed, form};
-use crate::desired::{Api, Desired};
-use crate::secret::Secret;
+use crate::desired::{Api, Certificate, Desired};
 use crate::tyk::certs::{Added, Stored};
 use crate::tyk::gateway::Gateway;
 use crate::tyk::{Error, Kind, dashboard as wire};
@@ -155,10 +154,10 @@ impl Tyk {
     }
 
     /// Stores a certificate.
-    pub(super) async fn add_certificate(&self, org: &str, pem: &Secret) -> Result<Added, Error> {
+    pub(super) async fn add_certificate(&self, org: &str, certificate: &Certificate) -> Result<Added, Error> {
         match self {
-            Self::Gateway(gateway) => gateway.add_certificate(org, pem).await,
-            Self::Dashboard(client) => client.add_certificate(pem).await,
+            Self::Gateway(gateway) => gateway.add_certificate(org, &certificate.pem).await,
+            Self::Dashboard(client) => client.add_certificate(&certificate.pem).await,
         }
     }
 
