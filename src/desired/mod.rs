@@ -10,6 +10,7 @@ mod links;
 pub mod oas;
 pub mod owner;
 pub mod policy;
+pub mod portal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -52,6 +53,12 @@ pub struct Desired {
     pub held_policies: BTreeSet<String>,
     /// Ids of policies whose resource is being deleted: each is reported as gone once it is.
     pub policy_removals: BTreeSet<String>,
+    /// The catalogue and the configuration of the portal, by [`portal::CATALOGUE`] and [`portal::CONFIGURATION`].
+    pub portal: BTreeMap<String, portal::PortalObject>,
+    /// Those of them that are wanted, but whose resource cannot be used as it now stands.
+    pub held_portal: BTreeSet<String>,
+    /// Those of them whose resource is being deleted.
+    pub portal_removals: BTreeMap<String, portal::PortalRemoval>,
     /// Names of the contexts that mean this Tyk, as owner marks have them. What bears our mark under another one is the
     /// business of another worker, which may reach the same Tyk by another URL.
     pub contexts: BTreeSet<String>,
@@ -76,6 +83,9 @@ impl Desired {
             policies: BTreeMap::new(),
             held_policies: BTreeSet::new(),
             policy_removals: BTreeSet::new(),
+            portal: BTreeMap::new(),
+            held_portal: BTreeSet::new(),
+            portal_removals: BTreeMap::new(),
             contexts,
         }
     }
@@ -402,6 +412,7 @@ impl Builder<'_> {
             desired.complete(apis, &certificates);
         }
         policy::add_all(&mut self, &mut tyks);
+        portal::add_all(&mut self, &mut tyks);
         self.diagnostics.sort();
         self.diagnostics.dedup();
         let fleet = Fleet {

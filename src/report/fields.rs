@@ -17,7 +17,7 @@ const COMMON: [&str; 4] = [
 ];
 
 /// Further fields that are written of a kind.
-const OF_KIND: [(&str, &[&str]); 8] = [
+const OF_KIND: [(&str, &[&str]); 11] = [
     (
         "ApiDefinition",
         &[
@@ -33,6 +33,9 @@ const OF_KIND: [(&str, &[&str]); 8] = [
     ("TykStreamsApiDefinition", &DOCUMENT),
     ("TykMcpProxyDefinition", &DOCUMENT),
     ("SecurityPolicy", &["pol_id", "linked_apis"]),
+    ("APIDescription", &[]),
+    ("PortalAPICatalogue", &["id", "documentation"]),
+    ("PortalConfig", &["id"]),
     ("SubGraph", &["linked_api"]),
     ("SuperGraph", &[]),
     (
@@ -90,6 +93,14 @@ pub(super) fn confirmed(
         // Tyk Operator tells the id by which the other side knows the policy.
         let id = outcome.database_ids.get(&place.id).unwrap_or(&place.id);
         status.insert("pol_id".into(), json!(id));
+        return;
+    }
+    if subject.role == Role::Portal {
+        let id = outcome.portal_ids.get(&place.id);
+        status.extend(id.map(|id| ("id".to_owned(), json!(id))));
+        if kind == "PortalAPICatalogue" {
+            status.insert("documentation".into(), json!(outcome.documentation));
+        }
         return;
     }
     let Some(api) = outcome.desired.api(&place.id) else {

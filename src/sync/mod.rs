@@ -12,6 +12,7 @@ mod guard;
 mod mark;
 mod part;
 mod policies;
+mod portal;
 mod round;
 mod route;
 mod tyk;
@@ -48,6 +49,12 @@ pub struct Outcome {
     pub apis: BTreeMap<String, ApiOutcome>,
     /// Result per policy id, in the same way. A policy that waits for an API is named only if the gateway has it.
     pub policies: BTreeMap<String, ApiOutcome>,
+    /// Result for the catalogue and the configuration of the portal, in the same way.
+    pub portal: BTreeMap<String, ApiOutcome>,
+    /// Ids of these on the Dashboard.
+    pub portal_ids: BTreeMap<String, String>,
+    /// Ids of the catalogue's documentation by the hash of the content.
+    pub documentation: BTreeMap<String, String>,
     /// Ids that a Dashboard's database has given to wanted policies, by policy id.
     pub database_ids: BTreeMap<String, String>,
     /// Result per certificate id, for every desired certificate: `Synced` or `Failed`.

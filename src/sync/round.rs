@@ -10,6 +10,7 @@ use super::certificates::{Certificates, Ensured};
 use super::diff::diff_read;
 use super::part::{Done, Memory, Part};
 use super::policies::{self, Listed, Policies};
+use super::portal::{self, Portal};
 use super::tyk::Tyk;
 use super::{ApiOutcome, Calls, Observed, Outcome, verify};
 use crate::desired::Desired;
@@ -29,6 +30,7 @@ pub(super) struct Session {
     apis: Memory,
     policies: Policies,
     certificates: Certificates,
+    portal: Portal,
 }
 
 /// How a round ended.
@@ -69,6 +71,7 @@ impl Session {
             certificates: Certificates::new(owner.clone(), resync.mul_f64(RESYNC_SHARE)),
             apis: Memory::new(Sort::Api, owner.clone()),
             policies: Policies::new(owner.clone()),
+            portal: Portal::default(),
             tyk,
             owner,
             cancel,
@@ -78,7 +81,7 @@ impl Session {
 
     /// When something that waits alone wants another round.
     pub(super) fn next(&self) -> Option<Instant> {
-        let waits = [self.apis.next(), self.policies.memory.next(), self.certificates.next()];
+        let waits = [self.apis.next(), self.policies.memory.next(), self.certificates.next(), self.portal.next()];
         waits.into_iter().flatten().min()
     }
 
@@ -100,6 +103,7 @@ impl Session {
                 outcome.certificates.entry(id.clone()).or_insert_with(unproven);
             }
             policies::fail_unproven(desired, &message, &mut outcome);
+            portal::fail_unproven(desired, &message, &mut outcome);
             self.certificates.doubt();
             outcome.endpoint_error = Some(message);
         }
@@ -117,6 +121,8 @@ impl Session {
         if cancel.is_cancelled() {
             return Err(Ended::Cancelled);
         }
+        // What the catalogue drops may be deleted after it; what it adds may have to be made before it.
+        self.portal.round(&self.tyk, desired, &held.policies.held, outcome).await?;
         let (restored, changed) = (ensured.restored, ensured.restored > 0 || ensured.replaced);
         let mut round = self.plan(desired, &held, ensured);
         if round.apis.plan.is_empty() && round.policies.plan.is_empty() && !changed {
@@ -175,6 +181,9 @@ impl Session {
         }
         let held = self.read(round.desired, &mut outcome.calls).await?;
         self.settle(round, &held, outcome);
+        if outcome.portal.values().any(|one| matches!(one, ApiOutcome::Failed(_))) {
+            self.portal.round(&self.tyk, round.desired, &held.policies.held, outcome).await?;
+        }
         if round.batch.stopped.is_none() {
             self.certificates
                 .collect(&self.tyk, round.desired, &held.apis)
