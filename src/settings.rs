@@ -47,10 +47,20 @@ pub struct Tyk {
     #[arg(long = "tyk-org", env = "TYK_ORG", hide_env = true, default_value = "")]
     pub org: String,
     /// Ids of users of the Dashboard that own what is created, separated by commas [env: TYK_USER_OWNERS]
-    #[arg(long = "tyk-user-owners", env = "TYK_USER_OWNERS", hide_env = true, default_value = "")]
+    #[arg(
+        long = "tyk-user-owners",
+        env = "TYK_USER_OWNERS",
+        hide_env = true,
+        default_value = ""
+    )]
     pub user_owners: String,
     /// Ids of groups of users of the Dashboard that own what is created, separated by commas [env: TYK_USER_GROUP_OWNERS]
-    #[arg(long = "tyk-user-group-owners", env = "TYK_USER_GROUP_OWNERS", hide_env = true, default_value = "")]
+    #[arg(
+        long = "tyk-user-group-owners",
+        env = "TYK_USER_GROUP_OWNERS",
+        hide_env = true,
+        default_value = ""
+    )]
     pub user_group_owners: String,
     /// Trust any certificate of the control API [env: TYK_TLS_INSECURE_SKIP_VERIFY]
     #[arg(

@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::{
-    APIDescription, ApiDefinition, Generated, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph, SuperGraph, TykMcpProxyDefinition,
-    TykOasApiDefinition, TykStreamsApiDefinition, names,
+    APIDescription, ApiDefinition, Generated, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy,
+    SubGraph, SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition, names,
 };
 use crate::snapshot::{Objects, Snapshot, SnapshotKind};
 

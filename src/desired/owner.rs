@@ -42,7 +42,11 @@ pub fn mark_beside(definition: &mut Map<String, Value>, owners: [&[String]; 2], 
         names.filter(|name| !name.is_empty()).collect()
     };
     let [users, groups] = owners.map(sorted);
-    let parts = [("user_owners", users), ("user_group_owners", groups), ("categories", sorted(categories))];
+    let parts = [
+        ("user_owners", users),
+        ("user_group_owners", groups),
+        ("categories", sorted(categories)),
+    ];
     if let Some(mark) = slot(definition) {
         let parts = parts.into_iter().filter(|(_, names)| !names.is_empty());
         mark.extend(parts.map(|(part, names)| (part.to_owned(), json!(names))));
@@ -131,7 +135,10 @@ pub fn put_policy_mark(policy: &mut Map<String, Value>, mark: Map<String, Value>
 /// Takes over what others put beside the mark of a policy that is there.
 pub fn keep_others(policy: &mut Map<String, Value>, held: &Value) {
     let others = held.get("graphql_access_rights").and_then(Value::as_object);
-    let others = others.into_iter().flatten().filter(|(key, _)| !key.starts_with(POLICY_KEY));
+    let others = others
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| !key.starts_with(POLICY_KEY));
     if let Some(rights) = child(policy, "graphql_access_rights") {
         for (key, value) in others {
             rights.entry(key.clone()).or_insert_with(|| value.clone());

@@ -147,7 +147,9 @@ fn policy(
         // Its pages show the list, its gateways read the map.
         let list = access_rights.values().cloned().collect();
         payload.insert("access_rights_array".into(), Value::Array(list));
-        let state = spec.get("state").filter(|state| state.as_str().is_some_and(|state| !state.is_empty()));
+        let state = spec
+            .get("state")
+            .filter(|state| state.as_str().is_some_and(|state| !state.is_empty()));
         payload.extend(state.map(|state| ("state".to_owned(), state.clone())));
     }
     payload.insert("access_rights".into(), Value::Object(access_rights));

@@ -85,7 +85,9 @@ pub(super) fn add_all(builder: &mut Builder<'_>, tyks: &mut BTreeMap<Arc<Install
             reference: one.spec.context_ref.as_ref(),
             status: one.status.as_ref(),
         };
-        add(builder, tyks, draft, |context, _| Ok(with_organisation(&one.spec.definition, context)));
+        add(builder, tyks, draft, |context, _| {
+            Ok(with_organisation(&one.spec.definition, context))
+        });
     }
 }
 
@@ -117,10 +119,19 @@ fn add(
     draft: Draft<'_>,
     payload: impl FnOnce(&Context, &Desired) -> Result<Value, Vec<Problem>>,
 ) {
-    let Draft { name, source, metadata, reference, status } = draft;
+    let Draft {
+        name,
+        source,
+        metadata,
+        reference,
+        status,
+    } = draft;
     let documentation = status.map(|status| status.documentation.clone()).unwrap_or_default();
-    let mut place = |builder: &mut Builder<'_>, tyk: &Arc<Installation>| {
-        let place = Place { tyk: tyk.clone(), id: name.to_owned() };
+    let place = |builder: &mut Builder<'_>, tyk: &Arc<Installation>| {
+        let place = Place {
+            tyk: tyk.clone(),
+            id: name.to_owned(),
+        };
         builder.places.insert(source.clone(), place);
     };
     if metadata.deletion_timestamp.is_some() {
@@ -153,7 +164,12 @@ fn add(
     match payload(&context, desired) {
         Ok(payload) => {
             let generation = metadata.generation.unwrap_or_default();
-            let object = PortalObject { source, generation, payload, documentation };
+            let object = PortalObject {
+                source,
+                generation,
+                payload,
+                documentation,
+            };
             desired.portal.insert(name.to_owned(), object);
         }
         Err(problems) => {
@@ -168,7 +184,12 @@ fn with_organisation(spec: &Map<String, Value>, context: &Context) -> Value {
     for given in ["id", "_id"] {
         payload.remove(given);
     }
-    if payload.get("org_id").and_then(Value::as_str).unwrap_or_default().is_empty() {
+    if payload
+        .get("org_id")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .is_empty()
+    {
         payload.insert("org_id".into(), json!(context.org));
     }
     Value::Object(payload)
@@ -224,7 +245,11 @@ fn catalogue(
         entries.push(Value::Object(entry));
     }
     payload["apis"] = Value::Array(entries);
-    if problems.is_empty() { Ok(payload) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(payload)
+    } else {
+        Err(problems)
+    }
 }
 
 /// The resource that a reference names.

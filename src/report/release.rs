@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::ReportInput;
 use super::answer::looked_at;
 use super::subject::{Role, Subject, lives};
-use crate::diagnostic::ObjectRef;
 use crate::api::PortalConfig;
+use crate::diagnostic::ObjectRef;
 use crate::snapshot::{NamespacedName, SnapshotKind};
 use crate::sync::ApiOutcome;
 

@@ -329,7 +329,8 @@ fn is_same(stored: &Stored, certificate: &Certificate) -> bool {
         .filter_map(Result::ok)
         .last();
     let last = last.map(|der| Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect());
-    (stored.last.is_empty() || stored.last == last.unwrap_or_else(String::new)) && (stored.has_key || !pem.contains("PRIVATE KEY"))
+    (stored.last.is_empty() || stored.last == last.unwrap_or_else(String::new))
+        && (stored.has_key || !pem.contains("PRIVATE KEY"))
 }
 
 async fn send(tyk: &Tyk, id: &str, certificate: &Certificate, replace: bool) -> Result<Added, Error> {

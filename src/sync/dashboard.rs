@@ -25,7 +25,10 @@ impl Dashboard<'_> {
     /// All APIs by id in classic form, with what else is known of those that are wanted.
     pub(super) async fn list_apis(&self, desired: &Desired) -> Result<Observed, Error> {
         let records = self.0.list_apis().await?;
-        let mut apis: Observed = records.iter().map(|(id, record)| (id.clone(), observed(record))).collect();
+        let mut apis: Observed = records
+            .iter()
+            .map(|(id, record)| (id.clone(), observed(record)))
+            .collect();
         if !desired.removals.is_empty() || desired.oas.values().any(|api| document_kind(api) == DocumentKind::Mcp) {
             apis.extend(self.list_mcps().await?);
         }
@@ -133,11 +136,17 @@ impl Dashboard<'_> {
     pub(super) async fn list_policies(&self, desired: &Desired) -> Result<Observed, Error> {
         let mut policies = Observed::new();
         let known = |id: &str| {
-            desired.policies.contains_key(id) || desired.held_policies.contains(id) || desired.policy_removals.contains(id)
+            desired.policies.contains_key(id)
+                || desired.held_policies.contains(id)
+                || desired.policy_removals.contains(id)
         };
         for record in self.0.list_policies().await? {
             let (id, database_id) = (record.id().to_owned(), record.database_id());
-            let key = if !known(&id) && known(database_id) { database_id.to_owned() } else { id };
+            let key = if !known(&id) && known(database_id) {
+                database_id.to_owned()
+            } else {
+                id
+            };
             let policy = observed_policy(&record, &key);
             // Of two with one id the one that is marked counts.
             if owner::policy_mark(&policy).is_some() || !policies.contains_key(&key) {
@@ -162,7 +171,9 @@ impl Dashboard<'_> {
             }
         }
         let before = owner::fields(held);
-        self.0.update_policy(database_id, &with_policy_fields(policy), &before).await
+        self.0
+            .update_policy(database_id, &with_policy_fields(policy), &before)
+            .await
     }
 
     /// Removes a policy.

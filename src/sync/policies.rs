@@ -40,12 +40,7 @@ impl Policies {
     ///
     /// # Errors
     /// The gateway does not answer. One without policies is none: that costs the policies alone.
-    pub(super) async fn read(
-        &mut self,
-        tyk: &Tyk,
-        desired: &Desired,
-        calls: &mut Calls,
-    ) -> Result<Listed, Error> {
+    pub(super) async fn read(&mut self, tyk: &Tyk, desired: &Desired, calls: &mut Calls) -> Result<Listed, Error> {
         self.memory.contexts.clone_from(&desired.contexts);
         let concerned = concerns_policies(desired);
         if !concerned && !self.may_own {

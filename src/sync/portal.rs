@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use super::backoff::ObjectBackoff;
 use super::tyk::Tyk;
 use super::{ApiOutcome, Observed, Outcome, compare, mark};
-use crate::desired::portal::{CATALOGUE, PortalObject, PortalRemoval};
 use crate::desired::Desired;
-use crate::tyk::dashboard::{Dashboard, Documentation, Record, managed};
+use crate::desired::portal::{CATALOGUE, PortalObject, PortalRemoval};
 use crate::tyk::Error;
+use crate::tyk::dashboard::{Dashboard, Documentation, Record, managed};
 
 /// What is remembered between rounds; ids of documentation also stand in the status of the catalogue's resource.
 #[derive(Debug, Default)]
@@ -42,7 +42,10 @@ impl Portal {
     ) -> Result<(), Error> {
         let Tyk::Dashboard(client) = tyk else {
             // A gateway has none, so that nothing is there to go.
-            let gone = desired.portal_removals.keys().map(|name| (name.clone(), ApiOutcome::Gone));
+            let gone = desired
+                .portal_removals
+                .keys()
+                .map(|name| (name.clone(), ApiOutcome::Gone));
             outcome.portal.extend(gone);
             return Ok(());
         };
@@ -53,7 +56,9 @@ impl Portal {
             let done = match self.backoff.waits(name, &hash, Instant::now()) {
                 Some(message) => ApiOutcome::Failed(message.to_owned()),
                 None => {
-                    let answer = self.ensure(client, (name, object, &hash), (desired, policies), outcome).await;
+                    let answer = self
+                        .ensure(client, (name, object, &hash), (desired, policies), outcome)
+                        .await;
                     self.judge(tyk, (name, &hash), answer.map(|()| ApiOutcome::Synced))?
                 }
             };
@@ -80,7 +85,8 @@ impl Portal {
             Err(Failure::Call(error)) if tyk.blames_object(&error) => error.to_string(),
             Err(Failure::Call(error)) => return Err(error),
         };
-        self.backoff.failed(name, hash, &message, Instant::now(), rand::random());
+        self.backoff
+            .failed(name, hash, &message, Instant::now(), rand::random());
         Ok(ApiOutcome::Failed(message))
     }
 
@@ -94,7 +100,9 @@ impl Portal {
         let named = object.payload["apis"].as_array().into_iter().flatten();
         let mut named = named.filter_map(|api| api["policy_id"].as_str());
         if let Some(id) = named.find(|id| desired.policies.contains_key(*id) && !policies.contains_key(*id)) {
-            return Err(Failure::Waits(format!("waits for the policy {id}, which the Dashboard does not hold")));
+            return Err(Failure::Waits(format!(
+                "waits for the policy {id}, which the Dashboard does not hold"
+            )));
         }
         let held = read(client, name).await?;
         for (hash, id) in &object.documentation {
@@ -103,7 +111,9 @@ impl Portal {
         let mut wanted = object.payload.clone();
         let used = self.upload(client, &mut wanted, object).await?;
         let before = self.written.get(name).cloned();
-        let known = held.as_ref().is_some_and(|held| in_step(&wanted, hash, before.as_ref(), held));
+        let known = held
+            .as_ref()
+            .is_some_and(|held| in_step(&wanted, hash, before.as_ref(), held));
         let mut now = held.clone();
         if !known {
             let fields = before.as_ref().map(|(_, fields, _)| fields.clone()).unwrap_or_default();
@@ -139,7 +149,10 @@ impl Portal {
     ) -> Result<BTreeSet<String>, Failure> {
         let mut used = BTreeSet::new();
         for entry in wanted["apis"].as_array_mut().into_iter().flatten() {
-            let docs = entry.as_object_mut().and_then(|entry| entry.remove("docs")).unwrap_or_default();
+            let docs = entry
+                .as_object_mut()
+                .and_then(|entry| entry.remove("docs"))
+                .unwrap_or_default();
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let documentation = Documentation {
                 policy_id: text(&entry["policy_id"]),
@@ -149,7 +162,11 @@ impl Portal {
             if documentation.doc_type.is_empty() {
                 continue;
             }
-            let hash = mark::hash(&json!([documentation.policy_id, documentation.doc_type, documentation.documentation]));
+            let hash = mark::hash(&json!([
+                documentation.policy_id,
+                documentation.doc_type,
+                documentation.documentation
+            ]));
             let id = match self.documentation.get(&hash) {
                 Some(id) => id.clone(),
                 None => {
@@ -167,7 +184,12 @@ impl Portal {
 
     /// Deletes documentation that was uploaded from here and that the catalogue does not show any more.
     async fn collect(&mut self, client: &Dashboard, used: &BTreeSet<String>) -> Result<(), Failure> {
-        let unused: Vec<_> = self.documentation.keys().filter(|hash| !used.contains(*hash)).cloned().collect();
+        let unused: Vec<_> = self
+            .documentation
+            .keys()
+            .filter(|hash| !used.contains(*hash))
+            .cloned()
+            .collect();
         for hash in unused {
             if let Some(id) = self.documentation.get(&hash) {
                 client.delete_documentation(id).await?;

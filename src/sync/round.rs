@@ -81,7 +81,12 @@ impl Session {
 
     /// When something that waits alone wants another round.
     pub(super) fn next(&self) -> Option<Instant> {
-        let waits = [self.apis.next(), self.policies.memory.next(), self.certificates.next(), self.portal.next()];
+        let waits = [
+            self.apis.next(),
+            self.policies.memory.next(),
+            self.certificates.next(),
+            self.portal.next(),
+        ];
         waits.into_iter().flatten().min()
     }
 
@@ -122,7 +127,9 @@ impl Session {
             return Err(Ended::Cancelled);
         }
         // What the catalogue drops may be deleted after it; what it adds may have to be made before it.
-        self.portal.round(&self.tyk, desired, &held.policies.held, outcome).await?;
+        self.portal
+            .round(&self.tyk, desired, &held.policies.held, outcome)
+            .await?;
         let (restored, changed) = (ensured.restored, ensured.restored > 0 || ensured.replaced);
         let mut round = self.plan(desired, &held, ensured);
         if round.apis.plan.is_empty() && round.policies.plan.is_empty() && !changed {
@@ -182,12 +189,12 @@ impl Session {
         let held = self.read(round.desired, &mut outcome.calls).await?;
         self.settle(round, &held, outcome);
         if outcome.portal.values().any(|one| matches!(one, ApiOutcome::Failed(_))) {
-            self.portal.round(&self.tyk, round.desired, &held.policies.held, outcome).await?;
+            self.portal
+                .round(&self.tyk, round.desired, &held.policies.held, outcome)
+                .await?;
         }
         if round.batch.stopped.is_none() {
-            self.certificates
-                .collect(&self.tyk, round.desired, &held.apis)
-                .await;
+            self.certificates.collect(&self.tyk, round.desired, &held.apis).await;
         }
         Ok(())
     }

@@ -142,11 +142,13 @@ async fn unusable(
         };
         let failed = || ApiOutcome::Failed(error.clone());
         let ids = desired.wanted().map(|(id, _)| id).chain(&desired.removals);
+        let portal = desired.portal.keys().chain(desired.portal_removals.keys());
         let policies = desired.policies.keys().chain(&desired.policy_removals);
         let outcome = Outcome {
             tyk: tyk.clone(),
             revision,
             apis: ids.map(|id| (id.clone(), failed())).collect(),
+            portal: portal.map(|name| (name.clone(), failed())).collect(),
             policies: policies.map(|id| (id.clone(), failed())).collect(),
             endpoint_error: Some(error.clone()),
             desired: desired.clone(),

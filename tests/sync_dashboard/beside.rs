@@ -24,9 +24,15 @@ async fn owners_of_the_context_are_added_and_nobody_is_taken_off() {
     let owners = async |world: &World, name: &str| world.stranger.owners(&id(name)).await.unwrap().unwrap();
     for name in ["a", "b"] {
         assert_eq!(owners(&world, name).await, Owners::new(["u"], ["g"]), "{name}");
-        world.stranger.set_owners(&id(name), &Owners::new(["other"], [])).await.unwrap();
+        world
+            .stranger
+            .set_owners(&id(name), &Owners::new(["other"], []))
+            .await
+            .unwrap();
     }
-    world.until(|outcome| outcome.calls.writes == 2 && in_step(outcome)).await;
+    world
+        .until(|outcome| outcome.calls.writes == 2 && in_step(outcome))
+        .await;
     for name in ["a", "b"] {
         assert_eq!(owners(&world, name).await, Owners::new(["other", "u"], ["g"]), "{name}");
     }
@@ -46,7 +52,11 @@ async fn owners_of_the_context_are_added_and_nobody_is_taken_off() {
 async fn owners_that_would_hide_the_api_from_us_are_told() {
     use tyk_ingress::sim::dashboard::Permission;
     let user = User::limited("key", "org", [("apis", Permission::Write)]);
-    let mut world = World::of(Config { users: vec![user], ..Config::default() }).await;
+    let mut world = World::of(Config {
+        users: vec![user],
+        ..Config::default()
+    })
+    .await;
     world.operator.own.user_owners = names(&["somebody"]);
     world.put("ApiDefinition", "a", classic("/a/"));
     let outcome = world.step().await;
@@ -57,7 +67,9 @@ async fn owners_that_would_hide_the_api_from_us_are_told() {
 #[tokio::test]
 async fn categories_of_oas_apis_are_ours_and_those_of_others() {
     let mut world = World::start().await;
-    put_oas(&mut world, "b", "/b/", |_, spec| spec["categories"] = json!(["pets", "old"]));
+    put_oas(&mut world, "b", "/b/", |_, spec| {
+        spec["categories"] = json!(["pets", "old"])
+    });
     let mut named = classic("/a/");
     named["name"] = json!("orders #east");
     world.put("ApiDefinition", "a", named);
@@ -70,8 +82,13 @@ async fn categories_of_oas_apis_are_ours_and_those_of_others() {
 
     let theirs = BTreeSet::from_iter(names(&["old", "theirs"]));
     world.stranger.set_categories(&api, &theirs).await.unwrap();
-    world.until(|outcome| outcome.calls.writes == 1 && in_step(outcome)).await;
-    assert_eq!(held(&world).await, BTreeSet::from_iter(names(&["pets", "old", "theirs"])));
+    world
+        .until(|outcome| outcome.calls.writes == 1 && in_step(outcome))
+        .await;
+    assert_eq!(
+        held(&world).await,
+        BTreeSet::from_iter(names(&["pets", "old", "theirs"]))
+    );
 
     put_oas(&mut world, "b", "/b/", |_, _| {});
     world.sync().await;
@@ -81,19 +98,32 @@ async fn categories_of_oas_apis_are_ours_and_those_of_others() {
 
 #[tokio::test]
 async fn organisations_and_gateways_side_by_side() {
-    let users = vec![User::administrator("key", "org"), User::administrator("west-key", "west")];
-    let mut world = World::of(Config { users, ..Config::default() }).await;
+    let users = vec![
+        User::administrator("key", "org"),
+        User::administrator("west-key", "west"),
+    ];
+    let mut world = World::of(Config {
+        users,
+        ..Config::default()
+    })
+    .await;
     let gateway = tyk_ingress::sim::Gateway::start(tyk_ingress::sim::Config {
         reload_interval: std::time::Duration::from_millis(20),
         ..Default::default()
     })
     .await
     .unwrap();
-    let context = |mode: &str, url: String, auth: &str, org: &str| {
-        json!({"env": {"mode": mode, "url": url, "auth": auth, "org": org}})
-    };
-    world.put("OperatorContext", "west", context("pro", world.dashboard.url(), "west-key", "west"));
-    world.put("OperatorContext", "ce", context("ce", gateway.url(), gateway.secret(), ""));
+    let context = |mode: &str, url: String, auth: &str, org: &str| json!({"env": {"mode": mode, "url": url, "auth": auth, "org": org}});
+    world.put(
+        "OperatorContext",
+        "west",
+        context("pro", world.dashboard.url(), "west-key", "west"),
+    );
+    world.put(
+        "OperatorContext",
+        "ce",
+        context("ce", gateway.url(), gateway.secret(), ""),
+    );
     for (name, context) in [("a", None), ("b", Some("west")), ("c", Some("ce"))] {
         let mut spec = classic("/a/");
         if let Some(context) = context {
@@ -112,6 +142,10 @@ async fn organisations_and_gateways_side_by_side() {
     let [own, west] = held;
     assert_eq!(own.await.into_keys().collect::<Vec<_>>(), [id("a")]);
     assert_eq!(west.await.into_keys().collect::<Vec<_>>(), [id("b")]);
-    let loads = gateway.calls().iter().filter(|call| call.path.starts_with("/tyk/reload")).count();
+    let loads = gateway
+        .calls()
+        .iter()
+        .filter(|call| call.path.starts_with("/tyk/reload"))
+        .count();
     assert_eq!(loads, 2, "one at the start, one for the API");
 }

@@ -8,7 +8,10 @@ use tyk_ingress::sync::{ApiOutcome, Calls};
 use crate::world::{World, classic, condition, failure, id, in_step, put_oas};
 
 fn policy(apis: &[&str]) -> Value {
-    let rights: Vec<Value> = apis.iter().map(|api| json!({"name": api, "namespace": "default"})).collect();
+    let rights: Vec<Value> = apis
+        .iter()
+        .map(|api| json!({"name": api, "namespace": "default"}))
+        .collect();
     json!({"name": "Gold", "state": "active", "active": true, "access_rights_array": rights})
 }
 
@@ -20,9 +23,15 @@ fn put_certificate(world: &mut World, name: &str) -> String {
     let certificate = params.self_signed(&key).unwrap();
     let encoded = |text: String| base64::engine::general_purpose::STANDARD.encode(text);
     let data = json!({"tls.crt": encoded(certificate.pem()), "tls.key": encoded(key.serialize_pem())});
-    world.put_object("Secret", name, json!({"metadata": {}, "type": "kubernetes.io/tls", "data": data}));
+    world.put_object(
+        "Secret",
+        name,
+        json!({"metadata": {}, "type": "kubernetes.io/tls", "data": data}),
+    );
     let digest = <sha2::Sha256 as sha2::Digest>::digest(certificate.der());
-    digest.iter().fold("org".to_owned(), |id, byte| format!("{id}{byte:02x}"))
+    digest
+        .iter()
+        .fold("org".to_owned(), |id, byte| format!("{id}{byte:02x}"))
 }
 
 #[tokio::test]
@@ -55,15 +64,30 @@ async fn classic_oas_policies_and_certificates_come_change_and_go_without_a_relo
     world.sync().await;
     let apis = world.stranger.list_apis().await.unwrap();
     assert_eq!(apis[&id("a")].definition()["proxy"]["target_url"], "http://127.0.0.1:2");
-    assert_eq!(apis[&id("a")].definition()["certificates"], json!(null), "a field that is not wanted any more goes");
+    assert_eq!(
+        apis[&id("a")].definition()["certificates"],
+        json!(null),
+        "a field that is not wanted any more goes"
+    );
     assert_eq!(apis[&id("b")].definition()["proxy"]["listen_path"], "/bb/");
     assert!(!world.stranger.list_certificates().await.unwrap().contains(&certificate));
 
-    for (kind, name) in [("ApiDefinition", "a"), ("TykOasApiDefinition", "b"), ("SecurityPolicy", "gold")] {
+    for (kind, name) in [
+        ("ApiDefinition", "a"),
+        ("TykOasApiDefinition", "b"),
+        ("SecurityPolicy", "gold"),
+    ] {
         world.delete(kind, name, "x");
     }
     let outcome = world.step().await;
-    assert_eq!(outcome.apis.values().chain(outcome.policies.values()).collect::<Vec<_>>(), [&ApiOutcome::Gone; 3]);
+    assert_eq!(
+        outcome
+            .apis
+            .values()
+            .chain(outcome.policies.values())
+            .collect::<Vec<_>>(),
+        [&ApiOutcome::Gone; 3]
+    );
     assert!(world.stranger.list_apis().await.unwrap().is_empty());
     assert!(world.stranger.list_policies().await.unwrap().is_empty());
     let calls = world.dashboard.calls();
@@ -97,7 +121,11 @@ async fn an_update_changes_nothing_of_the_record_that_is_not_ours() {
     let policy_before = world.stranger.list_policies().await.unwrap().remove(0);
     let mut extended = Value::Object(policy_before.fields().clone());
     extended["meta_data"] = json!({"theirs": "1"});
-    world.stranger.update_policy(policy_before.database_id(), &extended, &before).await.unwrap();
+    world
+        .stranger
+        .update_policy(policy_before.database_id(), &extended, &before)
+        .await
+        .unwrap();
     let record = world.dashboard.record(&api).unwrap();
 
     let mut changed = classic("/a/");
@@ -120,7 +148,10 @@ async fn an_update_changes_nothing_of_the_record_that_is_not_ours() {
     assert_eq!(policy_after.database_id(), policy_before.database_id());
     assert_eq!(policy_after.fields()["name"], "Silver");
     assert_eq!(policy_after.fields()["meta_data"], json!({"theirs": "1"}));
-    assert_eq!(world.status("SecurityPolicy", "gold")["pol_id"], policy_after.database_id());
+    assert_eq!(
+        world.status("SecurityPolicy", "gold")["pol_id"],
+        policy_after.database_id()
+    );
 }
 
 fn tyk_before(_: &Value) -> std::collections::BTreeSet<String> {
@@ -140,19 +171,29 @@ async fn drift_is_repaired() {
     let mut edited = held.definition().clone();
     edited["proxy"]["target_url"] = json!("http://127.0.0.1:9");
     world.stranger.write_api(&edited, &held.owners(), &none).await.unwrap();
-    world.until(|outcome| outcome.drift_repaired == 1 && in_step(outcome)).await;
+    world
+        .until(|outcome| outcome.drift_repaired == 1 && in_step(outcome))
+        .await;
     let held = world.stranger.api(&id("a")).await.unwrap().unwrap();
     assert_eq!(held.definition()["proxy"]["target_url"], "http://127.0.0.1:1");
 
     world.stranger.delete_api(&id("b")).await.unwrap();
-    world.until(|outcome| outcome.drift_repaired == 1 && in_step(outcome)).await;
+    world
+        .until(|outcome| outcome.drift_repaired == 1 && in_step(outcome))
+        .await;
     assert!(world.stranger.api(&id("b")).await.unwrap().is_some());
 
     let gold = world.stranger.list_policies().await.unwrap().remove(0);
     let mut wider = Value::Object(gold.fields().clone());
     wider["access_rights"]["stolen"] = json!({"api_id": "stolen", "versions": ["Default"]});
-    world.stranger.update_policy(gold.database_id(), &wider, &none).await.unwrap();
-    world.until(|outcome| outcome.drift_repaired == 1 && in_step(outcome)).await;
+    world
+        .stranger
+        .update_policy(gold.database_id(), &wider, &none)
+        .await
+        .unwrap();
+    world
+        .until(|outcome| outcome.drift_repaired == 1 && in_step(outcome))
+        .await;
     let gold = world.stranger.list_policies().await.unwrap().remove(0);
     assert_eq!(gold.fields()["access_rights"].as_object().unwrap().len(), 1);
 }
@@ -171,8 +212,13 @@ async fn a_deletion_waits_for_the_dashboard() {
     assert!(!world.is_released("ApiDefinition", "a") && !world.is_released("SecurityPolicy", "gold"));
     world.dashboard.up().await.unwrap();
     // Something that is no answer of a Dashboard proves nothing.
-    world.dashboard.faults().fail_next(2, "GET", "/api/apis", Failure::Status(404));
-    world.until(|outcome| outcome.apis.values().all(|one| *one == ApiOutcome::Gone)).await;
+    world
+        .dashboard
+        .faults()
+        .fail_next(2, "GET", "/api/apis", Failure::Status(404));
+    world
+        .until(|outcome| outcome.apis.values().all(|one| *one == ApiOutcome::Gone))
+        .await;
     assert!(world.is_released("ApiDefinition", "a") && world.is_released("SecurityPolicy", "gold"));
     assert!(world.stranger.list_apis().await.unwrap().is_empty());
 }
@@ -193,7 +239,13 @@ async fn lists_of_many_pages_are_whole() {
     }
     world.sync().await;
     let quiet = world.until(in_step).await;
-    assert_eq!(quiet.calls, Calls { lists: 2, ..Calls::default() });
+    assert_eq!(
+        quiet.calls,
+        Calls {
+            lists: 2,
+            ..Calls::default()
+        }
+    );
     assert_eq!(world.stranger.list_policies().await.unwrap().len(), 10);
 }
 
@@ -221,7 +273,8 @@ async fn an_inactive_api_is_kept_inactive() {
 #[tokio::test]
 async fn a_policy_is_taken_over_by_the_id_of_the_database() {
     let mut world = World::start().await;
-    let old = json!({"name": "Old", "id": "", "org_id": "org", "access_rights": {}, "tags": ["theirs"], "active": true});
+    let old =
+        json!({"name": "Old", "id": "", "org_id": "org", "access_rights": {}, "tags": ["theirs"], "active": true});
     let database_id = world.stranger.create_policy(&old).await.unwrap();
     let mut spec = policy(&[]);
     spec["id"] = json!(database_id);
@@ -261,8 +314,14 @@ async fn conflicts_and_settings_of_the_dashboard_are_told_at_the_object() {
     world.put("SecurityPolicy", "silver", other);
     world.put("ApiDefinition", "a", classic("/a/"));
     let outcome = world.step().await;
-    assert!(failure(&outcome.policies[&id("gold")]).contains("name has already been used"), "{outcome:#?}");
-    assert!(failure(&outcome.policies[&id("silver")]).contains("allow_explicit_policy_id"), "{outcome:#?}");
+    assert!(
+        failure(&outcome.policies[&id("gold")]).contains("name has already been used"),
+        "{outcome:#?}"
+    );
+    assert!(
+        failure(&outcome.policies[&id("silver")]).contains("allow_explicit_policy_id"),
+        "{outcome:#?}"
+    );
     assert_eq!(outcome.apis[&id("a")], ApiOutcome::Synced);
     assert_eq!(outcome.endpoint_error, None);
     let (status, reason, message) = {
@@ -279,11 +338,18 @@ async fn missing_permissions_are_told_where_they_count() {
     let none = User::limited("key", "org", []);
     let reader = User::limited("key", "org", [("apis", Permission::Read)]);
     for (user, is_endpoint) in [(none, true), (reader, false)] {
-        let mut world = World::of(Config { users: vec![user], ..Config::default() }).await;
+        let mut world = World::of(Config {
+            users: vec![user],
+            ..Config::default()
+        })
+        .await;
         world.put("ApiDefinition", "a", classic("/a/"));
         let outcome = world.step().await;
         let message = failure(&outcome.apis[&id("a")]);
-        assert!(message.contains("give the user of TYK_AUTH this permission"), "{message}");
+        assert!(
+            message.contains("give the user of TYK_AUTH this permission"),
+            "{message}"
+        );
         assert_eq!(outcome.endpoint_error.is_some(), is_endpoint);
     }
 }
@@ -295,7 +361,11 @@ async fn what_somebody_else_made_stays() {
     let theirs = json!({"api_id": "theirs", "name": "theirs", "active": true, "use_keyless": true,
         "version_data": {"not_versioned": true, "versions": {"Default": {"name": "Default"}}},
         "proxy": {"listen_path": "/theirs/", "target_url": "http://127.0.0.1:1"}});
-    world.stranger.write_api(&theirs, &Default::default(), &none).await.unwrap();
+    world
+        .stranger
+        .write_api(&theirs, &Default::default(), &none)
+        .await
+        .unwrap();
     world.put("ApiDefinition", "a", classic("/a/"));
     world.sync().await;
     world.forget("ApiDefinition", "a");
@@ -312,7 +382,9 @@ async fn an_id_can_change_its_form() {
     world.put("ApiDefinition", "a", spec);
     world.sync().await;
     world.forget("ApiDefinition", "a");
-    put_oas(&mut world, "b", "/a/", |document, _| document["x-tyk-api-gateway"]["info"]["id"] = json!("one"));
+    put_oas(&mut world, "b", "/a/", |document, _| {
+        document["x-tyk-api-gateway"]["info"]["id"] = json!("one")
+    });
     world.sync().await;
     assert!(world.stranger.list_apis().await.unwrap()["one"].is_oas());
 }

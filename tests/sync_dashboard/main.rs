@@ -3,4 +3,5 @@
 
 mod beside;
 mod kinds;
+mod portal;
 mod world;

@@ -21,6 +21,7 @@ use tyk_ingress::tyk::Endpoint;
 use tyk_ingress::tyk::dashboard::Dashboard;
 
 pub const OWNER: &str = "east";
+const RESYNC: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct World {
@@ -32,6 +33,7 @@ pub struct World {
     objects: BTreeMap<(String, String), Value>,
     pub diagnostics: Vec<Diagnostic>,
     workers: Workers,
+    cancel: CancellationToken,
     received: mpsc::Receiver<Outcome>,
     pub outcomes: BTreeMap<Arc<Installation>, Outcome>,
     state: (Snapshot, Translation, Fleet),
@@ -59,14 +61,15 @@ impl World {
             ..Context::default()
         });
         let (outcomes, received) = mpsc::channel(64);
-        let resync = Duration::from_millis(100);
+        let cancel = CancellationToken::new();
         Self {
             stranger: Dashboard::new(Endpoint::new(dashboard.url(), first.key)).unwrap(),
             dashboard,
             operator,
             objects: BTreeMap::new(),
             diagnostics: Vec::new(),
-            workers: Workers::new(OWNER.into(), resync, outcomes, CancellationToken::new()),
+            workers: Workers::new(OWNER.into(), RESYNC, outcomes, cancel.clone()),
+            cancel,
             received,
             outcomes: BTreeMap::new(),
             state: Default::default(),
@@ -76,6 +79,15 @@ impl World {
 
     pub fn own(&self) -> Arc<Installation> {
         self.operator.own.tyk.clone()
+    }
+
+    /// Another process takes over.
+    pub fn restart(&mut self) {
+        let (outcomes, received) = mpsc::channel(64);
+        self.cancel.cancel();
+        self.cancel = CancellationToken::new();
+        self.workers = Workers::new(OWNER.into(), RESYNC, outcomes, self.cancel.clone());
+        self.received = received;
     }
 
     /// Every Tyk of the latest state.
@@ -148,7 +160,12 @@ impl World {
             loop {
                 let outcome = self.received.recv().await.expect("a worker runs");
                 self.outcomes.insert(outcome.tyk.clone(), outcome.clone());
-                let latest = self.state.2.tyks.get(&outcome.tyk).is_some_and(|now| *now == outcome.desired);
+                let latest = self
+                    .state
+                    .2
+                    .tyks
+                    .get(&outcome.tyk)
+                    .is_some_and(|now| *now == outcome.desired);
                 if outcome.tyk == *tyk && latest && condition(&outcome) {
                     return outcome;
                 }
@@ -180,7 +197,11 @@ impl World {
     /// The status that a resource gets.
     pub fn status(&self, kind: &'static str, name: &str) -> Map<String, Value> {
         let report = self.report();
-        report.statuses.get(&ObjectRef::new(kind, "default", name)).cloned().unwrap_or_default()
+        report
+            .statuses
+            .get(&ObjectRef::new(kind, "default", name))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Whether a resource need not be kept any longer.
@@ -204,7 +225,12 @@ impl World {
 }
 
 pub fn in_step(outcome: &Outcome) -> bool {
-    let mut all = outcome.apis.values().chain(outcome.policies.values()).chain(outcome.certificates.values());
+    let mut all = outcome
+        .apis
+        .values()
+        .chain(outcome.policies.values())
+        .chain(outcome.certificates.values())
+        .chain(outcome.portal.values());
     outcome.endpoint_error.is_none() && all.all(|one| !matches!(one, ApiOutcome::Failed(_)))
 }
 
@@ -240,7 +266,11 @@ pub fn put_oas(world: &mut World, name: &str, path: &str, change: impl FnOnce(&m
     });
     let mut spec = json!({"tykOAS": {"configmapRef": {"name": name, "keyName": "doc.json"}}});
     change(&mut document, &mut spec);
-    world.put_object("ConfigMap", name, json!({"metadata": {}, "data": {"doc.json": document.to_string()}}));
+    world.put_object(
+        "ConfigMap",
+        name,
+        json!({"metadata": {}, "data": {"doc.json": document.to_string()}}),
+    );
     world.put("TykOasApiDefinition", name, spec);
 }
 
