@@ -122,8 +122,8 @@ catalogue! {
         "Create the OperatorContext, complete its `spec.env`, or correct `spec.contextRef`.";
     ContextOfOtherNamespace Warning "The OperatorContext of a resource is in another namespace and does not say who may use it."
         "Name the namespace in `spec.allowedNamespaces` of the OperatorContext; then `--cross-namespace-contexts=deny` can be set.";
-    DocumentNotFound Error "The OpenAPI document of the resource does not exist, so it is not sent."
-        "Create the ConfigMap and key that `spec.tykOAS.configmapRef` names, or set `spec.tykOAS.document`.";
+    DocumentNotFound Error "The document of the resource does not exist, so it is not sent."
+        "Create the ConfigMap and key that `configmapRef` names, or set `document` in its place.";
     DuplicateObject Warning "The same object is defined more than once; the last definition is used."
         "Keep one definition.";
     EndpointsNotReady Warning "No endpoint of the Service is ready, so the gateway answers its path with an error."
@@ -138,7 +138,7 @@ catalogue! {
         "Set `backend.service.name` and either `port.number` or `port.name`.";
     InvalidDefinition Error "The gateway cannot serve this definition, so it is not sent."
         "Correct the field that the message names.";
-    InvalidDocument Error "The OpenAPI document cannot be read or lacks a part, so it is not sent."
+    InvalidDocument Error "The document cannot be read or lacks a part, so it is not sent."
         "Correct the document as the message says.";
     InvalidGraph Error "A GraphQL schema cannot be read or merged, so it is not sent."
         "Correct the schema at the place that the message names.";

@@ -59,7 +59,7 @@ pub fn of(world: &World) -> Vec<Route> {
         }
     });
     // An internal API has no route of its own.
-    let public = world.desired.oas.values().filter(|api| !is_internal(&api.payload));
+    let public = world.desired.documents().filter(|api| !is_internal(&api.payload));
     let oas = public.map(|api| match oas_children.get(&name(api)) {
         Some(child) => of_child(of_document(api), child),
         None => of_document(api),

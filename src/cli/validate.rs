@@ -52,7 +52,7 @@ impl Validate {
             Output::Human => {
                 output::diagnostics(&mut out, found, locations)?;
                 let ingresses = world.translation.ingresses.len();
-                let apis = world.desired.apis.len() + world.desired.oas.len();
+                let apis = world.desired.wanted().count();
                 writeln!(
                     out,
                     "{ingresses} Ingresses of our class, {apis} APIs: {}",

@@ -199,7 +199,7 @@ impl Links {
         }
         for (caller, apis) in inverted(&self.callers) {
             let apis = apis.iter().filter(|api| api.kind == "ApiDefinition");
-            put(&caller, "linked_to_apis", apis.map(|api| target(api)).collect());
+            put(&caller, "linked_to_apis", apis.map(target).collect());
         }
         for (policy, apis) in inverted(&self.policies) {
             put(&policy, "linked_apis", apis.iter().map(kind_and_target).collect());
@@ -290,3 +290,6 @@ fn target(object: &ObjectRef) -> Value {
 fn kind_and_target(object: &ObjectRef) -> Value {
     json!({"kind": object.kind, "name": object.name, "namespace": object.namespace})
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ pub use classic::{Link, links};
 pub use context::{Context, Operator};
 pub use installation::Installation;
 
-use crate::api::{ApiDefinition, Generated, Target};
+use crate::api::{ApiDefinition, Generated, Target, TykMcpProxyDefinition};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 use crate::ingress::{Child, Translation};
 use crate::secret::Secret;
@@ -38,8 +38,10 @@ use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 pub struct Desired {
     /// Classic API definitions by API id.
     pub apis: BTreeMap<String, Api>,
-    /// OAS API definitions by API id: the documents of `/tyk/apis/oas`.
+    /// OAS API definitions by API id, streams among them: the documents of `/tyk/apis/oas`.
     pub oas: BTreeMap<String, Api>,
+    /// MCP proxies by API id: the documents of `/tyk/mcps`.
+    pub mcps: BTreeMap<String, Api>,
     /// Certificates by their id: the organisation, then the hex SHA-256 of the leaf's DER, or of a pinned public key's.
     pub certificates: BTreeMap<String, Certificate>,
     /// Ids of APIs that are wanted, but whose definition cannot be used as it now stands: what the gateway holds of
@@ -77,6 +79,7 @@ impl Desired {
         Self {
             apis: BTreeMap::new(),
             oas: BTreeMap::new(),
+            mcps: BTreeMap::new(),
             certificates: BTreeMap::new(),
             held: BTreeSet::new(),
             removals: BTreeSet::new(),
@@ -90,14 +93,20 @@ impl Desired {
         }
     }
 
-    /// The wanted API with this id, classic or OAS.
+    /// The wanted API with this id, of any form.
     pub fn api(&self, id: &str) -> Option<&Api> {
-        self.apis.get(id).or_else(|| self.oas.get(id))
+        let document = || self.oas.get(id).or_else(|| self.mcps.get(id));
+        self.apis.get(id).or_else(document)
     }
 
-    /// Every wanted API by id, classic and OAS. No id is in both.
+    /// Every wanted API by id, in all forms. No id is in two of them.
     pub fn wanted(&self) -> impl Iterator<Item = (&String, &Api)> {
-        self.apis.iter().chain(&self.oas)
+        self.apis.iter().chain(&self.oas).chain(&self.mcps)
+    }
+
+    /// The wanted APIs whose definition is a document.
+    pub fn documents(&self) -> impl Iterator<Item = &Api> {
+        self.oas.values().chain(self.mcps.values())
     }
 }
 
@@ -110,7 +119,7 @@ pub struct Certificate {
     pub pem: Secret,
 }
 
-/// One API definition, classic or OAS.
+/// One API definition, classic or a document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Api {
     /// The resource that it is made from.
@@ -440,9 +449,16 @@ impl Desired {
             let of_these = certificates.iter().filter(|(id, _)| used.contains(id.as_str()));
             self.certificates = of_these.map(|(id, one)| (id.clone(), one.clone())).collect();
         }
-        (self.oas, self.apis) = apis.into_iter().partition(|(_, api)| oas::is_document(&api.payload));
-        let wanted = |id: &String| self.apis.contains_key(id) || self.oas.contains_key(id);
-        self.held.retain(|id| !wanted(id));
-        self.removals.retain(|id| !wanted(id) && !self.held.contains(id));
+        let (documents, classic) = apis.into_iter().partition(|(_, api)| oas::is_document(&api.payload));
+        self.apis = classic;
+        (self.mcps, self.oas) = BTreeMap::into_iter(documents).partition(|(_, api)| is_mcp(api));
+        let wanted: BTreeSet<_> = self.wanted().map(|(id, _)| id.clone()).collect();
+        self.held.retain(|id| !wanted.contains(id));
+        self.removals
+            .retain(|id| !wanted.contains(id) && !self.held.contains(id));
     }
+}
+
+fn is_mcp(api: &Api) -> bool {
+    api.source.kind == TykMcpProxyDefinition::KIND
 }

@@ -9,18 +9,16 @@ use crate::desired::Api;
 use crate::snapshot::document::EXTENSION;
 
 /// What is written of every kind.
-const COMMON: [&str; 4] = [
-    "latestTransaction",
-    "observedGeneration",
-    "conditions",
-    "ingressTemplate",
-];
+const COMMON: [&str; 2] = ["observedGeneration", "conditions"];
 
-/// Further fields that are written of a kind.
+/// Further fields that are written of a kind: those of them that its schema has. The API server refuses a whole status
+/// for one that it does not know.
 const OF_KIND: [(&str, &[&str]); 11] = [
     (
         "ApiDefinition",
         &[
+            "latestTransaction",
+            "ingressTemplate",
             "api_id",
             "orgId",
             "linked_by_apis",
@@ -29,14 +27,29 @@ const OF_KIND: [(&str, &[&str]); 11] = [
             "linked_to_subgraph",
         ],
     ),
-    ("TykOasApiDefinition", &DOCUMENT),
-    ("TykStreamsApiDefinition", &DOCUMENT),
-    ("TykMcpProxyDefinition", &DOCUMENT),
-    ("SecurityPolicy", &["pol_id", "linked_apis"]),
-    ("APIDescription", &[]),
-    ("PortalAPICatalogue", &["id", "documentation"]),
-    ("PortalConfig", &["id"]),
-    ("SubGraph", &["linked_api"]),
+    (
+        "TykOasApiDefinition",
+        &[
+            "latestTransaction",
+            "ingressTemplate",
+            "id",
+            "name",
+            "enabled",
+            "listenPath",
+            "targetURL",
+            "domain",
+            "certificatePinning",
+            "linkedByPolicies",
+            "versioningStatus",
+        ],
+    ),
+    ("TykStreamsApiDefinition", &STREAMS_OR_MCP),
+    ("TykMcpProxyDefinition", &STREAMS_OR_MCP),
+    ("SecurityPolicy", &["latestTransaction", "pol_id", "linked_apis"]),
+    ("APIDescription", &["latestTransaction"]),
+    ("PortalAPICatalogue", &["latestTransaction", "id", "documentation"]),
+    ("PortalConfig", &["latestTransaction", "id"]),
+    ("SubGraph", &["linked_by_api"]),
     ("SuperGraph", &[]),
     (
         "OperatorContext",
@@ -53,16 +66,14 @@ const OF_KIND: [(&str, &[&str]); 11] = [
     ),
 ];
 
-const DOCUMENT: [&str; 9] = [
+const STREAMS_OR_MCP: [&str; 7] = [
+    "latestTransaction",
     "id",
     "name",
     "enabled",
     "listenPath",
-    "targetURL",
     "domain",
-    "certificatePinning",
     "linkedByPolicies",
-    "versioningStatus",
 ];
 
 /// The fields that are written of a kind.

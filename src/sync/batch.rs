@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::certificates::Certificates;
@@ -14,7 +15,7 @@ use crate::tyk::Error;
 /// What an object of a gateway is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sort {
-    /// An API, classic or OAS.
+    /// An API of any form.
     Api,
     /// A policy.
     Policy,
@@ -47,30 +48,46 @@ pub(super) enum Step {
     Delete(Sort, String),
 }
 
-/// The calls of two plans, in their order. Policies go before the APIs whose requests need one, and are deleted before
+/// The calls of two plans, in their order. Versions that go come first: with one, the gateway writes its base API again as
+/// it was loaded (source, 5.11), over what was written and in the place of what was deleted. Policies go before the APIs whose requests need one, and are deleted before
 /// the APIs that they give access to. Writes of suspects go last, so that an object at which the gateway breaks costs its
 /// neighbours nothing.
 pub(super) fn steps(
     (policies, suspect_policies): (&Plan, &BTreeSet<String>),
     (apis, suspect_apis): (&Plan, &BTreeSet<String>),
+    observed: &Observed,
 ) -> Vec<Step> {
+    let versions = versions(observed);
     let writes = |sort: Sort, plan: &Plan, suspects: &BTreeSet<String>, suspect: bool| -> Vec<Step> {
         let ids = plan.writes.keys().filter(|id| suspects.contains(*id) == suspect);
         ids.map(|id| Step::Write(sort, id.clone())).collect()
     };
-    let deletes = |sort: Sort, plan: &Plan| -> Vec<Step> {
-        let ids = plan.deletes.iter();
+    let deletes = |sort: Sort, plan: &Plan, version: bool| -> Vec<Step> {
+        let is_version = |id: &String| sort == Sort::Api && versions.contains(id.as_str());
+        let ids = plan.deletes.iter().filter(|id| is_version(id) == version);
         ids.map(|id| Step::Delete(sort, id.clone())).collect()
     };
     [
+        deletes(Sort::Api, apis, true),
         writes(Sort::Policy, policies, suspect_policies, false),
         writes(Sort::Api, apis, suspect_apis, false),
         writes(Sort::Policy, policies, suspect_policies, true),
         writes(Sort::Api, apis, suspect_apis, true),
-        deletes(Sort::Policy, policies),
-        deletes(Sort::Api, apis),
+        deletes(Sort::Policy, policies, false),
+        deletes(Sort::Api, apis, false),
     ]
     .concat()
+}
+
+/// Ids of the APIs that others name as versions of theirs.
+fn versions(observed: &Observed) -> BTreeSet<&str> {
+    let named = observed
+        .values()
+        .filter_map(|held| held["definition"]["versions"].as_object());
+    named
+        .flat_map(|versions| versions.values())
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 /// What was sent of one sort.

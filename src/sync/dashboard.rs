@@ -29,7 +29,7 @@ impl Dashboard<'_> {
             .iter()
             .map(|(id, record)| (id.clone(), observed(record)))
             .collect();
-        if !desired.removals.is_empty() || desired.oas.values().any(|api| document_kind(api) == DocumentKind::Mcp) {
+        if !desired.removals.is_empty() || !desired.mcps.is_empty() {
             apis.extend(self.list_mcps().await?);
         }
         // A list that changes while its pages are read can leave one out.
@@ -40,7 +40,7 @@ impl Dashboard<'_> {
             let found = self.0.api(id).await?.filter(|record| record.api_id() == id);
             apis.extend(found.map(|record| (id.clone(), observed(&record))));
         }
-        let wanted = desired.oas.iter();
+        let wanted = desired.oas.iter().chain(&desired.mcps);
         let wanted = wanted.filter(|(id, _)| apis.get(*id).is_some_and(|held| held["is_oas"] == true));
         let wanted: Vec<_> = wanted.map(|(id, api)| (id.clone(), document_kind(api))).collect();
         let documents = stream::iter(wanted.into_iter().map(|(id, kind)| self.document(id, kind)));
@@ -65,11 +65,11 @@ impl Dashboard<'_> {
             let data = document.pointer("/x-tyk-api-gateway/middleware/global/pluginConfig/data/value");
             let mut held = Map::from_iter([
                 ("is_oas".to_owned(), json!(true)),
+                ("application_protocol".to_owned(), json!("mcp")),
                 ("domain".to_owned(), json!(domain)),
                 ("proxy".to_owned(), json!({"listen_path": path})),
                 ("config_data".to_owned(), data.cloned().unwrap_or_default()),
             ]);
-            form::note(&mut held, "mcp", json!(true));
             form::add_document(&mut held, document);
             Value::Object(held)
         };
@@ -124,8 +124,7 @@ impl Dashboard<'_> {
 
     /// Removes an API of any kind.
     pub(super) async fn delete_api(&self, id: &str, held: Option<&Value>) -> Result<(), Error> {
-        let is_mcp = held.is_some_and(|held| form::noted(held, "mcp") == &json!(true));
-        match is_mcp {
+        match held.is_some_and(form::is_mcp) {
             true => self.0.delete_document(DocumentKind::Mcp, id).await.map(drop),
             false => self.0.delete_api(id).await.map(drop),
         }
@@ -210,7 +209,7 @@ pub(super) fn lacks(api: &Api, held: &Value) -> Vec<String> {
     };
     let owners = owners_of(&api.payload);
     // The list of MCP proxies does not name owners.
-    if form::noted(held, "mcp").is_null() {
+    if !form::is_mcp(held) {
         for (field, wanted) in [("user_owners", &owners.users), ("user_group_owners", &owners.groups)] {
             if !wanted.is_subset(&names(field)) {
                 lacks.push(field.to_owned());
@@ -246,7 +245,7 @@ fn observed_policy(record: &PolicyRecord, key: &str) -> Value {
 }
 
 /// Of which kind a document is: its resource says it.
-fn document_kind(api: &Api) -> DocumentKind {
+pub(super) fn document_kind(api: &Api) -> DocumentKind {
     match api.source.kind {
         "TykStreamsApiDefinition" => DocumentKind::Streams,
         "TykMcpProxyDefinition" => DocumentKind::Mcp,

@@ -1,11 +1,13 @@
-//! The forms of a definition. The list of all APIs has OAS APIs in classic form, owner mark and route included; their
-//! documents come from a list of their own and are kept beside it, for the comparison alone.
+//! The forms of a definition. The list of all APIs has OAS APIs and MCP proxies in classic form, owner mark and route
+//! included; their documents come from lists of their own and are kept beside it, for the comparison alone.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::Observed;
 use super::compare::{self, Difference};
-use crate::desired::{Desired, oas};
+use crate::desired::{Api, oas};
 
 /// Key of the document in an observed classic form; no gateway writes it.
 const DOCUMENT: &str = "x-tyk-ingress-document";
@@ -13,16 +15,32 @@ const DOCUMENT: &str = "x-tyk-ingress-document";
 /// Key of what a Dashboard tells beside a definition; no Dashboard writes it.
 const RECORD: &str = "x-tyk-ingress-record";
 
-/// Whether the documents are needed to compare `desired` with `observed`.
-pub(super) fn needs_documents(desired: &Desired, observed: &Observed) -> bool {
-    let is_oas = |id: &String| observed.get(id).is_some_and(|held| held["is_oas"] == true);
-    desired.oas.keys().any(is_oas)
+/// Whether an observed classic form stands for an OAS API.
+pub(super) fn is_oas(observed: &Value) -> bool {
+    observed["is_oas"] == true && !is_mcp(observed)
 }
 
-/// Puts the documents, by API id, beside the classic forms.
-pub(super) fn add_documents(observed: &mut Observed, documents: Observed) {
+/// Whether an observed classic form stands for an MCP proxy.
+pub(super) fn is_mcp(observed: &Value) -> bool {
+    observed["application_protocol"] == "mcp"
+}
+
+/// Whether the documents are needed to compare the APIs `wanted` in a form with `observed`.
+pub(super) fn needs_documents(
+    wanted: &BTreeMap<String, Api>,
+    observed: &Observed,
+    is_form: fn(&Value) -> bool,
+) -> bool {
+    wanted.keys().any(|id| observed.get(id).is_some_and(is_form))
+}
+
+/// Puts the documents of the APIs `wanted` in a form, by API id, beside the classic forms. An API that is there in another
+/// form is left without, and so differs in every part.
+pub(super) fn add_documents(observed: &mut Observed, wanted: &BTreeMap<String, Api>, documents: Observed) {
     for (id, document) in documents {
-        if let Some(Value::Object(held)) = observed.get_mut(&id) {
+        if wanted.contains_key(&id)
+            && let Some(Value::Object(held)) = observed.get_mut(&id)
+        {
             add_document(held, document);
         }
     }
@@ -131,6 +149,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::diagnostic::ObjectRef;
 
     fn document() -> Value {
         json!({"openapi": "3.0.3", "servers": [{"url": "https://mine"}],
@@ -143,7 +162,13 @@ mod tests {
         held["x-tyk-api-gateway"]["info"] = json!({"id": "1"});
         change(&mut held);
         let mut observed = Observed::from([("1".to_owned(), json!({"api_id": "1", "is_oas": true}))]);
-        add_documents(&mut observed, Observed::from([("1".to_owned(), held)]));
+        let api = Api {
+            source: ObjectRef::new("TykOasApiDefinition", "default", "a"),
+            generation: 1,
+            payload: document(),
+        };
+        let wanted = BTreeMap::from([("1".to_owned(), api)]);
+        add_documents(&mut observed, &wanted, Observed::from([("1".to_owned(), held)]));
         observed
     }
 

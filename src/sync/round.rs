@@ -144,6 +144,7 @@ impl Session {
             steps: batch::steps(
                 (&round.policies.plan, &self.policies.memory.suspects),
                 (&round.apis.plan, &self.apis.suspects),
+                &held.apis,
             ),
         };
         let calls = (&self.cancel, &mut outcome.calls);

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::dashboard::{self, Dashboard};
 use super::{Calls, Observed, form};
-use crate::desired::{Api, Certificate, Desired};
+use crate::desired::{Api, Certificate, Desired, oas};
 use crate::tyk::certs::{Added, Stored};
+use crate::tyk::dashboard::DocumentKind;
 use crate::tyk::gateway::Gateway;
 use crate::tyk::{Error, Kind, dashboard as wire};
 
@@ -64,9 +65,13 @@ impl Tyk {
         match self {
             Self::Gateway(gateway) => {
                 let mut apis = gateway.list_apis().await?;
-                if form::needs_documents(desired, &apis) {
+                if form::needs_documents(&desired.oas, &apis, form::is_oas) {
                     calls.lists += 1;
-                    form::add_documents(&mut apis, gateway.list_oas().await?);
+                    form::add_documents(&mut apis, &desired.oas, gateway.list_oas().await?);
+                }
+                if form::needs_documents(&desired.mcps, &apis, form::is_mcp) {
+                    calls.lists += 1;
+                    form::add_documents(&mut apis, &desired.mcps, gateway.list_mcps().await?);
                 }
                 Ok(apis)
             }
@@ -85,9 +90,10 @@ impl Tyk {
     /// Makes or replaces an API; `definition` is that of `api` with its whole mark, `held` what is there.
     pub(super) async fn write_api(&self, api: &Api, definition: Value, held: Option<&Value>) -> Result<(), Error> {
         match self {
-            Self::Gateway(gateway) => match crate::desired::oas::is_document(&definition) {
-                true => gateway.put_oas(&definition).await,
-                false => gateway.put_api(&definition).await,
+            Self::Gateway(gateway) if !oas::is_document(&definition) => gateway.put_api(&definition).await,
+            Self::Gateway(gateway) => match dashboard::document_kind(api) {
+                DocumentKind::Mcp => gateway.put_mcp(&definition).await,
+                DocumentKind::Oas | DocumentKind::Streams => gateway.put_oas(&definition).await,
             },
             Self::Dashboard(client) => Dashboard(client).write_api(api, definition, held).await,
         }
@@ -97,7 +103,13 @@ impl Tyk {
     pub(super) async fn delete_api(&self, id: &str, held: Option<&Value>) -> Result<(), Error> {
         match self {
             // 404 is also said of a file that is not loaded, 500 of an API whose file is gone.
-            Self::Gateway(gateway) => unless(gateway.delete_api(id).await, &[404, 500]),
+            Self::Gateway(gateway) => {
+                let answer = match held.is_some_and(form::is_mcp) {
+                    true => gateway.delete_mcp(id).await,
+                    false => gateway.delete_api(id).await,
+                };
+                unless(answer, &[404, 500])
+            }
             Self::Dashboard(client) => Dashboard(client).delete_api(id, held).await,
         }
     }

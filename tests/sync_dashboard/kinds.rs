@@ -388,3 +388,48 @@ async fn an_id_can_change_its_form() {
     world.sync().await;
     assert!(world.stranger.list_apis().await.unwrap()["one"].is_oas());
 }
+
+fn put_streams_and_mcp(world: &mut World, path: &str) {
+    let server = json!({"listenPath": {"value": path, "strip": true}});
+    let streams = json!({"openapi": "3.0.3", "info": {"title": "s", "version": "1"}, "paths": {},
+        "x-tyk-streaming": {"streams": {"one": {"input": {"generate": {}}, "output": {"http_server": {"path": "/get"}}}}},
+        "x-tyk-api-gateway": {"info": {"name": "s", "state": {"active": true}}, "server": server,
+            "upstream": {"url": "http://127.0.0.1:1"}}});
+    let mut mcp = streams.clone();
+    mcp.as_object_mut().unwrap().remove("x-tyk-streaming");
+    mcp["x-tyk-api-gateway"]["server"]["listenPath"]["value"] = json!(format!("/mcp{path}"));
+    for (kind, name, field, document) in [
+        ("TykStreamsApiDefinition", "s", "tykStreams", streams),
+        ("TykMcpProxyDefinition", "m", "tykMCP", mcp),
+    ] {
+        world.put_object("ConfigMap", name, json!({"metadata": {}, "data": {"doc.json": document.to_string()}}));
+        world.put(kind, name, json!({field: {"configmapRef": {"name": name, "keyName": "doc.json"}}}));
+    }
+}
+
+#[tokio::test]
+async fn streams_and_mcp_proxies_come_change_and_go() {
+    let mut world = World::start().await;
+    put_streams_and_mcp(&mut world, "/a/");
+    let outcome = world.sync().await;
+    assert_eq!(outcome.apis.len(), 2, "{:#?}", world.diagnostics);
+    put_streams_and_mcp(&mut world, "/b/");
+    world.sync().await;
+    let mcps = world.stranger.list_mcps().await.unwrap();
+    assert_eq!(mcps[&id("m")]["x-tyk-api-gateway"]["server"]["listenPath"]["value"], "/mcp/b/");
+    assert_eq!(world.until(in_step).await.calls.writes, 0);
+    world.delete("TykStreamsApiDefinition", "s", "x");
+    world.delete("TykMcpProxyDefinition", "m", "x");
+    let outcome = world.step().await;
+    assert!(outcome.apis.values().all(|one| *one == ApiOutcome::Gone), "{outcome:#?}");
+    assert!(world.stranger.list_mcps().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_missing_licence_costs_its_kind_alone() {
+    let mut world = World::of(Config { streams: false, ..Config::default() }).await;
+    put_streams_and_mcp(&mut world, "/a/");
+    let outcome = world.step().await;
+    assert!(failure(&outcome.apis[&id("s")]).contains("licence"), "{outcome:#?}");
+    assert_eq!(outcome.apis[&id("m")], ApiOutcome::Synced);
+}
