@@ -152,6 +152,8 @@ catalogue! {
         "Set `pathType` to Exact, Prefix or ImplementationSpecific.";
     ListenPathCollision Error "Another API has the same domain and listen path; the gateway would rename both."
         "Change the listen path or the domain of one of the two.";
+    NeedsDashboard Error "Only a Tyk Dashboard can hold this kind of resource."
+        "Name an OperatorContext with `mode: pro` in `spec.contextRef`, or delete the resource.";
     NginxAnnotationDiffers Warning "An annotation of ingress-nginx is honoured with a difference."
         "Read the message; write the Ingress with annotations of ours once the difference does not matter.";
     NginxAnnotationUnsupported Error "An annotation of ingress-nginx cannot be honoured."
@@ -168,6 +170,10 @@ catalogue! {
         "Create the SecurityPolicy, or correct the reference `namespace/name`.";
     PolicyWaits Error "An API that the policy gives access to cannot be used, so keys have no access to it yet."
         "Create or correct the resource that the message names, or remove the entry.";
+    PortalConflict Error "Another resource already describes this part of the organisation's portal; the oldest wins."
+        "Leave one PortalAPICatalogue and one PortalConfig for each organisation.";
+    PortalReferenceNotFound Error "The catalogue names a description or a policy that cannot be used, so it stays as it was."
+        "Create the APIDescription or SecurityPolicy that the field names, or correct the reference.";
     PortNotFound Error "The Service does not have the port that the backend names, so the gateway answers its path with an error."
         "Correct `backend.service.port`, or add the port to the Service.";
     RedirectorMissing Warning "A redirect to https is asked for, but there is no redirect responder."

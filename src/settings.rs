@@ -7,20 +7,13 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
-use crate::api::names;
+use crate::api::{Mode, names};
 use crate::ingress::HttpForTlsHosts;
 use crate::report::Address;
 use crate::secret::Secret;
 use crate::snapshot::NamespacedName;
 use crate::tyk::Endpoint;
 use crate::{desired, ingress, nginx};
-
-/// What Tyk is: the open-source gateway alone, or a licensed Dashboard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Open-source gateway.
-    Ce,
-}
 
 /// What a context that does not say who may use it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -35,7 +28,7 @@ pub enum CrossNamespaceContexts {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Tyk")]
 pub struct Tyk {
-    /// Kind of Tyk behind the URL: `ce`, the open-source gateway [env: TYK_MODE]
+    /// Kind of Tyk behind the URL: `ce`, the open-source gateway, or `pro`, the Tyk Dashboard [env: TYK_MODE]
     #[arg(
         long = "tyk-mode",
         env = "TYK_MODE",
@@ -44,15 +37,31 @@ pub struct Tyk {
         value_parser = mode
     )]
     pub mode: Mode,
-    /// Base URL of the gateway's control API [env: TYK_URL]
+    /// Base URL of the control API of the gateway or the Dashboard [env: TYK_URL]
     #[arg(long = "tyk-url", env = "TYK_URL", hide_env = true, value_parser = base_url)]
     pub url: Option<String>,
-    /// Secret of the control API; better given by the environment [env: TYK_AUTH]
+    /// Secret of the gateway, or API access key of a Dashboard's user; better given by the environment [env: TYK_AUTH]
     #[arg(long = "tyk-auth", env = "TYK_AUTH", hide_env = true, value_parser = secret)]
     pub auth: Option<Secret>,
     /// Organisation of APIs that name none [env: TYK_ORG]
     #[arg(long = "tyk-org", env = "TYK_ORG", hide_env = true, default_value = "")]
     pub org: String,
+    /// Ids of users of the Dashboard that own what is created, separated by commas [env: TYK_USER_OWNERS]
+    #[arg(
+        long = "tyk-user-owners",
+        env = "TYK_USER_OWNERS",
+        hide_env = true,
+        default_value = ""
+    )]
+    pub user_owners: String,
+    /// Ids of groups of users of the Dashboard that own what is created, separated by commas [env: TYK_USER_GROUP_OWNERS]
+    #[arg(
+        long = "tyk-user-group-owners",
+        env = "TYK_USER_GROUP_OWNERS",
+        hide_env = true,
+        default_value = ""
+    )]
+    pub user_group_owners: String,
     /// Trust any certificate of the control API [env: TYK_TLS_INSECURE_SKIP_VERIFY]
     #[arg(
         long = "tyk-tls-insecure-skip-verify",
@@ -101,6 +110,7 @@ impl Tyk {
     /// What holds for resources that name no context.
     pub fn context(&self) -> desired::Context {
         let tyk = desired::Installation {
+            mode: self.mode,
             url: self.url.clone().unwrap_or_default(),
             auth: self.auth.clone().unwrap_or_default(),
             insecure_skip_verify: self.insecure_skip_verify,
@@ -110,6 +120,8 @@ impl Tyk {
             org: self.org.clone(),
             owner: self.owner.clone(),
             tyk: Arc::new(tyk),
+            user_owners: ids(&self.user_owners),
+            user_group_owners: ids(&self.user_group_owners),
             ..desired::Context::default()
         }
     }
@@ -238,11 +250,17 @@ impl Controller {
     }
 }
 
+fn ids(text: &str) -> Vec<String> {
+    let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty());
+    ids.map(str::to_owned).collect()
+}
+
 fn mode(text: &str) -> Result<Mode, String> {
     match text.trim() {
         "" | "ce" => Ok(Mode::Ce),
+        "pro" => Ok(Mode::Pro),
         other => Err(format!(
-            "TYK_MODE must be ce, the open-source gateway; {other:?} is not supported"
+            "TYK_MODE must be ce, the open-source gateway, or pro, the Tyk Dashboard; {other:?} is neither"
         )),
     }
 }

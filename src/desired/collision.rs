@@ -54,6 +54,14 @@ fn field(api: &Api, classic: &'static str) -> &'static str {
 
 /// The text by which the gateway tells routes apart (the port is not part of it), and how to name it.
 fn route(payload: &Value) -> Option<(String, String)> {
+    // Only a Dashboard is sent what is not to be served.
+    let state = match oas::is_document(payload) {
+        true => payload.pointer("/x-tyk-api-gateway/info/state/active"),
+        false => payload.get("active"),
+    };
+    if state == Some(&Value::Bool(false)) {
+        return None;
+    }
     if oas::is_document(payload) {
         let (domain, listen_path) = oas::route(payload);
         return Some(named(domain, listen_path));

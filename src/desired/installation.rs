@@ -28,6 +28,11 @@ impl Installation {
         let authority = &rest[..end];
         authority.rsplit_once('@').map_or(authority, |(_, host)| host)
     }
+
+    /// Whether it is a Tyk Dashboard rather than a gateway.
+    pub fn is_dashboard(&self) -> bool {
+        self.mode == Mode::Pro
+    }
 }
 
 /// The URL, which is what tells one Tyk from another.

@@ -10,6 +10,7 @@ mod links;
 pub mod oas;
 pub mod owner;
 pub mod policy;
+pub mod portal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -54,6 +55,12 @@ pub struct Desired {
     pub held_policies: BTreeSet<String>,
     /// Ids of policies whose resource is being deleted: each is reported as gone once it is.
     pub policy_removals: BTreeSet<String>,
+    /// The catalogue and the configuration of the portal, by [`portal::CATALOGUE`] and [`portal::CONFIGURATION`].
+    pub portal: BTreeMap<String, portal::PortalObject>,
+    /// Those of them that are wanted, but whose resource cannot be used as it now stands.
+    pub held_portal: BTreeSet<String>,
+    /// Those of them whose resource is being deleted.
+    pub portal_removals: BTreeMap<String, portal::PortalRemoval>,
     /// Names of the contexts that mean this Tyk, as owner marks have them. What bears our mark under another one is the
     /// business of another worker, which may reach the same Tyk by another URL.
     pub contexts: BTreeSet<String>,
@@ -79,6 +86,9 @@ impl Desired {
             policies: BTreeMap::new(),
             held_policies: BTreeSet::new(),
             policy_removals: BTreeSet::new(),
+            portal: BTreeMap::new(),
+            held_portal: BTreeSet::new(),
+            portal_removals: BTreeMap::new(),
             contexts,
         }
     }
@@ -244,7 +254,8 @@ impl Builder<'_> {
         let id = resource.api_id();
         let source = resource.object_ref();
         let reference = resource.spec.context_ref.as_ref();
-        if self.is_leaving(&source, &resource.metadata) || resource.is_inactive() {
+        let inactive = resource.is_inactive() && !self.keeps_inactive(reference, &source.namespace);
+        if self.is_leaving(&source, &resource.metadata) || inactive {
             self.remove(source, reference, id);
             return;
         }
@@ -322,6 +333,12 @@ impl Builder<'_> {
         let problem = problem.map(|(code, message)| (code, "spec.contextRef".to_owned(), message));
         self.report(source, problem.into_iter().collect());
         context
+    }
+
+    /// Whether the Tyk of a resource keeps what is not to be served. A gateway serves all that it holds.
+    fn keeps_inactive(&self, reference: Option<&Target>, namespace: &str) -> bool {
+        let context = self.contexts.of(reference, namespace);
+        context.is_ok_and(|(context, _)| context.tyk.is_dashboard())
     }
 
     /// Whether a resource is being deleted and nothing keeps it.
@@ -407,6 +424,7 @@ impl Builder<'_> {
             desired.complete(apis, &certificates);
         }
         policy::add_all(&mut self, &mut tyks);
+        portal::add_all(&mut self, &mut tyks);
         self.diagnostics.sort();
         self.diagnostics.dedup();
         let fleet = Fleet {

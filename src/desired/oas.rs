@@ -131,7 +131,8 @@ impl Adder<'_, '_> {
         let Identity { id, inactive } = identity_in(&document, resource);
         let source = SnapshotKind::object_ref(resource);
         let reference = resource.context_ref();
-        if self.builder.is_leaving(&source, resource.meta()) || inactive {
+        let removed = inactive && !self.builder.keeps_inactive(reference, &source.namespace);
+        if self.builder.is_leaving(&source, resource.meta()) || removed {
             self.builder.remove(source, reference, id);
             return;
         }
@@ -200,6 +201,10 @@ impl Adder<'_, '_> {
             &SnapshotKind::object_ref(resource).to_string(),
         );
         owner::mark_context(&mut document, &context.name);
+        if context.tyk.is_dashboard() {
+            let owners = [context.user_owners.as_slice(), &context.user_group_owners];
+            owner::mark_beside(&mut document, owners, resource.categories());
+        }
         (Value::Object(document), problems)
     }
 }
@@ -215,5 +220,8 @@ fn complete<K: HasDocument>(document: &mut Map<String, Value>, resource: &K, id:
     if empty(info.get("name")) {
         info.insert("name".into(), json!(resource.name_any()));
     }
-    merge::object(info, &["state"]).insert("active".into(), json!(true));
+    let state = merge::object(info, &["state"]);
+    if state.get("active") != Some(&json!(false)) || !context.tyk.is_dashboard() {
+        state.insert("active".into(), json!(true));
+    }
 }

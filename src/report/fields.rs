@@ -13,7 +13,7 @@ const COMMON: [&str; 2] = ["observedGeneration", "conditions"];
 
 /// Further fields that are written of a kind: those of them that its schema has. The API server refuses a whole status
 /// for one that it does not know.
-const OF_KIND: [(&str, &[&str]); 8] = [
+const OF_KIND: [(&str, &[&str]); 11] = [
     (
         "ApiDefinition",
         &[
@@ -46,6 +46,9 @@ const OF_KIND: [(&str, &[&str]); 8] = [
     ("TykStreamsApiDefinition", &STREAMS_OR_MCP),
     ("TykMcpProxyDefinition", &STREAMS_OR_MCP),
     ("SecurityPolicy", &["latestTransaction", "pol_id", "linked_apis"]),
+    ("APIDescription", &["latestTransaction"]),
+    ("PortalAPICatalogue", &["latestTransaction", "id", "documentation"]),
+    ("PortalConfig", &["latestTransaction", "id"]),
     ("SubGraph", &["linked_by_api"]),
     ("SuperGraph", &[]),
     (
@@ -98,7 +101,17 @@ pub(super) fn confirmed(
         return;
     }
     if subject.role == Role::Policy {
-        status.insert("pol_id".into(), json!(place.id));
+        // Tyk Operator tells the id by which the other side knows the policy.
+        let id = outcome.database_ids.get(&place.id).unwrap_or(&place.id);
+        status.insert("pol_id".into(), json!(id));
+        return;
+    }
+    if subject.role == Role::Portal {
+        let id = outcome.portal_ids.get(&place.id);
+        status.extend(id.map(|id| ("id".to_owned(), json!(id))));
+        if kind == "PortalAPICatalogue" {
+            status.insert("documentation".into(), json!(outcome.documentation));
+        }
         return;
     }
     let Some(api) = outcome.desired.api(&place.id) else {

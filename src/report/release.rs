@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::ReportInput;
 use super::answer::looked_at;
 use super::subject::{Role, Subject, lives};
+use crate::api::PortalConfig;
 use crate::diagnostic::ObjectRef;
-use crate::snapshot::NamespacedName;
+use crate::snapshot::{NamespacedName, SnapshotKind};
 use crate::sync::ApiOutcome;
 
 /// Whether an object that is being deleted may go: its Tyk was seen without what was made of it, or that belongs to
@@ -19,7 +20,9 @@ pub(super) fn is_due(input: &ReportInput<'_>, subject: &Subject<'_>, leaving: &B
     }
     match subject.role {
         Role::Template | Role::Part | Role::Context => true,
-        Role::Api | Role::Policy => is_gone(input, subject, leaving),
+        // The configuration stays on the Dashboard.
+        Role::Portal if subject.object.kind == PortalConfig::KIND => true,
+        Role::Api | Role::Policy | Role::Portal => is_gone(input, subject, leaving),
     }
 }
 
@@ -32,19 +35,23 @@ fn is_gone(input: &ReportInput<'_>, subject: &Subject<'_>, leaving: &BTreeSet<Ob
     };
     let id = &place.id;
     let (worked, results, has_heir) = match subject.role {
+        Role::Portal => {
+            let heir = desired.portal.contains_key(id) || desired.held_portal.contains(id);
+            (outcome.desired.portal_removals.contains_key(id), &outcome.portal, heir)
+        }
         Role::Policy => {
             let heir = desired.policies.contains_key(id) || desired.held_policies.contains(id);
-            (&outcome.desired.policy_removals, &outcome.policies, heir)
+            (outcome.desired.policy_removals.contains(id), &outcome.policies, heir)
         }
         _ => {
             let heir = desired.api(id).is_some() || desired.held.contains(id);
-            (&outcome.desired.removals, &outcome.apis, heir)
+            (outcome.desired.removals.contains(id), &outcome.apis, heir)
         }
     };
     if has_heir {
         return has_living_heir(input, subject, leaving);
     }
-    worked.contains(id) && results.get(id) == Some(&ApiOutcome::Gone)
+    worked && results.get(id) == Some(&ApiOutcome::Gone)
 }
 
 /// Whether another resource lives that has the id, so that what Tyk holds stays.

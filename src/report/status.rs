@@ -77,8 +77,8 @@ pub(super) fn changed(
             Role::Template => writer.template(accepted(errors, subject, "Template"), refusal),
             Role::Part => writer.part(accepted(errors, subject, "Valid")),
             Role::Context => writer.context(accepted(errors, subject, "Valid"), input, subject),
-            Role::Api | Role::Policy if !known(input, errors, subject) => return None,
-            Role::Api | Role::Policy => {
+            Role::Api | Role::Policy | Role::Portal if !known(input, errors, subject) => return None,
+            Role::Api | Role::Policy | Role::Portal => {
                 let accepted = accepted(errors, subject, "Valid");
                 writer.sent(subject, accepted, answer);
                 fields::confirmed(input, subject, answer, &mut writer.status);

@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::certificates::Certificates;
 use super::mark::Stamp;
-use super::{Calls, Observed, Plan, form};
+use super::tyk::Tyk;
+use super::{Calls, Observed, Plan};
 use crate::desired::Desired;
-use crate::tyk::gateway::Gateway;
-use crate::tyk::{Error, Kind};
+use crate::tyk::Error;
 
 /// What an object of a gateway is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ pub(super) struct Work<'a> {
 
 /// Makes the calls, until one shows that the gateway should be left alone.
 pub(super) async fn send(
-    gateway: &Gateway,
+    tyk: &Tyk,
     owner: &str,
     work: &Work<'_>,
     certificates: &Certificates,
@@ -133,7 +133,7 @@ pub(super) async fn send(
         }
         let (sort, id, answer) = match step {
             Step::Write(sort, id) => {
-                let Some((stamp, answer)) = write(gateway, owner, work, certificates, (*sort, id)).await else {
+                let Some((stamp, answer)) = write(tyk, owner, work, certificates, (*sort, id)).await else {
                     continue;
                 };
                 calls.writes += 1;
@@ -144,10 +144,10 @@ pub(super) async fn send(
             }
             Step::Delete(sort, id) => {
                 calls.deletes += 1;
-                (*sort, id, delete(gateway, work, (*sort, id)).await)
+                (*sort, id, delete(tyk, work, (*sort, id)).await)
             }
         };
-        if batch.stops(sort, id, &answer) {
+        if batch.stops(tyk, (sort, id), &answer) {
             return batch;
         }
     }
@@ -155,7 +155,7 @@ pub(super) async fn send(
 }
 
 async fn write(
-    gateway: &Gateway,
+    tyk: &Tyk,
     owner: &str,
     work: &Work<'_>,
     certificates: &Certificates,
@@ -163,37 +163,28 @@ async fn write(
 ) -> Option<(Stamp, Result<(), Error>)> {
     match sort {
         Sort::Api => {
-            let payload = &work.desired.api(id)?.payload;
+            let api = work.desired.api(id)?;
             let held = work.apis.get(id);
-            let stamp = Stamp::next(payload, held);
-            let uploaded = certificates.of_api(payload, held, work.desired);
-            let definition = stamp.put(payload, owner, &uploaded);
-            let answer = match work.desired {
-                Desired { oas, .. } if oas.contains_key(id) => gateway.put_oas(&definition).await,
-                Desired { mcps, .. } if mcps.contains_key(id) => gateway.put_mcp(&definition).await,
-                _ => gateway.put_api(&definition).await,
-            };
+            let stamp = Stamp::next(&api.payload, held);
+            let uploaded = certificates.of_api(&api.payload, held, work.desired);
+            let definition = stamp.put(&api.payload, owner, &uploaded);
+            let answer = tyk.write_api(api, definition, held).await;
             Some((stamp, answer))
         }
         Sort::Policy => {
             let payload = &work.desired.policies.get(id)?.payload;
-            let stamp = Stamp::next(payload, work.policies.get(id));
-            let answer = gateway.put_policy(&stamp.put_into_policy(payload, owner)).await;
+            let held = work.policies.get(id);
+            let stamp = Stamp::next(payload, held);
+            let answer = tyk.write_policy(stamp.put_into_policy(payload, owner), held).await;
             Some((stamp, answer))
         }
     }
 }
 
-async fn delete(gateway: &Gateway, work: &Work<'_>, (sort, id): (Sort, &str)) -> Result<(), Error> {
-    let answer = match sort {
-        Sort::Api if work.apis.get(id).is_some_and(form::is_mcp) => gateway.delete_mcp(id).await,
-        Sort::Api => gateway.delete_api(id).await,
-        Sort::Policy => gateway.delete_policy(id).await,
-    };
-    match answer {
-        // Of an API, 404 is also said of a file that is not loaded; of both, 500 of one whose file is gone.
-        Err(error) if matches!(error.status(), Some(404 | 500)) => Ok(()),
-        answer => answer,
+async fn delete(tyk: &Tyk, work: &Work<'_>, (sort, id): (Sort, &str)) -> Result<(), Error> {
+    match sort {
+        Sort::Api => tyk.delete_api(id, work.apis.get(id)).await,
+        Sort::Policy => tyk.delete_policy(id, work.policies.get(id)).await,
     }
 }
 
@@ -207,11 +198,11 @@ impl Batch {
     }
 
     /// Notes a call's answer; says whether the gateway should be left alone.
-    fn stops(&mut self, sort: Sort, id: &str, answer: &Result<(), Error>) -> bool {
+    fn stops(&mut self, tyk: &Tyk, (sort, id): (Sort, &str), answer: &Result<(), Error>) -> bool {
         self.touched = true;
         match answer {
             Ok(()) => false,
-            Err(error) if matches!(error.kind(), Kind::Rejected | Kind::Malformed) => {
+            Err(error) if tyk.blames_object(error) => {
                 self.sent(sort).refused.insert(id.to_owned(), error.to_string());
                 false
             }

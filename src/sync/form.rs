@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::Observed;
 use super::compare::{self, Difference};
@@ -11,6 +11,9 @@ use crate::desired::{Api, oas};
 
 /// Key of the document in an observed classic form; no gateway writes it.
 const DOCUMENT: &str = "x-tyk-ingress-document";
+
+/// Key of what a Dashboard tells beside a definition; no Dashboard writes it.
+const RECORD: &str = "x-tyk-ingress-record";
 
 /// Whether an observed classic form stands for an OAS API.
 pub(super) fn is_oas(observed: &Value) -> bool {
@@ -38,8 +41,42 @@ pub(super) fn add_documents(observed: &mut Observed, wanted: &BTreeMap<String, A
         if wanted.contains_key(&id)
             && let Some(Value::Object(held)) = observed.get_mut(&id)
         {
-            held.insert(DOCUMENT.to_owned(), document);
+            add_document(held, document);
         }
+    }
+}
+
+/// Puts a document beside its classic form.
+pub(super) fn add_document(held: &mut Map<String, Value>, document: Value) {
+    held.insert(DOCUMENT.to_owned(), document);
+}
+
+/// Puts what a Dashboard tells beside a definition next to it.
+pub(super) fn note(held: &mut Map<String, Value>, name: &str, value: Value) {
+    let record = held.entry(RECORD).or_insert_with(|| json!({}));
+    record[name] = value;
+}
+
+/// What a Dashboard told beside a definition; null if it did not.
+pub(super) fn noted<'a>(held: &'a Value, name: &str) -> &'a Value {
+    &held[RECORD][name]
+}
+
+/// Whether what is held comes from a Dashboard.
+fn is_record(held: &Value) -> bool {
+    held.get(RECORD).is_some()
+}
+
+/// Whether what is held is served: a Dashboard keeps inactive APIs from its gateways, a gateway serves all that it holds.
+pub(super) fn is_served(held: &Value) -> bool {
+    !is_record(held) || held["active"] != false
+}
+
+/// Whether a wanted definition is to be served.
+pub(super) fn is_active(definition: &Value) -> bool {
+    match oas::is_document(definition) {
+        true => definition["x-tyk-api-gateway"]["info"]["state"]["active"] != false,
+        false => definition["active"] != false,
     }
 }
 
@@ -69,11 +106,15 @@ fn is_policy(definition: &Value) -> bool {
 }
 
 /// Of a policy, what somebody added counts as well: each addition may be a right. Where the mark is, and what the gateway
-/// writes itself, does not.
+/// writes itself, does not; nor does, in the record of a Dashboard, a field that is not ours.
 fn policy_differences<'a>(desired: &Value, observed: &'a Value) -> Vec<Difference<'a>> {
     let mut found = compare::differences(desired, observed);
-    for (part, observed) in observed.as_object().into_iter().flatten() {
+    let held = observed;
+    for (part, observed) in held.as_object().into_iter().flatten() {
         if is_written_by_gateway(part) {
+            continue;
+        }
+        if is_record(held) && desired.get(part).is_none() {
             continue;
         }
         compare::additions(part, &desired[part], observed, &mut found);

@@ -5,15 +5,18 @@ mod backoff;
 mod batch;
 mod certificates;
 mod compare;
+mod dashboard;
 mod diff;
 mod form;
 mod guard;
 mod mark;
 mod part;
 mod policies;
+mod portal;
 pub mod preview;
 mod round;
 mod route;
+mod tyk;
 mod verify;
 mod worker;
 mod workers;
@@ -27,6 +30,7 @@ use serde_json::Value;
 use crate::desired::{Desired, Installation};
 
 pub use diff::{Cause, Plan, WriteReason, diff};
+pub use tyk::Tyk;
 pub use worker::{Trigger, Worker};
 pub use workers::{Workers, endpoint};
 
@@ -47,6 +51,14 @@ pub struct Outcome {
     pub apis: BTreeMap<String, ApiOutcome>,
     /// Result per policy id, in the same way. A policy that waits for an API is named only if the gateway has it.
     pub policies: BTreeMap<String, ApiOutcome>,
+    /// Result for the catalogue and the configuration of the portal, in the same way.
+    pub portal: BTreeMap<String, ApiOutcome>,
+    /// Ids of these on the Dashboard.
+    pub portal_ids: BTreeMap<String, String>,
+    /// Ids of the catalogue's documentation by the hash of the content.
+    pub documentation: BTreeMap<String, String>,
+    /// Ids that a Dashboard's database has given to wanted policies, by policy id.
+    pub database_ids: BTreeMap<String, String>,
     /// Result per certificate id, for every desired certificate: `Synced` or `Failed`.
     pub certificates: BTreeMap<String, ApiOutcome>,
     /// Why the endpoint as a whole could not be brought in step; `None` when it answered.

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::batch::Sort;
 use super::diff::{self, Readings};
 use super::part::{Memory, Part};
+use super::tyk::Tyk;
 use super::{Calls, Observed, Outcome, Plan, verify};
 use crate::desired::{Desired, owner};
-use crate::tyk::gateway::Gateway;
 use crate::tyk::{Error, Kind};
 
 /// What is known of a gateway's policies.
@@ -40,19 +40,14 @@ impl Policies {
     ///
     /// # Errors
     /// The gateway does not answer. One without policies is none: that costs the policies alone.
-    pub(super) async fn read(
-        &mut self,
-        gateway: &Gateway,
-        desired: &Desired,
-        calls: &mut Calls,
-    ) -> Result<Listed, Error> {
+    pub(super) async fn read(&mut self, tyk: &Tyk, desired: &Desired, calls: &mut Calls) -> Result<Listed, Error> {
         self.memory.contexts.clone_from(&desired.contexts);
         let concerned = concerns_policies(desired);
         if !concerned && !self.may_own {
             return Ok(Listed::default());
         }
         calls.lists += 1;
-        let mut held = match gateway.list_policies().await {
+        let mut held = match tyk.list_policies(desired).await {
             Ok(held) => held,
             Err(error) if error.kind() == Kind::NotFound || !concerned && gives_an_answer(&error) => {
                 self.may_own &= error.kind() != Kind::NotFound;
@@ -116,7 +111,10 @@ fn concerns_policies(desired: &Desired) -> bool {
 
 /// Whether the gateway is there, and says no.
 fn gives_an_answer(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Rejected | Kind::Malformed | Kind::Unavailable)
+    matches!(
+        error.kind(),
+        Kind::Rejected | Kind::Malformed | Kind::Unavailable | Kind::Forbidden | Kind::Unlicensed
+    )
 }
 
 /// Payloads by id. One that waits is only brought up to date where it is, and is ours, already.

@@ -8,7 +8,8 @@ use super::certificates::Certificates;
 use super::diff::{Readings, diff_read};
 use super::form::{self, differences};
 use super::policies::{self, Policies};
-use super::{Calls, Cause, Observed, Plan, WriteReason, compare, round};
+use super::tyk::Tyk;
+use super::{Calls, Cause, Observed, Plan, WriteReason, compare};
 use crate::desired::{Desired, oas};
 use crate::tyk::Error;
 use crate::tyk::gateway::Gateway;
@@ -47,14 +48,15 @@ pub struct FieldChange<'a> {
 /// The gateway does not answer as one.
 pub async fn preview(gateway: &Gateway, desired: &Desired, owner: &str) -> Result<Preview, Error> {
     let mut calls = Calls::default();
-    let held_apis = round::read_apis(gateway, desired, &mut calls).await?;
+    let tyk = &Tyk::from(gateway.clone());
+    let held_apis = tyk.list_apis(desired, &mut calls).await?;
     let listed = Policies::new(owner.to_owned())
-        .read(gateway, desired, &mut calls)
+        .read(tyk, desired, &mut calls)
         .await?;
     Ok(Preview {
         apis: diff_read(desired, &held_apis, owner, &Readings::new()),
         policies: policies::difference(desired, &listed.held, owner, &Readings::new()),
-        certificates: Certificates::missing(gateway, desired).await?,
+        certificates: Certificates::missing(tyk, desired).await?,
         held_apis,
         held_policies: listed.held,
         policies_failure: listed.failure,

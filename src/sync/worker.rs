@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::Outcome;
 use super::backoff::EndpointBackoff;
 use super::round::{Ended, Session};
+use super::tyk::Tyk;
 use crate::desired::{Desired, Installation};
-use crate::tyk::gateway::Gateway;
 
 /// How long a batch that runs when the worker is told to stop may take to end in its reload.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -20,7 +20,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// Keeps one gateway in step with the latest desired state.
 pub struct Worker {
     tyk: Arc<Installation>,
-    gateway: Gateway,
+    at: Tyk,
     owner: String,
     resync: Duration,
     desired: watch::Receiver<Option<(u64, Arc<Desired>)>>,
@@ -44,7 +44,7 @@ impl Worker {
     /// `desired` holds a state; only the latest one counts. One outcome per round goes to `outcomes`; the next round
     /// waits until there is room for it, so that none is lost.
     pub fn new(
-        gateway: Gateway,
+        at: impl Into<Tyk>,
         owner: String,
         resync: Duration,
         desired: watch::Receiver<Option<(u64, Arc<Desired>)>>,
@@ -52,7 +52,7 @@ impl Worker {
     ) -> Self {
         Self {
             tyk: Arc::default(),
-            gateway,
+            at: at.into(),
             owner,
             resync,
             desired,
@@ -77,7 +77,7 @@ impl Worker {
     }
 
     async fn run(mut self, cancel: CancellationToken) {
-        let mut session = Session::new(self.gateway.clone(), self.owner.clone(), self.resync, cancel.clone());
+        let mut session = Session::new(self.at.clone(), self.owner.clone(), self.resync, cancel.clone());
         let mut schedule = Schedule::default();
         self.desired.mark_changed();
         while self.wait(&mut schedule, &cancel).await {
@@ -125,7 +125,7 @@ impl Worker {
     }
 
     fn log(&self, outcome: &Outcome, ended: &Ended) {
-        let gateway = self.gateway.authority();
+        let gateway = self.at.authority();
         let calls = outcome.calls;
         match ended {
             Ended::Failed(error) => {

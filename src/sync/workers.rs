@@ -8,10 +8,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{ApiOutcome, Outcome, Worker};
+use super::{ApiOutcome, Outcome, Tyk, Worker};
 use crate::desired::{Desired, Fleet, Installation};
-use crate::tyk::Endpoint;
+use crate::tyk::dashboard::Dashboard;
 use crate::tyk::gateway::Gateway;
+use crate::tyk::{Endpoint, Error};
 
 /// The workers of a fleet.
 pub struct Workers {
@@ -93,9 +94,9 @@ impl Workers {
             .into_iter()
             .partition(|(url, _)| *url == tyk.url);
         let outcomes = self.outcomes.clone();
-        let task = match Gateway::new(endpoint(&tyk)) {
-            Ok(gateway) => {
-                let worker = Worker::new(gateway, self.owner.clone(), self.resync, desired, outcomes).of(tyk);
+        let task = match client(&tyk) {
+            Ok(client) => {
+                let worker = Worker::new(client, self.owner.clone(), self.resync, desired, outcomes).of(tyk);
                 let cancel = cancel.clone();
                 tokio::spawn(async move {
                     // Two that write to one gateway at the same time lose APIs.
@@ -114,6 +115,14 @@ impl Workers {
         let tasks = self.running.into_values().map(|running| running.task);
         let all: JoinSet<_> = tasks.chain(self.ending.into_iter().map(|(_, task)| task)).collect();
         all.join_all().await;
+    }
+}
+
+fn client(tyk: &Installation) -> Result<Tyk, Error> {
+    let endpoint = endpoint(tyk);
+    match tyk.is_dashboard() {
+        true => Dashboard::new(endpoint).map(Tyk::from),
+        false => Gateway::new(endpoint).map(Tyk::from),
     }
 }
 
@@ -139,11 +148,13 @@ async fn unusable(
         };
         let failed = || ApiOutcome::Failed(error.clone());
         let ids = desired.wanted().map(|(id, _)| id).chain(&desired.removals);
+        let portal = desired.portal.keys().chain(desired.portal_removals.keys());
         let policies = desired.policies.keys().chain(&desired.policy_removals);
         let outcome = Outcome {
             tyk: tyk.clone(),
             revision,
             apis: ids.map(|id| (id.clone(), failed())).collect(),
+            portal: portal.map(|name| (name.clone(), failed())).collect(),
             policies: policies.map(|id| (id.clone(), failed())).collect(),
             endpoint_error: Some(error.clone()),
             desired: desired.clone(),

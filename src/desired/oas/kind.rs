@@ -43,6 +43,11 @@ pub(super) trait Kind: HasDocument + SnapshotKind {
     ) -> Vec<Problem> {
         Vec::new()
     }
+
+    /// Its categories on a Dashboard.
+    fn categories(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// The field that says where the document of a kind is; `None` of kinds without one.
@@ -63,6 +68,10 @@ impl Kind for TykOasApiDefinition {
         certificates: &mut Certificates<'_>,
     ) -> Vec<Problem> {
         merge::resource(document, self, snapshot, certificates)
+    }
+
+    fn categories(&self) -> &[String] {
+        &self.spec.categories
     }
 }
 
