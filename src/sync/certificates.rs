@@ -113,9 +113,9 @@ impl Certificates {
     ///
     /// # Errors
     /// The gateway does not answer.
-    pub(super) async fn missing(gateway: &Gateway, desired: &Desired) -> Result<BTreeSet<String>, Error> {
+    pub(super) async fn missing(tyk: &Tyk, desired: &Desired) -> Result<BTreeSet<String>, Error> {
         let mut certificates = Self::new(String::new(), Duration::ZERO);
-        certificates.refresh(gateway, desired).await?;
+        certificates.refresh(tyk, desired).await?;
         let missing = desired
             .certificates
             .keys()
