@@ -203,7 +203,11 @@ fn every_kind_has_an_example() {
         for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "yaml")) {
             let text = std::fs::read_to_string(&file).unwrap();
             let documents = serde_saphyr::from_multiple::<Value>(&text).unwrap();
-            shown.extend(documents.iter().filter_map(|one| one["kind"].as_str().map(str::to_owned)));
+            shown.extend(
+                documents
+                    .iter()
+                    .filter_map(|one| one["kind"].as_str().map(str::to_owned)),
+            );
         }
     }
     let kinds = tyk_ingress::api::all_crds().into_iter().map(|crd| crd.spec.names.kind);
@@ -216,7 +220,16 @@ fn every_kind_has_an_example() {
 #[test]
 fn every_folder_is_clean() {
     // Of files that need each other; `dev` reads them in this way too.
-    for folder in ["annotations", "contexts", "graphql", "nginx", "oas", "policies", "quickstart", "tls"] {
+    for folder in [
+        "annotations",
+        "contexts",
+        "graphql",
+        "nginx",
+        "oas",
+        "policies",
+        "quickstart",
+        "tls",
+    ] {
         let mut validate = Command::new(env!("CARGO_BIN_EXE_tyk-ingress"));
         let folder = root().join("examples").join(folder);
         let ended = validate.args(["validate", "-f"]).arg(&folder).output().unwrap();

@@ -211,7 +211,11 @@ impl GatewayUnderTest {
     /// # Errors
     /// When the gateway does not answer with a list.
     pub async fn list_policies(&self) -> Result<Vec<Value>> {
-        match self.control(Method::GET, "/tyk/policies", String::new()).await?.json()? {
+        match self
+            .control(Method::GET, "/tyk/policies", String::new())
+            .await?
+            .json()?
+        {
             Value::Array(policies) => Ok(policies),
             other => bail!("/tyk/policies answers {other}"),
         }

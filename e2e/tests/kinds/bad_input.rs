@@ -26,16 +26,29 @@ fn classic(world: &Scenario, backend: &Backend) -> Case {
         change(&mut spec);
         spec
     };
-    let graphql = json!({"enabled": true, "execution_mode": "executionEngine", "version": "2", "schema": "type Query {"});
+    let graphql =
+        json!({"enabled": true, "execution_mode": "executionEngine", "version": "2", "schema": "type Query {"});
     let internal = json!({"target": {"name": "missing"}});
     Case {
         with: Vec::new(),
         bad: vec![
-            (with(&|spec| spec["proxy"]["listen_path"] = "/a{x:(b)}".into()), "InvalidDefinition"),
-            (with(&|spec| spec["proxy"]["target_internal"] = internal.clone()), "TargetNotFound"),
-            (with(&|spec| spec["contextRef"] = json!({"name": "missing"})), "ContextNotFound"),
+            (
+                with(&|spec| spec["proxy"]["listen_path"] = "/a{x:(b)}".into()),
+                "InvalidDefinition",
+            ),
+            (
+                with(&|spec| spec["proxy"]["target_internal"] = internal.clone()),
+                "TargetNotFound",
+            ),
+            (
+                with(&|spec| spec["contextRef"] = json!({"name": "missing"})),
+                "ContextNotFound",
+            ),
             (with(&|spec| spec["graphql"] = graphql.clone()), "InvalidGraph"),
-            (with(&|spec| spec["certificate_secret_names"] = json!(["missing"])), "CertificateNotFound"),
+            (
+                with(&|spec| spec["certificate_secret_names"] = json!(["missing"])),
+                "CertificateNotFound",
+            ),
         ],
         held: format!("/tyk/apis/{}", api_id(world.namespace(), "classic")),
         good,
@@ -51,19 +64,25 @@ fn documented(world: &Scenario, backend: &Backend) -> Case {
     let data = json!({"broken": "{", "large": large, "no-api": "openapi: 3.0.3\n"});
     let config_map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": data,
         "metadata": {"name": "bad", "namespace": world.namespace()}});
-    let by_key = |key: &str| {
-        json!({"tykOAS": {"configmapRef": {"name": "bad", "namespace": world.namespace(), "keyName": key}}})
-    };
+    let by_key = |key: &str| json!({"tykOAS": {"configmapRef": {"name": "bad", "namespace": world.namespace(), "keyName": key}}});
     Case {
         with: vec![config_map],
-        good: resource(world, "TykOasApiDefinition", "documented", json!({"tykOAS": {"document": document}})),
+        good: resource(
+            world,
+            "TykOasApiDefinition",
+            "documented",
+            json!({"tykOAS": {"document": document}}),
+        ),
         bad: vec![
             (by_key("broken"), "InvalidDocument"),
             (by_key("large"), "InvalidDocument"),
             (by_key("no-api"), "InvalidDocument"),
             (by_key("missing"), "DocumentNotFound"),
             (json!({"tykOAS": {"document": without_paths}}), "InvalidDocument"),
-            (json!({"tykOAS": {"document": document}, "contextRef": {"name": "missing"}}), "ContextNotFound"),
+            (
+                json!({"tykOAS": {"document": document}, "contextRef": {"name": "missing"}}),
+                "ContextNotFound",
+            ),
         ],
         held: format!("/tyk/apis/oas/{}", api_id(world.namespace(), "documented")),
     }
@@ -105,8 +124,16 @@ fn super_graph(world: &Scenario) -> Case {
             resource(world, "SubGraph", "part", sub_graph::users("nickname")),
             sub_graph::server(world, "whole-server", "supergraph", "whole"),
         ],
-        good: resource(world, "SuperGraph", "whole", json!({"subgraph_refs": [{"name": "part"}]})),
-        bad: vec![(json!({"subgraph_refs": [{"name": "part"}, {"name": "missing"}]}), "GraphNotFound")],
+        good: resource(
+            world,
+            "SuperGraph",
+            "whole",
+            json!({"subgraph_refs": [{"name": "part"}]}),
+        ),
+        bad: vec![(
+            json!({"subgraph_refs": [{"name": "part"}, {"name": "missing"}]}),
+            "GraphNotFound",
+        )],
         held: format!("/tyk/apis/{}", api_id(world.namespace(), "whole-server")),
     }
 }
@@ -144,13 +171,21 @@ async fn bad_input_of_every_kind_costs_nothing_but_itself() -> Result<()> {
     ] {
         let what = case.good["kind"].to_string();
         suffers(&world, case).await.context(what)?;
-        world.expect_backend("any.test", &path(&world, "neighbour"), &blue).await?;
+        world
+            .expect_backend("any.test", &path(&world, "neighbour"), &blue)
+            .await?;
     }
     let after = world.expect_ready("ApiDefinition", "neighbour").await?;
     let since = |object| condition(object, "Ready")["lastTransitionTime"].clone();
-    ensure!(since(&before) == since(&after), "the neighbour was not ready for a while");
+    ensure!(
+        since(&before) == since(&after),
+        "the neighbour was not ready for a while"
+    );
     let log = world.operator()?.log();
-    ensure!(!log.contains("hunter2") && !log.contains("xxxxxxxx"), "input is in the log");
+    ensure!(
+        !log.contains("hunter2") && !log.contains("xxxxxxxx"),
+        "input is in the log"
+    );
     world.stop().await
 }
 
@@ -170,7 +205,10 @@ async fn suffers(world: &Scenario, case: Case) -> Result<()> {
     for (spec, code) in &case.bad {
         let mut bad = case.good.clone();
         bad["spec"] = spec.clone();
-        world.apply(&bad).await.with_context(|| format!("{code}: refused by the API server"))?;
+        world
+            .apply(&bad)
+            .await
+            .with_context(|| format!("{code}: refused by the API server"))?;
         let refused = world.expect_refused(kind, name, code).await?;
         let status = refused.data["status"].to_string();
         ensure!(status.len() < 5000, "{} bytes of status", status.len());
@@ -179,7 +217,10 @@ async fn suffers(world: &Scenario, case: Case) -> Result<()> {
         let (_, now) = life::get(world, &case.held).await?;
         ensure!(now == held, "{code}: the last good form is gone: {now}");
         world.apply(&case.good).await?;
-        world.expect_ready(kind, name).await.with_context(|| format!("after {code}"))?;
+        world
+            .expect_ready(kind, name)
+            .await
+            .with_context(|| format!("after {code}"))?;
     }
     Ok(())
 }
@@ -195,12 +236,39 @@ async fn wrong_values_are_refused_at_once() -> Result<()> {
         "access_rights_array": [{"kind": "Ingress", "name": "a", "versions": ["Default"]}]});
     for (object, word) in [
         (classic, "spec.protocol"),
-        (resource(&world, "TykOasApiDefinition", "bad", json!({"tykOAS": {"document": "text"}})), "spec.tykOAS"),
+        (
+            resource(
+                &world,
+                "TykOasApiDefinition",
+                "bad",
+                json!({"tykOAS": {"document": "text"}}),
+            ),
+            "spec.tykOAS",
+        ),
         (resource(&world, "SecurityPolicy", "bad", policy), "spec.state"),
         (resource(&world, "SecurityPolicy", "bad", of_kind), "kind"),
-        (resource(&world, "OperatorContext", "bad", json!({"env": {"mode": "free"}})), "spec.env.mode"),
-        (resource(&world, "SubGraph", "bad", json!({"schema": 7, "sdl": "type Query { a: Int }"})), "spec.schema"),
-        (resource(&world, "SuperGraph", "bad", json!({"subgraph_refs": [{"namespace": "a"}]})), "spec.subgraph_refs"),
+        (
+            resource(&world, "OperatorContext", "bad", json!({"env": {"mode": "free"}})),
+            "spec.env.mode",
+        ),
+        (
+            resource(
+                &world,
+                "SubGraph",
+                "bad",
+                json!({"schema": 7, "sdl": "type Query { a: Int }"}),
+            ),
+            "spec.schema",
+        ),
+        (
+            resource(
+                &world,
+                "SuperGraph",
+                "bad",
+                json!({"subgraph_refs": [{"namespace": "a"}]}),
+            ),
+            "spec.subgraph_refs",
+        ),
     ] {
         let refused = world.apply(&object).await.map(drop);
         let text = refused.err().with_context(|| format!("{word}: accepted"))?;

@@ -40,11 +40,15 @@ async fn every_example_works_in_a_cluster() -> Result<()> {
     for folder in folders()? {
         let objects = objects(&folder)?;
         for object in &objects {
-            apply::object(&world.client(), object).await.with_context(|| folder.display().to_string())?;
+            apply::object(&world.client(), object)
+                .await
+                .with_context(|| folder.display().to_string())?;
         }
         for object in &objects {
             let works = expect_in_effect(&world, object);
-            works.await.with_context(|| format!("{}; {}", folder.display(), operator.tail()))?;
+            works
+                .await
+                .with_context(|| format!("{}; {}", folder.display(), operator.tail()))?;
         }
         remove(&world, &objects).await.with_context(|| operator.tail())?;
     }
@@ -74,8 +78,7 @@ fn objects(folder: &Path) -> Result<Vec<Value>> {
     for file in files {
         // The key is not kept beside it: this test makes the Secret that the comment names.
         let text = fs::read_to_string(&file)?.replace("# secretName: secure-tls", "secretName: secure-tls");
-        let documents: Vec<Value> =
-            serde_saphyr::from_multiple(&text).with_context(|| file.display().to_string())?;
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&text).with_context(|| file.display().to_string())?;
         objects.extend(documents.into_iter().filter(|document| !document.is_null()));
     }
     objects.retain(|object| !OF_A_DASHBOARD.iter().any(|kind| object["kind"] == *kind));
@@ -109,13 +112,20 @@ async fn expect_published(world: &Scenario, name: &str) -> Result<()> {
     let ingresses: Api<Ingress> = Api::namespaced(world.client(), NAMESPACE);
     eventually(PATIENCE, &format!("Ingress {name} to be served"), async || {
         let status = ingresses.get(name).await?.status.unwrap_or_default();
-        let addresses = status.load_balancer.and_then(|balancer| balancer.ingress).unwrap_or_default();
+        let addresses = status
+            .load_balancer
+            .and_then(|balancer| balancer.ingress)
+            .unwrap_or_default();
         ensure!(!addresses.is_empty(), "it has no address");
         let mut seen = BTreeSet::new();
         for of in ["ApiDefinition", "TykOasApiDefinition"] {
             let api: Api<DynamicObject> = Api::namespaced_with(world.client(), NAMESPACE, &kind(of));
             for child in api.list(&Default::default()).await?.items {
-                let of_it = child.metadata.labels.as_ref().and_then(|labels| labels.get("tyk.io/ingress"));
+                let of_it = child
+                    .metadata
+                    .labels
+                    .as_ref()
+                    .and_then(|labels| labels.get("tyk.io/ingress"));
                 if of_it.is_some_and(|ingress| ingress == name) {
                     seen.insert(child.metadata.name.clone());
                     let ready = condition(&child, "Ready");

@@ -215,10 +215,7 @@ pub async fn tamper(world: &Scenario, path: &str, how: Tamper, edit: impl FnOnce
             let mut after = before.clone();
             edit(&mut after);
             ensure!(status == 200 && after != before, "nothing to change in {before}");
-            world
-                .gateway
-                .change(Method::PUT, path, after.to_string())
-                .await?;
+            world.gateway.change(Method::PUT, path, after.to_string()).await?;
         }
         Tamper::Delete => world.gateway.change(Method::DELETE, path, String::new()).await?,
     }

@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::api_definition::{api_id, keyless};
+use e2e::http::{Answer, Call};
 use e2e::scenario::ORGANISATION;
 use e2e::{Backend, PATIENCE, Scenario, eventually};
 use hyper::Method;
-use e2e::http::{Answer, Call};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -109,7 +109,8 @@ impl Life for Granting {
 
     async fn tamper(&self, world: &Scenario, how: Tamper) -> Result<()> {
         life::tamper(world, &self.control(world), how, |policy| {
-            policy["access_rights"] = json!({"other": {"api_id": "other", "api_name": "other", "versions": ["Default"]}});
+            policy["access_rights"] =
+                json!({"other": {"api_id": "other", "api_name": "other", "versions": ["Default"]}});
         })
         .await
     }

@@ -18,8 +18,7 @@ pub fn server(world: &Scenario, name: &str, mode: &str, graph: &str) -> Value {
         &path(world, name),
         "http://127.0.0.1:9/never-asked",
     );
-    object["spec"]["graphql"] =
-        json!({"enabled": true, "execution_mode": mode, "version": "2", "graph_ref": graph});
+    object["spec"]["graphql"] = json!({"enabled": true, "execution_mode": mode, "version": "2", "graph_ref": graph});
     object
 }
 

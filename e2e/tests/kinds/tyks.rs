@@ -63,14 +63,26 @@ fn simulator(gateway: &GatewayUnderTest) -> Result<&Gateway> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_context_has_its_tyk_and_none_waits_for_another() -> Result<()> {
     let world = Scenario::start("tyks-two").await?;
-    let (east, west) = (GatewayUnderTest::simulator().await?, GatewayUnderTest::simulator().await?);
-    world.apply(&secret(&world, "east", &east.url(), &east.secret())).await?;
+    let (east, west) = (
+        GatewayUnderTest::simulator().await?,
+        GatewayUnderTest::simulator().await?,
+    );
+    world
+        .apply(&secret(&world, "east", &east.url(), &east.secret()))
+        .await?;
     world.apply(&secretive(&world, "east")).await?;
     world.apply(&plain(&world, "west", &west.url(), &west.secret())).await?;
     for (name, context) in [("a", "east"), ("b", "west")] {
         world.apply(&api(&world, name, context)).await?;
     }
-    world.apply(&keyless(world.namespace(), "own", &path(&world, "own"), "http://127.0.0.1:9")).await?;
+    world
+        .apply(&keyless(
+            world.namespace(),
+            "own",
+            &path(&world, "own"),
+            "http://127.0.0.1:9",
+        ))
+        .await?;
     for name in ["a", "b", "own"] {
         world.expect_ready(API, name).await?;
     }
@@ -102,7 +114,9 @@ async fn a_tyk_that_does_not_answer_is_told_on_its_context_alone() -> Result<()>
     let [nobody] = e2e::ports::free()?;
     let url = format!("http://127.0.0.1:{nobody}");
     world.apply(&plain(&world, "down", &url, "hunter2")).await?;
-    world.apply(&plain(&world, "up", &world.gateway.url(), &world.gateway.secret())).await?;
+    world
+        .apply(&plain(&world, "up", &world.gateway.url(), &world.gateway.secret()))
+        .await?;
     world.apply(&api(&world, "a", "down")).await?;
     world.apply(&api(&world, "b", "up")).await?;
     world.expect_ready(API, "b").await?;
@@ -112,11 +126,18 @@ async fn a_tyk_that_does_not_answer_is_told_on_its_context_alone() -> Result<()>
         ensure_condition(object, "Accepted", "True")?;
         ensure_condition(object, "Ready", "False")?;
         ensure!(synced["reason"] == "Unreachable", "{synced}");
-        ensure!(!object.data["status"].to_string().contains("hunter2"), "the secret is shown");
+        ensure!(
+            !object.data["status"].to_string().contains("hunter2"),
+            "the secret is shown"
+        );
         Ok(())
     };
-    world.expect_resource((CONTEXT, "down"), "to be unreachable", unreachable).await?;
-    world.expect_resource((API, "a"), "to be unreachable", unreachable).await?;
+    world
+        .expect_resource((CONTEXT, "down"), "to be unreachable", unreachable)
+        .await?;
+    world
+        .expect_resource((API, "a"), "to be unreachable", unreachable)
+        .await?;
     ensure!(!world.operator()?.log().contains("hunter2"), "the secret is logged");
 
     // Its gateway comes up.
@@ -154,7 +175,10 @@ async fn new_credentials_count_without_a_restart() -> Result<()> {
     world
         .expect_resource((CONTEXT, "east"), "to be refused", |object| {
             let synced = condition(object, "Synced");
-            ensure!(synced["status"] == "False" && synced["reason"] == "Unreachable", "{synced}");
+            ensure!(
+                synced["status"] == "False" && synced["reason"] == "Unreachable",
+                "{synced}"
+            );
             Ok(())
         })
         .await?;
@@ -225,7 +249,9 @@ async fn a_context_says_which_namespaces_it_is_for() -> Result<()> {
 async fn a_namespace_with_everything_in_it_ends() -> Result<()> {
     let world = Scenario::start("tyks-ending").await?;
     let east = GatewayUnderTest::simulator().await?;
-    world.apply(&secret(&world, "east", &east.url(), &east.secret())).await?;
+    world
+        .apply(&secret(&world, "east", &east.url(), &east.secret()))
+        .await?;
     world.apply(&secretive(&world, "east")).await?;
     world.apply(&api(&world, "a", "east")).await?;
     let mut caller = api(&world, "b", "east");
@@ -241,7 +267,13 @@ async fn a_namespace_with_everything_in_it_ends() -> Result<()> {
     let mut server = crate::sub_graph::server(&world, "server", "subgraph", "graph");
     server["spec"]["contextRef"] = json!({"name": "east"});
     world.apply(&server).await?;
-    for (kind, name) in [(API, "a"), (API, "b"), (API, "server"), ("SecurityPolicy", "gold"), ("SubGraph", "graph")] {
+    for (kind, name) in [
+        (API, "a"),
+        (API, "b"),
+        (API, "server"),
+        ("SecurityPolicy", "gold"),
+        ("SubGraph", "graph"),
+    ] {
         world.expect_ready(kind, name).await?;
     }
     let namespaces: Api<Namespace> = Api::all(world.client());
