@@ -135,6 +135,11 @@ impl Links {
         }
     }
 
+    /// What is being deleted.
+    pub(super) fn leaving(&self) -> &BTreeSet<ObjectRef> {
+        &self.leaving
+    }
+
     /// Why the deletion of a resource waits, for each that waits; in the words of Tyk Operator where it has any.
     pub(super) fn refusals(&self) -> BTreeMap<ObjectRef, String> {
         let leaving = self.leaving.iter();

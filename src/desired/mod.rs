@@ -156,6 +156,8 @@ pub struct Fleet {
     pub contexts: BTreeMap<NamespacedName, Context>,
     /// Why the deletion of a resource waits, in the words that Tyk Operator's users know.
     pub refusals: BTreeMap<ObjectRef, String>,
+    /// What was being deleted. Of anything that began to be deleted later it is not known yet who uses it.
+    pub leaving: BTreeSet<ObjectRef>,
     /// Fields of a resource's status that say who uses it and whom it uses.
     pub links: BTreeMap<ObjectRef, Map<String, Value>>,
     /// When the certificates of each Secret that a resource names expire, even if they have already.
@@ -435,6 +437,7 @@ impl Builder<'_> {
             places: self.places,
             contexts: self.contexts.usable().clone(),
             refusals: self.refusals,
+            leaving: links.leaving().clone(),
             links: links.statuses(self.snapshot),
             expiries,
         };

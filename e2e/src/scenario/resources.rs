@@ -111,6 +111,19 @@ impl Scenario {
         .await
     }
 
+    /// Waits until a resource has the finalizer without which its deletion cannot wait.
+    ///
+    /// # Errors
+    /// When it stays without one.
+    pub async fn expect_protected(&self, of: &str, name: &str) -> Result<DynamicObject> {
+        self.expect_resource((of, name), "to be protected", |object| {
+            let protected = object.metadata.finalizers.as_ref().is_some_and(|all| !all.is_empty());
+            ensure!(protected, "it has no finalizer");
+            Ok(())
+        })
+        .await
+    }
+
     /// Asks for the deletion of a resource.
     ///
     /// # Errors

@@ -130,6 +130,7 @@ async fn used<L: Life>(world: &Scenario, life: &L, user: User) -> Result<()> {
     let (kind, name) = identity(&user.object)?;
     world.apply(&user.object).await?;
     world.expect_ready(kind, name).await?;
+    world.expect_protected(L::KIND, SUBJECT).await?;
     world.delete(L::KIND, SUBJECT).await?;
     world.expect_in_use(L::KIND, SUBJECT, &user.refusal).await?;
     life.is_held(world, Form::Second)

@@ -79,6 +79,7 @@ async fn a_super_graph_lives() -> Result<()> {
     let world = Scenario::start("life-super").await?;
     live(&world, &Merged).await?;
     // Its parts are kept by their own APIs only, now that it is gone.
+    world.expect_protected("SubGraph", "posts").await?;
     world.delete("SubGraph", "posts").await?;
     let text = format!("subgraph is referenced in ApiDefinition {}/posts", world.namespace());
     world.expect_in_use("SubGraph", "posts", &text).await?;
@@ -97,6 +98,7 @@ async fn a_sub_graph_waits_for_its_super_graph() -> Result<()> {
     world.apply(&sub_graph).await?;
     world.apply(&Merged.object(&world, Form::Second)).await?;
     world.expect_ready("SuperGraph", SUBJECT).await?;
+    world.expect_protected("SubGraph", "posts").await?;
     world.delete("SubGraph", "posts").await?;
     let text = format!("subgraph is referenced in SuperGraph {}/{SUBJECT}", world.namespace());
     world.expect_in_use("SubGraph", "posts", &text).await?;

@@ -195,8 +195,8 @@ fn a_template_in_use_is_not_let_go() {
 #[test]
 fn every_field_is_one_that_the_schema_of_its_kind_has() {
     for (kind, fields) in super::OF_KIND {
-        let crds = crate::api::all_crds().into_iter();
-        let crd = crds.filter(|crd| crd.spec.names.kind == kind).next().unwrap();
+        let mut crds = crate::api::all_crds().into_iter();
+        let crd = crds.find(|crd| crd.spec.names.kind == kind).unwrap();
         let schema = crd.spec.versions[0].schema.as_ref().unwrap();
         let schema = schema.open_api_v3_schema.as_ref().unwrap();
         let status = &schema.properties.as_ref().unwrap()["status"].properties;
