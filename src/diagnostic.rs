@@ -122,8 +122,8 @@ catalogue! {
         "Create the OperatorContext, complete its `spec.env`, or correct `spec.contextRef`.";
     ContextOfOtherNamespace Warning "The OperatorContext of a resource is in another namespace and does not say who may use it."
         "Name the namespace in `spec.allowedNamespaces` of the OperatorContext; then `--cross-namespace-contexts=deny` can be set.";
-    DocumentNotFound Error "The OpenAPI document of the resource does not exist, so it is not sent."
-        "Create the ConfigMap and key that `spec.tykOAS.configmapRef` names, or set `spec.tykOAS.document`.";
+    DocumentNotFound Error "The document of the resource does not exist, so it is not sent."
+        "Create the ConfigMap and key that `configmapRef` names, or set `document` in its place.";
     DuplicateObject Warning "The same object is defined more than once; the last definition is used."
         "Keep one definition.";
     EndpointsNotReady Warning "No endpoint of the Service is ready, so the gateway answers its path with an error."
@@ -138,18 +138,22 @@ catalogue! {
         "Set `backend.service.name` and either `port.number` or `port.name`.";
     InvalidDefinition Error "The gateway cannot serve this definition, so it is not sent."
         "Correct the field that the message names.";
-    InvalidDocument Error "The OpenAPI document cannot be read or lacks a part, so it is not sent."
+    InvalidDocument Error "The document cannot be read or lacks a part, so it is not sent."
         "Correct the document as the message says.";
     InvalidGraph Error "A GraphQL schema cannot be read or merged, so it is not sent."
         "Correct the schema at the place that the message names.";
     InvalidHost Error "The host is not a DNS name, nor a wildcard of the form `*.example.com`."
         "Use lower-case letters, digits, `-` and `.`; a wildcard only as the whole first label.";
+    InvalidManifest Error "The API server refuses the object, because it breaks the schema of its kind."
+        "Correct the field that the message names; `tyk-ingress crds` prints the schemas.";
     InvalidPath Error "The path is not one that Kubernetes accepts for its pathType."
         "Start it with `/`; leave out `//`, `/./`, `/../` and `%2F`.";
     InvalidPathType Error "The pathType is none of Exact, Prefix and ImplementationSpecific."
         "Set `pathType` to Exact, Prefix or ImplementationSpecific.";
     ListenPathCollision Error "Another API has the same domain and listen path; the gateway would rename both."
         "Change the listen path or the domain of one of the two.";
+    NeedsDashboard Error "Only a Tyk Dashboard can hold this kind of resource."
+        "Name an OperatorContext with `mode: pro` in `spec.contextRef`, or delete the resource.";
     NginxAnnotationDiffers Warning "An annotation of ingress-nginx is honoured with a difference."
         "Read the message; write the Ingress with annotations of ours once the difference does not matter.";
     NginxAnnotationUnsupported Error "An annotation of ingress-nginx cannot be honoured."
@@ -166,6 +170,10 @@ catalogue! {
         "Create the SecurityPolicy, or correct the reference `namespace/name`.";
     PolicyWaits Error "An API that the policy gives access to cannot be used, so keys have no access to it yet."
         "Create or correct the resource that the message names, or remove the entry.";
+    PortalConflict Error "Another resource already describes this part of the organisation's portal; the oldest wins."
+        "Leave one PortalAPICatalogue and one PortalConfig for each organisation.";
+    PortalReferenceNotFound Error "The catalogue names a description or a policy that cannot be used, so it stays as it was."
+        "Create the APIDescription or SecurityPolicy that the field names, or correct the reference.";
     PortNotFound Error "The Service does not have the port that the backend names, so the gateway answers its path with an error."
         "Correct `backend.service.port`, or add the port to the Service.";
     RedirectorMissing Warning "A redirect to https is asked for, but there is no redirect responder."
@@ -191,6 +199,8 @@ catalogue! {
     TemplateNotFound Error "The template that the annotation `tyk.io/template` names does not exist."
         "Create the ApiDefinition in the namespace of the Ingress, or correct the annotation.";
     UnknownAnnotation Warning "An annotation that begins with `tyk.io/` is not known."
+        "Correct its name, or remove it.";
+    UnknownField Warning "The schema of the kind does not have this field, so the API server drops it."
         "Correct its name, or remove it.";
     UnsupportedVersion Warning "This apiVersion of the object is not read."
         "Write the object with the apiVersion that the message names.";

@@ -10,6 +10,8 @@ pub mod diagnostic;
 pub mod expression;
 pub mod http;
 pub mod ingress;
+pub mod inspect;
+pub mod log;
 pub mod metrics;
 pub mod nginx;
 pub mod permit;

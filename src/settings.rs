@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{ArgAction, Args};
 
-use crate::api::names;
+use crate::api::{Mode, names};
 use crate::desired::GatewayService;
 use crate::ingress::HttpForTlsHosts;
 use crate::report::Address;
@@ -15,13 +15,6 @@ use crate::secret::Secret;
 use crate::snapshot::NamespacedName;
 use crate::tyk::Endpoint;
 use crate::{desired, ingress, nginx};
-
-/// What Tyk is: the open-source gateway alone, or a licensed Dashboard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Open-source gateway.
-    Ce,
-}
 
 /// What a context that does not say who may use it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -36,7 +29,7 @@ pub enum CrossNamespaceContexts {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Tyk")]
 pub struct Tyk {
-    /// Kind of Tyk behind the URL: `ce`, the open-source gateway [env: TYK_MODE]
+    /// Kind of Tyk behind the URL: `ce`, the open-source gateway, or `pro`, the Tyk Dashboard [env: TYK_MODE]
     #[arg(
         long = "tyk-mode",
         env = "TYK_MODE",
@@ -45,15 +38,31 @@ pub struct Tyk {
         value_parser = mode
     )]
     pub mode: Mode,
-    /// Base URL of the gateway's control API [env: TYK_URL]
+    /// Base URL of the control API of the gateway or the Dashboard [env: TYK_URL]
     #[arg(long = "tyk-url", env = "TYK_URL", hide_env = true, value_parser = base_url)]
     pub url: Option<String>,
-    /// Secret of the control API; better given by the environment [env: TYK_AUTH]
+    /// Secret of the gateway, or API access key of a Dashboard's user; better given by the environment [env: TYK_AUTH]
     #[arg(long = "tyk-auth", env = "TYK_AUTH", hide_env = true, value_parser = secret)]
     pub auth: Option<Secret>,
     /// Organisation of APIs that name none [env: TYK_ORG]
     #[arg(long = "tyk-org", env = "TYK_ORG", hide_env = true, default_value = "")]
     pub org: String,
+    /// Ids of users of the Dashboard that own what is created, separated by commas [env: TYK_USER_OWNERS]
+    #[arg(
+        long = "tyk-user-owners",
+        env = "TYK_USER_OWNERS",
+        hide_env = true,
+        default_value = ""
+    )]
+    pub user_owners: String,
+    /// Ids of groups of users of the Dashboard that own what is created, separated by commas [env: TYK_USER_GROUP_OWNERS]
+    #[arg(
+        long = "tyk-user-group-owners",
+        env = "TYK_USER_GROUP_OWNERS",
+        hide_env = true,
+        default_value = ""
+    )]
+    pub user_group_owners: String,
     /// Trust any certificate of the control API [env: TYK_TLS_INSECURE_SKIP_VERIFY]
     #[arg(
         long = "tyk-tls-insecure-skip-verify",
@@ -111,6 +120,7 @@ impl Tyk {
     /// What holds for resources that name no context.
     pub fn context(&self) -> desired::Context {
         let tyk = desired::Installation {
+            mode: self.mode,
             url: self.url.clone().unwrap_or_default(),
             auth: self.auth.clone().unwrap_or_default(),
             insecure_skip_verify: self.insecure_skip_verify,
@@ -121,6 +131,8 @@ impl Tyk {
             org: self.org.clone(),
             owner: self.owner.clone(),
             tyk: Arc::new(tyk),
+            user_owners: ids(&self.user_owners),
+            user_group_owners: ids(&self.user_group_owners),
             ..desired::Context::default()
         }
     }
@@ -209,6 +221,15 @@ pub struct Controller {
     /// Address of /metrics, /healthz, /livez and /readyz
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+    /// Address of the status page and of /debug; off for none
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8082", value_parser = debug_listen)]
+    pub debug_listen: DebugListen,
+    /// Token that /metrics asks for; better given by the environment [env: TYK_INGRESS_METRICS_TOKEN]
+    #[arg(long, env = "TYK_INGRESS_METRICS_TOKEN", hide_env = true, value_parser = secret)]
+    pub metrics_token: Option<Secret>,
+    /// Token that the status page and /debug ask for; better given by the environment [env: TYK_INGRESS_DEBUG_TOKEN]
+    #[arg(long, env = "TYK_INGRESS_DEBUG_TOKEN", hide_env = true, value_parser = secret)]
+    pub debug_token: Option<Secret>,
     /// Whether an OperatorContext without `spec.allowedNamespaces` serves resources of other namespaces
     #[arg(long, value_enum, default_value = "allow")]
     pub cross_namespace_contexts: CrossNamespaceContexts,
@@ -264,6 +285,10 @@ impl Election {
     }
 }
 
+/// Where the status page is, if anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DebugListen(pub Option<SocketAddr>);
+
 impl Controller {
     /// The namespaces to watch; `None` stands for all.
     pub fn namespaces(&self) -> Option<Vec<String>> {
@@ -280,11 +305,17 @@ impl Controller {
     }
 }
 
+fn ids(text: &str) -> Vec<String> {
+    let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty());
+    ids.map(str::to_owned).collect()
+}
+
 fn mode(text: &str) -> Result<Mode, String> {
     match text.trim() {
         "" | "ce" => Ok(Mode::Ce),
+        "pro" => Ok(Mode::Pro),
         other => Err(format!(
-            "TYK_MODE must be ce, the open-source gateway; {other:?} is not supported"
+            "TYK_MODE must be ce, the open-source gateway, or pro, the Tyk Dashboard; {other:?} is neither"
         )),
     }
 }
@@ -311,6 +342,16 @@ fn owner(text: &str) -> Result<String, String> {
     match inner && outer(text.chars().next()) && outer(text.chars().last()) && text.len() <= 63 {
         true => Ok(text.into()),
         false => Err("must be 1 to 63 letters, digits, `-`, `_` or `.`, with a letter or digit at both ends".into()),
+    }
+}
+
+fn debug_listen(text: &str) -> Result<DebugListen, String> {
+    match text.trim() {
+        "off" => Ok(DebugListen(None)),
+        address => match address.parse() {
+            Ok(address) => Ok(DebugListen(Some(address))),
+            Err(_) => Err("must be off, or an IP address and a port such as 127.0.0.1:8082".into()),
+        },
     }
 }
 

@@ -223,7 +223,13 @@ fn alerts_and_dashboard_use_metrics_that_there_are() {
         let text = text(&format!("{CHART}/{file}"));
         let used: BTreeSet<&str> = name
             .find_iter(&text)
-            .map(|found| found.as_str().trim_end_matches("_bucket"))
+            .map(|found| found.as_str())
+            .map(|name| {
+                ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .find_map(|part| name.strip_suffix(part))
+                    .unwrap_or(name)
+            })
             .collect();
         assert!(used.len() > 4, "{file}: {used:?}");
         let unknown: Vec<_> = used
@@ -238,20 +244,20 @@ fn alerts_and_dashboard_use_metrics_that_there_are() {
 fn each_alert_leads_to_its_section() {
     let rule = text(&format!("{CHART}/templates/prometheusrule.yaml"));
     let alerts = Regex::new(r"(?s)- alert: (\w+)\n.*?runbook_url: \{\{ \$runbook \}\}#(\w+)").unwrap();
-    let page = text("docs/install.md");
+    let page = text("docs/troubleshooting.md");
     let mut count = 0;
     for found in alerts.captures_iter(&rule) {
         let (alert, anchor) = (&found[1], &found[2]);
         assert_eq!(alert.to_lowercase(), anchor);
         assert!(
             page.contains(&format!("\n### {alert}\n")),
-            "docs/install.md has no section {alert}"
+            "docs/troubleshooting.md has no section {alert}"
         );
         count += 1;
     }
     assert_eq!(count, rule.matches("- alert:").count());
     let url = yaml(&format!("{CHART}/values.yaml"))["monitoring"]["runbookUrl"].clone();
-    assert!(url.as_str().unwrap().ends_with("/docs/install.md"), "{url}");
+    assert!(url.as_str().unwrap().ends_with("/docs/troubleshooting.md"), "{url}");
 }
 
 #[test]

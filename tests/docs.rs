@@ -53,7 +53,9 @@ fn the_page_of_metrics_names_each_metric_and_no_other() {
     let name = Regex::new("tyk_ingress_[a-z_]+").unwrap();
     let names =
         |text: &str| -> BTreeSet<String> { name.find_iter(text).map(|found| found.as_str().to_owned()).collect() };
-    let (code, written) = (names(&page("src/metrics.rs")), names(&page("docs/metrics.md")));
+    let (code, mut written) = (names(&page("src/metrics.rs")), names(&page("docs/metrics.md")));
+    // In the examples histograms have their buckets.
+    written.retain(|name| !name.ends_with("_bucket"));
     assert!(code.len() >= 9, "{code:?}");
     assert_eq!(code, written);
 }

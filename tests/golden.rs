@@ -112,11 +112,10 @@ fn translate(folder: &Path) -> String {
         .keys()
         .map(|name| format!("ApiDefinition {name}"))
         .collect();
-    let apis = desired
-        .apis
-        .iter()
-        .map(|(id, desired)| api(id, desired, names.contains(&desired.source.to_string())));
-    let out = json!({
+    let apis = desired.apis.iter().chain(&desired.oas);
+    let apis = apis.map(|(id, desired)| api(id, desired, names.contains(&desired.source.to_string())));
+    let mcps = desired.mcps.iter().map(|(id, desired)| api(id, desired, false));
+    let mut out = json!({
         "children": translation.children.values().map(child).collect::<Vec<_>>(),
         "apis": apis.collect::<Vec<_>>(),
         "held": desired.held,
@@ -124,6 +123,10 @@ fn translate(folder: &Path) -> String {
         "removals": desired.removals,
         "diagnostics": diagnostics,
     });
+    let mcps: Vec<_> = mcps.collect();
+    if !mcps.is_empty() {
+        out["mcps"] = json!(mcps);
+    }
     serde_saphyr::to_string(&out).unwrap()
 }
 

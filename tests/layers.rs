@@ -80,7 +80,17 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "http",
-        ours: &["diagnostic", "metrics"],
+        ours: &[
+            "desired",
+            "diagnostic",
+            "ingress",
+            "inspect",
+            "log",
+            "metrics",
+            "secret",
+            "snapshot",
+            "sync",
+        ],
         not: &[KUBERNETES, &["std::fs"]],
     },
     Room {
@@ -89,8 +99,18 @@ const ROOMS: &[Room] = &[
         not: PURE,
     },
     Room {
+        name: "inspect",
+        ours: &["api", "desired", "diagnostic", "ingress", "snapshot", "sync"],
+        not: PURE,
+    },
+    Room {
+        name: "log",
+        ours: &[],
+        not: &[KUBERNETES, &["std::fs"]],
+    },
+    Room {
         name: "metrics",
-        ours: &["diagnostic", "sync"],
+        ours: &["desired", "diagnostic", "secret", "sync"],
         not: &[KUBERNETES, FILES],
     },
     Room {

@@ -102,7 +102,11 @@ async fn nothing_is_written_while_a_reload_may_run() {
     let calls = rig.calls_since(before);
     assert_eq!(
         calls[..3],
-        ["GET /tyk/apis", "POST /tyk/apis", "GET /tyk/reload/?block=true"],
+        [
+            "GET /tyk/apis?include_types=mcp",
+            "POST /tyk/apis",
+            "GET /tyk/reload/?block=true"
+        ],
         "{calls:?}"
     );
     rig.gateway.faults().delay_reload(Duration::ZERO);

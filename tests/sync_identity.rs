@@ -85,11 +85,11 @@ async fn a_changed_id_moves_the_api_in_one_batch() {
     assert_eq!(
         rig.calls_since(before),
         [
-            "GET /tyk/apis",
+            "GET /tyk/apis?include_types=mcp",
             "POST /tyk/apis",
             "DELETE /tyk/apis/old",
             "GET /tyk/reload/?block=true",
-            "GET /tyk/apis",
+            "GET /tyk/apis?include_types=mcp",
         ]
     );
     let apis = rig.apis().await;

@@ -161,7 +161,7 @@ async fn one_batch_goes_policies_apis_and_deletes_in_the_same_order() {
     assert_eq!(
         rig.calls_since(before),
         [
-            "GET /tyk/apis",
+            "GET /tyk/apis?include_types=mcp",
             "GET /tyk/policies",
             "POST /tyk/policies",
             "POST /tyk/policies",
@@ -169,7 +169,7 @@ async fn one_batch_goes_policies_apis_and_deletes_in_the_same_order() {
             "DELETE /tyk/policies/old",
             "DELETE /tyk/apis/1",
             "GET /tyk/reload/?block=true",
-            "GET /tyk/apis",
+            "GET /tyk/apis?include_types=mcp",
             "GET /tyk/policies",
         ]
     );

@@ -44,13 +44,13 @@ async fn a_batch_costs_its_writes_one_reload_and_two_lists() {
     assert_eq!(
         rig.calls_since(before),
         [
-            "GET /tyk/apis",
+            "GET /tyk/apis?include_types=mcp",
             "POST /tyk/apis",
             "POST /tyk/apis",
             "POST /tyk/apis",
             "DELETE /tyk/apis/2",
             "GET /tyk/reload/?block=true",
-            "GET /tyk/apis",
+            "GET /tyk/apis?include_types=mcp",
         ]
     );
     let quiet = rig.round().await;

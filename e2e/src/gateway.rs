@@ -188,11 +188,17 @@ impl GatewayUnderTest {
         self.change(Method::GET, "/tyk/reload/?block=true", String::new()).await
     }
 
-    /// Deletes every API whose definition contains `mark`, and reloads.
+    /// Deletes every API and every policy whose definition contains `mark`, and reloads.
     ///
     /// # Errors
     /// When the gateway refuses.
     pub async fn clear(&self, mark: &str) -> Result<()> {
+        for policy in self.list_policies().await? {
+            if let Some(id) = policy["id"].as_str().filter(|_| policy.to_string().contains(mark)) {
+                self.change(Method::DELETE, &format!("/tyk/policies/{id}"), String::new())
+                    .await?;
+            }
+        }
         for api in self.list_marked(mark).await? {
             self.delete_api(api["api_id"].as_str().context("an API without api_id")?)
                 .await?;
@@ -200,7 +206,26 @@ impl GatewayUnderTest {
         self.reload().await
     }
 
-    async fn change(&self, method: Method, path: &str, body: String) -> Result<()> {
+    /// All loaded policies.
+    ///
+    /// # Errors
+    /// When the gateway does not answer with a list.
+    pub async fn list_policies(&self) -> Result<Vec<Value>> {
+        match self
+            .control(Method::GET, "/tyk/policies", String::new())
+            .await?
+            .json()?
+        {
+            Value::Array(policies) => Ok(policies),
+            other => bail!("/tyk/policies answers {other}"),
+        }
+    }
+
+    /// A call of the control API that has to succeed.
+    ///
+    /// # Errors
+    /// When the gateway refuses.
+    pub async fn change(&self, method: Method, path: &str, body: String) -> Result<()> {
         let what = format!("{method} {path}");
         let answer = self.control(method, path, body).await?;
         ensure!(
@@ -212,7 +237,11 @@ impl GatewayUnderTest {
         Ok(())
     }
 
-    async fn control(&self, method: Method, path: &str, body: String) -> Result<Answer> {
+    /// A call of the control API.
+    ///
+    /// # Errors
+    /// When the gateway does not answer.
+    pub async fn control(&self, method: Method, path: &str, body: String) -> Result<Answer> {
         let headers = vec![
             ("x-tyk-authorization", self.secret()),
             ("content-type", "application/json".to_owned()),

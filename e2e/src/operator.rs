@@ -82,6 +82,7 @@ impl Operator {
         if !config.args.iter().any(|arg| arg.starts_with("--leader-elect")) {
             args.push("--leader-elect=false".into());
         }
+        args.push("--debug-listen=127.0.0.1:0".into());
         args.extend(config.args.into_iter().map(OsString::from));
         Self::launch(kubeconfig, args, config.env, port)
     }

@@ -1,6 +1,7 @@
 //! One test's world: a namespace and an IngressClass of its own, a gateway, and the product between them.
 
 mod expect;
+pub mod resources;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::networking::v1::Ingress;

@@ -184,7 +184,7 @@ async fn a_burst_of_endpoints_is_one_translation_and_one_batch() -> Result<()> {
             .sum())
     };
     let translations = "tyk_ingress_translation_seconds_count";
-    let reloads = "tyk_ingress_gateway_calls_total{call=\"reload\"}";
+    let reloads = "tyk_ingress_gateway_calls_total{call=\"reload\"";
     // The echo of the child is one more translation; it has come when a debounce has gone by without another.
     let settled = async || -> Result<(f64, f64)> {
         let now = (count(translations).await?, count(reloads).await?);

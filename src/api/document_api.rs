@@ -27,6 +27,14 @@ impl HasDocument for TykStreamsApiDefinition {
     fn source(&self) -> &DocumentSource {
         &self.spec.tyk_streams
     }
+
+    fn context_ref(&self) -> Option<&Target> {
+        self.spec.context_ref.as_ref()
+    }
+
+    fn confirmed_id(&self) -> Option<&str> {
+        self.status.as_ref()?.id.as_deref().filter(|id| !id.is_empty())
+    }
 }
 
 impl HasDocument for TykMcpProxyDefinition {
@@ -34,6 +42,14 @@ impl HasDocument for TykMcpProxyDefinition {
 
     fn source(&self) -> &DocumentSource {
         &self.spec.tyk_mcp
+    }
+
+    fn context_ref(&self) -> Option<&Target> {
+        self.spec.context_ref.as_ref()
+    }
+
+    fn confirmed_id(&self) -> Option<&str> {
+        self.status.as_ref()?.id.as_deref().filter(|id| !id.is_empty())
     }
 }
 

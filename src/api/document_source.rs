@@ -6,6 +6,8 @@ use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::Target;
+
 /// A kind whose API is a document.
 pub trait HasDocument: ResourceExt {
     /// Path of [`HasDocument::source`] in the object, for diagnostics.
@@ -13,6 +15,12 @@ pub trait HasDocument: ResourceExt {
 
     /// Where the document is.
     fn source(&self) -> &DocumentSource;
+
+    /// The `OperatorContext` that it names.
+    fn context_ref(&self) -> Option<&Target>;
+
+    /// Id under which Tyk confirmed its API last.
+    fn confirmed_id(&self) -> Option<&str>;
 }
 
 /// In ConfigMaps or, beyond Tyk Operator, in the object itself, which has no limit of its own but that of every object

@@ -30,6 +30,14 @@ impl HasDocument for TykOasApiDefinition {
     fn source(&self) -> &DocumentSource {
         &self.spec.tyk_oas
     }
+
+    fn context_ref(&self) -> Option<&Target> {
+        self.spec.context_ref.as_ref()
+    }
+
+    fn confirmed_id(&self) -> Option<&str> {
+        self.status.as_ref()?.id.as_deref().filter(|id| !id.is_empty())
+    }
 }
 
 /// What is known of an API on its Tyk. Field names are Tyk Operator's; `observedGeneration` and `conditions` are

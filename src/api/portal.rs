@@ -1,5 +1,7 @@
 //! `APIDescription`, `PortalAPICatalogue` and `PortalConfig`: the developer portal of a Tyk Dashboard.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,9 @@ pub struct PortalStatus {
     /// Id of the object on Tyk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// Ids of documentation that was uploaded for a catalogue, by the hash of its content.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub documentation: BTreeMap<String, String>,
     /// Outcome of the last exchange with Tyk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latest_transaction: Option<Transaction>,

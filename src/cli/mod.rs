@@ -1,25 +1,28 @@
-//! From arguments to an exit code: 0 when all is well, 1 when an object has an error, 2 for wrong usage, unreadable
-//! input or a failed start.
+//! From arguments to an exit code: 0 when all is well, 1 when an object has an error or `diff` finds a difference, 2 for
+//! wrong usage, unreadable input or a failed start.
 
 mod completions;
 mod crds;
 mod dev;
+mod diff;
+mod explain;
+mod export;
 mod files;
 mod input;
 mod migrate;
 mod output;
 mod redirector;
 mod render;
-mod routes;
 mod run;
 mod validate;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+
+use crate::log::{Format, Level};
 
 /// Ingress controller and operator for the Tyk API gateway.
 #[derive(Debug, Parser)]
@@ -41,6 +44,12 @@ enum Command {
     Render(render::Render),
     /// Check manifests and print what is wrong with them
     Validate(validate::Validate),
+    /// Print what `run` would change on a gateway, without changing it
+    Diff(diff::Diff),
+    /// Print manifests for the APIs and policies that a gateway already holds
+    Export(export::Export),
+    /// Explain a diagnostic, or which API answers a request and why
+    Explain(explain::Explain),
     /// Translate Ingresses of ingress-nginx, and print what is kept of each
     Migrate(migrate::Migrate),
     /// Print the CustomResourceDefinitions
@@ -54,8 +63,10 @@ enum Command {
 enum End {
     /// Nothing to complain about.
     Clean,
-    /// An object has an error.
+    /// An object has an error, or there are differences.
     Errors,
+    /// The answer cannot be relied on as a whole.
+    Unusable,
 }
 
 /// Runs the command that the arguments name.
@@ -67,6 +78,9 @@ pub fn main() -> ExitCode {
         Command::Redirector(command) => command.run(),
         Command::Render(command) => command.run(),
         Command::Validate(command) => command.run(),
+        Command::Diff(command) => command.run(),
+        Command::Export(command) => command.run(),
+        Command::Explain(command) => command.run(),
         Command::Migrate(command) => command.run(),
         Command::Crds(command) => command.run(),
         Command::Completions(command) => command.run(),
@@ -74,6 +88,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(End::Clean) => ExitCode::SUCCESS,
         Ok(End::Errors) => ExitCode::from(1),
+        Ok(End::Unusable) => ExitCode::from(2),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
@@ -82,17 +97,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The asynchronous runtime, with logging and the one TLS provider set up. `log` is the filter unless `RUST_LOG` is set.
+/// The asynchronous runtime, with logging. `log` is the filter unless `RUST_LOG` is set.
 fn runtime(log: &str) -> anyhow::Result<tokio::runtime::Runtime> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(log));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        log.init()
-    } else {
-        log.json().init()
-    }
+    logging(log, Format::of_stderr())?;
+    quiet_runtime()
+}
+
+fn logging(log: &str, format: Format) -> anyhow::Result<Level> {
+    Level::start(log, format).context("cannot start logging")
+}
+
+/// The asynchronous runtime, with the one TLS provider set up.
+fn quiet_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     // Only an earlier installation makes it fail, and that one serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -1,14 +1,17 @@
 //! `tyk-ingress render`.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::input::{Input, World};
-use super::{End, output, routes};
+use super::{End, output};
+use crate::desired::Api;
 use crate::desired::oas::without_secrets;
 use crate::diagnostic::any_error;
+use crate::inspect::routes;
 use crate::settings;
 
 /// Arguments of `render`.
@@ -81,8 +84,11 @@ fn children(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
 
 fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
     let apis: Vec<_> = world.desired.apis.values().map(|api| &api.payload).collect();
-    let oas = world.desired.oas.values();
-    let oas: Vec<_> = oas.map(|api| without_secrets(&api.payload)).collect();
+    let shown = |apis: &BTreeMap<String, Api>| -> Vec<_> {
+        let payloads = apis.values().map(|api| &api.payload);
+        payloads.map(without_secrets).collect()
+    };
+    let (oas, mcps) = (shown(&world.desired.oas), shown(&world.desired.mcps));
     let certificates = world.desired.certificates.iter();
     let certificates: Vec<_> = certificates
         .map(|(id, certificate)| {
@@ -93,14 +99,17 @@ fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
     let policies = world.desired.policies.values().filter(|policy| !policy.waits);
     let policies: Vec<_> = policies.map(|policy| &policy.payload).collect();
     let state = json!({
-        "apis": apis, "oas": oas, "policies": policies, "certificates": certificates, "diagnostics": world.diagnostics
+        "apis": apis, "oas": oas, "mcps": mcps, "policies": policies, "certificates": certificates, "diagnostics": world.diagnostics
     });
     writeln!(out, "{}", serde_json::to_string_pretty(&state)?)?;
     Ok(())
 }
 
 fn summary(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
-    let rows: Vec<Vec<String>> = routes::of(world).into_iter().map(routes::Route::cells).collect();
+    let rows: Vec<Vec<String>> = routes::of(&world.desired, &world.translation)
+        .into_iter()
+        .map(routes::Route::cells)
+        .collect();
     output::table(out, &routes::Route::HEADER, &rows)?;
     Ok(())
 }

@@ -233,7 +233,15 @@ fn reference(snapshot: &Snapshot, object: &ObjectRef) -> Option<ObjectReference>
         "Service" => find(&snapshot.services, object),
         "ApiDefinition" => find(&snapshot.api_definitions, object),
         "TykOasApiDefinition" => find(&snapshot.tyk_oas_api_definitions, object),
+        "TykStreamsApiDefinition" => find(&snapshot.tyk_streams_api_definitions, object),
+        "TykMcpProxyDefinition" => find(&snapshot.tyk_mcp_proxy_definitions, object),
+        "SecurityPolicy" => find(&snapshot.security_policies, object),
+        "SubGraph" => find(&snapshot.sub_graphs, object),
+        "SuperGraph" => find(&snapshot.super_graphs, object),
         "OperatorContext" => find(&snapshot.operator_contexts, object),
+        "APIDescription" => find(&snapshot.api_descriptions, object),
+        "PortalAPICatalogue" => find(&snapshot.portal_api_catalogues, object),
+        "PortalConfig" => find(&snapshot.portal_configs, object),
         _ => None,
     }
 }

@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::{
-    ApiDefinition, Generated, OperatorContext, SecurityPolicy, SubGraph, SuperGraph, TykMcpProxyDefinition,
-    TykOasApiDefinition, TykStreamsApiDefinition, names,
+    APIDescription, ApiDefinition, Generated, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy,
+    SubGraph, SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition, names,
 };
 use crate::snapshot::{Objects, Snapshot, SnapshotKind};
 
@@ -51,6 +51,9 @@ macro_rules! with_published {
             SubGraph sub_graphs FINALIZER_SUB_GRAPH never;
             SuperGraph super_graphs FINALIZER_SUPER_GRAPH never;
             OperatorContext operator_contexts FINALIZER_OPERATOR_CONTEXT never;
+            APIDescription api_descriptions FINALIZER_API_DESCRIPTION never;
+            PortalAPICatalogue portal_api_catalogues FINALIZER_PORTAL_CATALOGUE never;
+            PortalConfig portal_configs FINALIZER_PORTAL_CONFIG never;
         }
     };
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
-use kube::{Api, Client, Error};
+use kube::{Api, Client, Error, Resource};
 use serde_json::{Map, Value, json};
 
+use super::published::with_published;
 use super::{CONCURRENCY, message, status_code};
 use crate::api::names;
 use crate::diagnostic::ObjectRef;
@@ -44,12 +45,28 @@ async fn write_one(client: &Client, object: &ObjectRef, status: Map<String, Valu
     }
 }
 
+/// The plural of a kind with a status, from its type: this runs for every write, and schemas are large to read.
 fn plural(kind: &str) -> String {
-    let crds = crate::api::all_crds().into_iter();
-    let names = crds.map(|crd| crd.spec.names);
-    let found = names
-        .filter(|names| names.kind == kind)
-        .map(|names| names.plural)
-        .next();
-    found.unwrap_or_default()
+    macro_rules! plural_of {
+        ($($kind:ident $field:ident $finalizer:ident $is_template:expr;)*) => {
+            match kind {
+                $(stringify!($kind) => crate::api::$kind::plural(&()).into_owned(),)*
+                other => other.to_ascii_lowercase() + "s",
+            }
+        };
+    }
+    with_published!(plural_of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plural;
+
+    #[test]
+    fn plurals_are_those_of_the_definitions() {
+        for crd in crate::api::all_crds() {
+            let names = crd.spec.names;
+            assert_eq!(plural(&names.kind), names.plural);
+        }
+    }
 }

@@ -182,6 +182,8 @@ struct State {
 pub struct Store {
     state: Mutex<State>,
     revision: Sender<u64>,
+    /// When the oldest change came that no translation has taken in.
+    changed: Mutex<Option<Instant>>,
 }
 
 impl Store {
@@ -201,6 +203,7 @@ impl Store {
         Self {
             state: Mutex::default(),
             revision: Sender::new(0),
+            changed: Mutex::default(),
         }
     }
 
@@ -215,6 +218,19 @@ impl Store {
     /// The revision. It rises when something changes that a translation looks at, and when the first snapshot is there.
     pub fn changes(&self) -> Receiver<u64> {
         self.revision.subscribe()
+    }
+
+    /// When the oldest change came that was not asked for here before. To be called before the snapshot is taken that has
+    /// the change in it.
+    pub fn take_changed(&self) -> Option<Instant> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Tells of a change. Under the lock of the state, so that no reader sees the new world under the old number.
+    fn raise(&self) {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        changed.get_or_insert_with(Instant::now);
+        self.revision.send_modify(|revision| *revision += 1);
     }
 
     /// The watches that have not delivered their first list, each with its last error.
@@ -270,8 +286,7 @@ impl Store {
             state.refer();
         }
         if changed {
-            // Under the lock, so that no reader sees the new world under the old number.
-            self.revision.send_modify(|revision| *revision += 1);
+            self.raise();
         }
     }
 
@@ -295,7 +310,7 @@ impl Store {
         watch.error = Some(error.to_owned());
         if watch.is_awaited() && id.can_do_without(failure) {
             watch.given_up = true;
-            self.revision.send_modify(|revision| *revision += 1);
+            self.raise();
         }
     }
 

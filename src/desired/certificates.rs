@@ -65,6 +65,13 @@ impl<'a> Certificates<'a> {
         }
     }
 
+    /// When the chain of each Secret that was asked for expires, of those that can be read.
+    pub(super) fn expiries(&self) -> BTreeMap<NamespacedName, Timestamp> {
+        let read = self.read.iter();
+        read.filter_map(|(name, material)| Some((name.clone(), material.as_ref().ok()?.expires())))
+            .collect()
+    }
+
     /// All certificates that were resolved, and the findings about Secrets.
     pub(super) fn finish(self) -> (BTreeMap<String, Certificate>, Vec<Diagnostic>) {
         (self.resolved, self.diagnostics)

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Api, Candidate, oas};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
+use crate::snapshot::document::EXTENSION;
 
 /// Keeps one definition for each id and for each domain and listen path: the oldest, then by namespace and name.
 pub(super) fn settle(mut candidates: Vec<Candidate>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<String, Api> {
@@ -14,12 +15,23 @@ pub(super) fn settle(mut candidates: Vec<Candidate>, diagnostics: &mut Vec<Diagn
         .sort_by(|a, b| (a.created.is_none(), a.created, &a.name).cmp(&(b.created.is_none(), b.created, &b.name)));
     let mut apis: BTreeMap<String, Api> = BTreeMap::new();
     let mut routes: BTreeMap<String, ObjectRef> = BTreeMap::new();
+    let mut ports: BTreeMap<u64, (&'static str, ObjectRef)> = BTreeMap::new();
     for Candidate { id, api, .. } in candidates {
         if let Some(winner) = apis.get(&id) {
             let message = format!("API id {id:?} belongs to {}", winner.source);
             let field = field(&api, "spec.api_id");
             diagnostics.push(Diagnostic::new(Code::ApiIdConflict, api.source, field, message));
             continue;
+        }
+        if let Some(port) = port(&api.payload) {
+            let family = family(&api.payload);
+            let (first, winner) = ports.entry(port).or_insert_with(|| (family, api.source.clone()));
+            if *first != family {
+                let message = format!("port {port} is that of {winner}, which speaks {first} there");
+                let field = field(&api, "spec.listen_port");
+                diagnostics.push(Diagnostic::new(Code::ListenPathCollision, api.source, field, message));
+                continue;
+            }
         }
         if let Some((route, what)) = route(&api.payload) {
             if let Some(winner) = routes.get(&route) {
@@ -37,27 +49,69 @@ pub(super) fn settle(mut candidates: Vec<Candidate>, diagnostics: &mut Vec<Diagn
 
 /// The field to change: `classic`, or where the document is.
 fn field(api: &Api, classic: &'static str) -> &'static str {
-    if oas::is_document(&api.payload) {
-        "spec.tykOAS"
-    } else {
-        classic
-    }
+    oas::source_field(api.source.kind).unwrap_or(classic)
 }
 
 /// The text by which the gateway tells routes apart (the port is not part of it), and how to name it.
 fn route(payload: &Value) -> Option<(String, String)> {
+    // Only a Dashboard is sent what is not to be served.
+    let state = match oas::is_document(payload) {
+        true => payload.pointer("/x-tyk-api-gateway/info/state/active"),
+        false => payload.get("active"),
+    };
+    if state == Some(&Value::Bool(false)) {
+        return None;
+    }
     if oas::is_document(payload) {
         let (domain, listen_path) = oas::route(payload);
         return Some(named(domain, listen_path));
     }
-    if matches!(payload["protocol"].as_str(), Some("tcp" | "tls")) {
-        return None;
+    if is_stream(payload) {
+        let port = port(payload)?;
+        // Of connections in plain text nobody knows the name that the client has asked for.
+        let name = match payload["protocol"].as_str() {
+            Some("tls") => payload["domain"].as_str().unwrap_or_default(),
+            _ => "",
+        };
+        let what = match name {
+            "" => format!("port {port}"),
+            name => format!("port {port} of domain {name:?}"),
+        };
+        return Some((format!(":{port} {name}"), what));
     }
     let domain = match payload["domain_disabled"].as_bool() {
         Some(true) => "",
         _ => payload["domain"].as_str().unwrap_or_default(),
     };
     Some(named(domain, payload["proxy"]["listen_path"].as_str()?))
+}
+
+/// Whether connections are passed on as they come, without a look at requests.
+fn is_stream(payload: &Value) -> bool {
+    matches!(payload["protocol"].as_str(), Some("tcp" | "tls"))
+}
+
+/// What clients speak to it. The gateway drops an API whose port already speaks something else, and says so in its log
+/// alone (source).
+fn family(payload: &Value) -> &'static str {
+    let protocol = match oas::is_document(payload) {
+        true => &payload[EXTENSION]["server"]["protocol"],
+        false => &payload["protocol"],
+    };
+    match protocol.as_str() {
+        Some("tcp" | "tls") => "tcp",
+        Some("https") => "https",
+        _ => "http",
+    }
+}
+
+/// The port of its own; `None` for the gateway's main port.
+fn port(payload: &Value) -> Option<u64> {
+    let port = match oas::is_document(payload) {
+        true => &payload[EXTENSION]["server"]["port"],
+        false => &payload["listen_port"],
+    };
+    port.as_u64().filter(|port| *port != 0)
 }
 
 fn named(domain: &str, listen_path: &str) -> (String, String) {
@@ -70,4 +124,52 @@ fn named(domain: &str, listen_path: &str) -> (String, String) {
         format!("{domain}{listen_path}"),
         format!("listen path {listen_path:?} of {host}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::snapshot::NamespacedName;
+
+    /// Names of those that lose, of APIs in the order of their age.
+    fn losers(payloads: &[Value]) -> Vec<String> {
+        let candidate = |(index, payload): (usize, &Value)| {
+            let name = ["a", "b", "c"][index];
+            Candidate {
+                tyk: Default::default(),
+                id: name.to_owned(),
+                api: Api {
+                    source: ObjectRef::new("ApiDefinition", "ns", name),
+                    generation: 1,
+                    payload: payload.clone(),
+                },
+                created: Some(Timestamp::from_second(index.try_into().unwrap()).unwrap()),
+                name: NamespacedName::new("ns", name),
+            }
+        };
+        let mut found = Vec::new();
+        settle(payloads.iter().enumerate().map(candidate).collect(), &mut found);
+        found.into_iter().map(|one| one.object.name).collect()
+    }
+
+    #[test]
+    fn a_port_speaks_one_protocol_and_a_tcp_port_has_one_api() {
+        let http = |path: &str| json!({"listen_port": 6000, "proxy": {"listen_path": path}});
+        let stream =
+            |protocol: &str, domain: &str| json!({"listen_port": 6000, "protocol": protocol, "domain": domain});
+        let none: [&str; 0] = [];
+        assert_eq!(losers(&[http("/a"), http("/b")]), none);
+        assert_eq!(losers(&[http("/a"), stream("tcp", "")]), ["b"]);
+        assert_eq!(losers(&[http("/a"), stream("https", "")]), ["b"]);
+        assert_eq!(losers(&[stream("tcp", "a.com"), stream("tcp", "b.com")]), ["b"]);
+        assert_eq!(
+            losers(&[stream("tls", "a.com"), stream("tls", "b.com"), stream("tls", "a.com")]),
+            ["c"]
+        );
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{GatewayService, Installation};
-use crate::api::{Mode, OperatorContext, Target};
+use crate::api::{OperatorContext, Target};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::snapshot::{ContextProblem, ContextSettings, NamespacedName, Snapshot, SnapshotKind};
 
@@ -259,9 +259,6 @@ fn foreign_secret(name: &NamespacedName, snapshot: &Snapshot) -> Option<String> 
 fn installation(settings: &ContextSettings, own: &Arc<Installation>) -> Result<Arc<Installation>, String> {
     let url = settings.url.as_ref().unwrap_or(&own.url);
     let mode = settings.mode.unwrap_or(own.mode);
-    if mode == Mode::Pro {
-        return Err("it means a Tyk Dashboard; this operator configures gateways (mode ce)".into());
-    }
     let service = match &settings.gateway_service {
         Some(text) => Some(GatewayService::parse(text).ok_or("spec.env.gatewayService must be NAMESPACE/NAME:PORT")?),
         None if settings.url.is_none() => own.service.clone(),

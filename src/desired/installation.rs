@@ -23,13 +23,6 @@ pub struct Installation {
     pub service: Option<GatewayService>,
 }
 
-impl Installation {
-    /// Whether it is a gateway, or several that know nothing of each other.
-    pub fn is_gateways(&self) -> bool {
-        self.mode == Mode::Ce
-    }
-}
-
 /// The gateways of a Tyk as Kubernetes knows them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GatewayService {
@@ -52,6 +45,21 @@ impl GatewayService {
             service: NamespacedName::new(namespace, name),
             port: port.to_owned(),
         })
+    }
+}
+
+impl Installation {
+    /// Host and port of the control API as they stand in its URL.
+    pub fn authority(&self) -> &str {
+        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let authority = &rest[..end];
+        authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+    }
+
+    /// Whether it is a Tyk Dashboard rather than a gateway.
+    pub fn is_dashboard(&self) -> bool {
+        self.mode == Mode::Pro
     }
 }
 

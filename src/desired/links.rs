@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{classic, graph, policy};
+use super::{classic, graph, policy, portal};
 use crate::api::Target;
 use crate::diagnostic::ObjectRef;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
@@ -29,6 +29,10 @@ pub(super) struct Links {
     users: Names,
     /// What is being deleted.
     leaving: BTreeSet<ObjectRef>,
+    /// Catalogues by the description or policy that they name.
+    catalogues: Names,
+    /// Ids of the catalogues on their Dashboard.
+    catalogue_ids: BTreeMap<ObjectRef, String>,
     /// Why a SubGraph or SuperGraph stays.
     graphs: BTreeMap<ObjectRef, String>,
     /// Fields of statuses that are about graphs.
@@ -66,6 +70,21 @@ impl Links {
         }
         for api in snapshot.tyk_mcp_proxy_definitions.values() {
             links.seen(api.as_ref(), api.spec.context_ref.as_ref());
+        }
+        for catalogue in snapshot.portal_api_catalogues.values() {
+            let source = links.seen(catalogue.as_ref(), catalogue.spec.context_ref.as_ref());
+            let id = catalogue.status.as_ref().and_then(|status| status.id.clone());
+            links.catalogue_ids.extend(id.map(|id| (source.clone(), id)));
+            for (kind, name) in portal::references(catalogue, snapshot) {
+                let target = ObjectRef::new(kind, name.namespace, name.name);
+                links.catalogues.entry(target).or_default().insert(source.clone());
+            }
+        }
+        for description in snapshot.api_descriptions.values() {
+            links.seen(description.as_ref(), description.spec.context_ref.as_ref());
+        }
+        for config in snapshot.portal_configs.values() {
+            links.seen(config.as_ref(), config.spec.context_ref.as_ref());
         }
         links.leaving_of(snapshot.operator_contexts.values().map(AsRef::as_ref));
         links.graphs(snapshot, edges);
@@ -116,6 +135,11 @@ impl Links {
         }
     }
 
+    /// What is being deleted.
+    pub(super) fn leaving(&self) -> &BTreeSet<ObjectRef> {
+        &self.leaving
+    }
+
     /// Why the deletion of a resource waits, for each that waits; in the words of Tyk Operator where it has any.
     pub(super) fn refusals(&self) -> BTreeMap<ObjectRef, String> {
         let leaving = self.leaving.iter();
@@ -141,6 +165,17 @@ impl Links {
         }
         if let Some(bases) = living(&self.bases) {
             return Some(format!("unable to delete api due to being a version of ={bases}"));
+        }
+        let mut catalogues = self.catalogues.get(object).into_iter().flatten();
+        if let Some(catalogue) = catalogues.find(|catalogue| !self.leaving.contains(*catalogue)) {
+            let name = format!("{}/{}", catalogue.namespace, catalogue.name);
+            return Some(match object.kind {
+                "SecurityPolicy" => {
+                    let id = self.catalogue_ids.get(catalogue).unwrap_or(&name);
+                    format!("cannot delete policy due to catalogue \"{id}\" dependency")
+                }
+                _ => format!("Unable to delete api description due to portal catalogue dependency \"{name}\""),
+            });
         }
         if self.users.contains_key(object) {
             let text = "Operator context is used by other resources.Please check operator context status to find exact \
@@ -232,7 +267,10 @@ impl Links {
 }
 
 /// Lists of users in the status of a context, by the kind of the users.
-const CONTEXT_FIELDS: [(&str, &str); 5] = [
+const CONTEXT_FIELDS: [(&str, &str); 8] = [
+    ("APIDescription", "linked_api_descriptions"),
+    ("PortalAPICatalogue", "linked_portal_catalogues"),
+    ("PortalConfig", "linked_portal_configs"),
     ("ApiDefinition", "linked_api_definitions"),
     ("SecurityPolicy", "linked_security_policies"),
     ("TykMcpProxyDefinition", "linked_tyk_mcp_proxy_definition"),

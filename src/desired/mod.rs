@@ -10,6 +10,7 @@ mod links;
 pub mod oas;
 pub mod owner;
 pub mod policy;
+pub mod portal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub use classic::{Link, links};
 pub use context::{Context, Operator};
 pub use installation::{GatewayService, Installation};
 
-use crate::api::{ApiDefinition, Generated, Target};
+use crate::api::{ApiDefinition, Generated, Target, TykMcpProxyDefinition};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 use crate::ingress::{Child, Translation};
 use crate::secret::Secret;
@@ -37,8 +38,10 @@ use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 pub struct Desired {
     /// Classic API definitions by API id.
     pub apis: BTreeMap<String, Api>,
-    /// OAS API definitions by API id: the documents of `/tyk/apis/oas`.
+    /// OAS API definitions by API id, streams among them: the documents of `/tyk/apis/oas`.
     pub oas: BTreeMap<String, Api>,
+    /// MCP proxies by API id: the documents of `/tyk/mcps`.
+    pub mcps: BTreeMap<String, Api>,
     /// Certificates by their id: the organisation, then the hex SHA-256 of the leaf's DER, or of a pinned public key's.
     pub certificates: BTreeMap<String, Certificate>,
     /// Ids of APIs that are wanted, but whose definition cannot be used as it now stands: what the gateway holds of
@@ -52,6 +55,12 @@ pub struct Desired {
     pub held_policies: BTreeSet<String>,
     /// Ids of policies whose resource is being deleted: each is reported as gone once it is.
     pub policy_removals: BTreeSet<String>,
+    /// The catalogue and the configuration of the portal, by [`portal::CATALOGUE`] and [`portal::CONFIGURATION`].
+    pub portal: BTreeMap<String, portal::PortalObject>,
+    /// Those of them that are wanted, but whose resource cannot be used as it now stands.
+    pub held_portal: BTreeSet<String>,
+    /// Those of them whose resource is being deleted.
+    pub portal_removals: BTreeMap<String, portal::PortalRemoval>,
     /// Names of the contexts that mean this Tyk, as owner marks have them. What bears our mark under another one is the
     /// business of another worker, which may reach the same Tyk by another URL.
     pub contexts: BTreeSet<String>,
@@ -70,24 +79,34 @@ impl Desired {
         Self {
             apis: BTreeMap::new(),
             oas: BTreeMap::new(),
+            mcps: BTreeMap::new(),
             certificates: BTreeMap::new(),
             held: BTreeSet::new(),
             removals: BTreeSet::new(),
             policies: BTreeMap::new(),
             held_policies: BTreeSet::new(),
             policy_removals: BTreeSet::new(),
+            portal: BTreeMap::new(),
+            held_portal: BTreeSet::new(),
+            portal_removals: BTreeMap::new(),
             contexts,
         }
     }
 
-    /// The wanted API with this id, classic or OAS.
+    /// The wanted API with this id, of any form.
     pub fn api(&self, id: &str) -> Option<&Api> {
-        self.apis.get(id).or_else(|| self.oas.get(id))
+        let document = || self.oas.get(id).or_else(|| self.mcps.get(id));
+        self.apis.get(id).or_else(document)
     }
 
-    /// Every wanted API by id, classic and OAS. No id is in both.
+    /// Every wanted API by id, in all forms. No id is in two of them.
     pub fn wanted(&self) -> impl Iterator<Item = (&String, &Api)> {
-        self.apis.iter().chain(&self.oas)
+        self.apis.iter().chain(&self.oas).chain(&self.mcps)
+    }
+
+    /// The wanted APIs whose definition is a document.
+    pub fn documents(&self) -> impl Iterator<Item = &Api> {
+        self.oas.values().chain(self.mcps.values())
     }
 }
 
@@ -100,7 +119,7 @@ pub struct Certificate {
     pub pem: Secret,
 }
 
-/// One API definition, classic or OAS.
+/// One API definition, classic or a document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Api {
     /// The resource that it is made from.
@@ -137,8 +156,12 @@ pub struct Fleet {
     pub contexts: BTreeMap<NamespacedName, Context>,
     /// Why the deletion of a resource waits, in the words that Tyk Operator's users know.
     pub refusals: BTreeMap<ObjectRef, String>,
+    /// What was being deleted. Of anything that began to be deleted later it is not known yet who uses it.
+    pub leaving: BTreeSet<ObjectRef>,
     /// Fields of a resource's status that say who uses it and whom it uses.
     pub links: BTreeMap<ObjectRef, Map<String, Value>>,
+    /// When the certificates of each Secret that a resource names expire, even if they have already.
+    pub expiries: BTreeMap<NamespacedName, Timestamp>,
 }
 
 /// Where a resource goes.
@@ -233,7 +256,8 @@ impl Builder<'_> {
         let id = resource.api_id();
         let source = resource.object_ref();
         let reference = resource.spec.context_ref.as_ref();
-        if self.is_leaving(&source, &resource.metadata) || resource.is_inactive() {
+        let inactive = resource.is_inactive() && !self.keeps_inactive(reference, &source.namespace);
+        if self.is_leaving(&source, &resource.metadata) || inactive {
             self.remove(source, reference, id);
             return;
         }
@@ -313,6 +337,12 @@ impl Builder<'_> {
         context
     }
 
+    /// Whether the Tyk of a resource keeps what is not to be served. A gateway serves all that it holds.
+    fn keeps_inactive(&self, reference: Option<&Target>, namespace: &str) -> bool {
+        let context = self.contexts.of(reference, namespace);
+        context.is_ok_and(|(context, _)| context.tyk.is_dashboard())
+    }
+
     /// Whether a resource is being deleted and nothing keeps it.
     fn is_leaving(&self, source: &ObjectRef, metadata: &ObjectMeta) -> bool {
         metadata.deletion_timestamp.is_some() && !self.refusals.contains_key(source)
@@ -370,6 +400,7 @@ impl Builder<'_> {
             &mut self.certificates,
             Certificates::new(&self.snapshot.tls_secrets, None),
         );
+        let expiries = certificates.expiries();
         let (certificates, found) = certificates.finish();
         self.diagnostics.extend(found);
         let tyks = self.contexts.installations().into_iter();
@@ -395,6 +426,7 @@ impl Builder<'_> {
             desired.complete(apis, &certificates);
         }
         policy::add_all(&mut self, &mut tyks);
+        portal::add_all(&mut self, &mut tyks);
         self.diagnostics.sort();
         self.diagnostics.dedup();
         let fleet = Fleet {
@@ -405,7 +437,9 @@ impl Builder<'_> {
             places: self.places,
             contexts: self.contexts.usable().clone(),
             refusals: self.refusals,
+            leaving: links.leaving().clone(),
             links: links.statuses(self.snapshot),
+            expiries,
         };
         (fleet, self.diagnostics)
     }
@@ -422,9 +456,16 @@ impl Desired {
             let of_these = certificates.iter().filter(|(id, _)| used.contains(id.as_str()));
             self.certificates = of_these.map(|(id, one)| (id.clone(), one.clone())).collect();
         }
-        (self.oas, self.apis) = apis.into_iter().partition(|(_, api)| oas::is_document(&api.payload));
-        let wanted = |id: &String| self.apis.contains_key(id) || self.oas.contains_key(id);
-        self.held.retain(|id| !wanted(id));
-        self.removals.retain(|id| !wanted(id) && !self.held.contains(id));
+        let (documents, classic) = apis.into_iter().partition(|(_, api)| oas::is_document(&api.payload));
+        self.apis = classic;
+        (self.mcps, self.oas) = BTreeMap::into_iter(documents).partition(|(_, api)| is_mcp(api));
+        let wanted: BTreeSet<_> = self.wanted().map(|(id, _)| id.clone()).collect();
+        self.held.retain(|id| !wanted.contains(id));
+        self.removals
+            .retain(|id| !wanted.contains(id) && !self.held.contains(id));
     }
+}
+
+fn is_mcp(api: &Api) -> bool {
+    api.source.kind == TykMcpProxyDefinition::KIND
 }

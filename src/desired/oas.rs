@@ -1,22 +1,25 @@
-//! A `TykOasApiDefinition` to the document that the gateway reads.
+//! A `TykOasApiDefinition`, `TykStreamsApiDefinition` or `TykMcpProxyDefinition` to the document that the gateway reads.
 //!
 //! The document stays opaque JSON, so that no field of it is ever lost; only what the resource says itself is put in.
 
 mod check;
+mod kind;
 mod merge;
 #[cfg(test)]
 mod tests;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
 use super::{Api, Builder, Candidate, Context, owner};
-use crate::api::{Generated, TykOasApiDefinition, names};
+use crate::api::{Generated, HasDocument, names};
+use crate::diagnostic::Severity;
 use crate::ingress::{Child, Translation};
 use crate::snapshot::document::{EXTENSION, Problem, read};
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 
+use kind::Kind;
+pub use kind::source_field;
 pub use merge::{Reference, Resolve};
 
 /// Whether a definition to send is a document rather than a classic definition.
@@ -54,17 +57,19 @@ pub struct Identity {
 }
 
 /// The identity of a resource. While its document cannot be read, it is the one that the gateway confirmed last.
-pub fn identity(snapshot: &Snapshot, resource: &TykOasApiDefinition) -> Identity {
+pub fn identity<K: HasDocument>(snapshot: &Snapshot, resource: &K) -> Identity {
     match read(snapshot, resource) {
         Ok(document) => identity_in(&document, resource),
         Err(_) => Identity {
-            id: confirmed_id(resource).unwrap_or_else(|| default_id(resource)),
+            id: resource
+                .confirmed_id()
+                .map_or_else(|| default_id(resource), str::to_owned),
             inactive: false,
         },
     }
 }
 
-fn identity_in(document: &Map<String, Value>, resource: &TykOasApiDefinition) -> Identity {
+fn identity_in<K: HasDocument>(document: &Map<String, Value>, resource: &K) -> Identity {
     let info = document.get(EXTENSION).and_then(|extension| extension.get("info"));
     let given = info
         .and_then(|info| info.get("id")?.as_str())
@@ -76,15 +81,11 @@ fn identity_in(document: &Map<String, Value>, resource: &TykOasApiDefinition) ->
     }
 }
 
-fn default_id(resource: &TykOasApiDefinition) -> String {
+fn default_id<K: HasDocument>(resource: &K) -> String {
     names::api_id(&resource.namespace().unwrap_or_default(), &resource.name_any())
 }
 
-fn confirmed_id(resource: &TykOasApiDefinition) -> Option<String> {
-    resource.status.as_ref()?.id.clone().filter(|id| !id.is_empty())
-}
-
-/// Adds what the snapshot and the translation have of OAS APIs, in the way of [`super::build`].
+/// Adds what the snapshot and the translation have of documents, in the way of [`super::build`].
 pub(super) fn add_all(builder: &mut Builder<'_>, translation: &Translation, own: &Context) {
     let snapshot = builder.snapshot;
     let mut adder = Adder { builder, snapshot };
@@ -100,9 +101,14 @@ pub(super) fn add_all(builder: &mut Builder<'_>, translation: &Translation, own:
         }
         let last_good = translation.held.contains(name);
         if last_good || !resource.is_child() || resource.metadata.deletion_timestamp.is_some() {
-            let created = resource.metadata.creation_timestamp.as_ref();
-            adder.add(resource, None, created.map(|time| time.0));
+            adder.add_written(resource.as_ref());
         }
+    }
+    for resource in snapshot.tyk_streams_api_definitions.values() {
+        adder.add_written(resource.as_ref());
+    }
+    for resource in snapshot.tyk_mcp_proxy_definitions.values() {
+        adder.add_written(resource.as_ref());
     }
 }
 
@@ -112,20 +118,21 @@ struct Adder<'a, 'b> {
 }
 
 impl Adder<'_, '_> {
-    fn add(
-        &mut self,
-        resource: &TykOasApiDefinition,
-        child: Option<&Child<TykOasApiDefinition>>,
-        created: Option<Timestamp>,
-    ) {
+    fn add_written<K: Kind>(&mut self, resource: &K) {
+        let created = resource.meta().creation_timestamp.as_ref();
+        self.add(resource, None, created.map(|time| time.0));
+    }
+
+    fn add<K: Kind>(&mut self, resource: &K, child: Option<&Child<K>>, created: Option<Timestamp>) {
         let document = match read(self.snapshot, resource) {
             Ok(document) => document,
             Err(problem) => return self.unreadable(resource, problem),
         };
         let Identity { id, inactive } = identity_in(&document, resource);
-        let source = resource.object_ref();
-        let reference = resource.spec.context_ref.as_ref();
-        if self.builder.is_leaving(&source, &resource.metadata) || inactive {
+        let source = SnapshotKind::object_ref(resource);
+        let reference = resource.context_ref();
+        let removed = inactive && !self.builder.keeps_inactive(reference, &source.namespace);
+        if self.builder.is_leaving(&source, resource.meta()) || removed {
             self.builder.remove(source, reference, id);
             return;
         }
@@ -133,15 +140,13 @@ impl Adder<'_, '_> {
             return;
         };
         let (payload, problems) = self.payload(document, resource, &id, &context);
-        let fatal = problems
-            .iter()
-            .any(|(code, ..)| code.severity() == crate::diagnostic::Severity::Error);
+        let fatal = problems.iter().any(|(code, ..)| code.severity() == Severity::Error);
         self.builder.report(&source, problems);
         if fatal {
             self.builder.held.push((Some(context.tyk), id));
             return;
         }
-        let generation = resource.metadata.generation.unwrap_or_default();
+        let generation = resource.meta().generation.unwrap_or_default();
         self.builder.candidates.push(Candidate {
             tyk: context.tyk,
             id,
@@ -151,18 +156,17 @@ impl Adder<'_, '_> {
                 payload,
             },
             created,
-            name: NamespacedName::of(&resource.metadata),
+            name: NamespacedName::of(resource.meta()),
         });
     }
 
     /// Without its document a resource may have had an id of its own: what the gateway confirmed last stays too.
-    fn unreadable(&mut self, resource: &TykOasApiDefinition, problem: Problem) {
-        let ids = [confirmed_id(resource), Some(default_id(resource))]
-            .into_iter()
-            .flatten();
-        let source = resource.object_ref();
-        let reference = resource.spec.context_ref.as_ref();
-        if self.builder.is_leaving(&source, &resource.metadata) {
+    fn unreadable<K: Kind>(&mut self, resource: &K, problem: Problem) {
+        let confirmed = resource.confirmed_id().map(str::to_owned);
+        let ids = confirmed.into_iter().chain([default_id(resource)]);
+        let source = SnapshotKind::object_ref(resource);
+        let reference = resource.context_ref();
+        if self.builder.is_leaving(&source, resource.meta()) {
             ids.take(1)
                 .for_each(|id| self.builder.remove(source.clone(), reference, id));
             return;
@@ -176,29 +180,37 @@ impl Adder<'_, '_> {
         self.builder.report(&source, vec![problem]);
     }
 
-    fn payload(
+    fn payload<K: Kind>(
         &mut self,
         mut document: Map<String, Value>,
-        resource: &TykOasApiDefinition,
+        resource: &K,
         id: &str,
         context: &Context,
     ) -> (Value, Vec<Problem>) {
-        let mut problems = check::shape(&document);
+        let mut problems = check::shape(&document, K::SOURCE_FIELD);
         if !problems.is_empty() {
             return (Value::Null, problems);
         }
+        problems.extend(K::check(&document));
         complete(&mut document, resource, id, context);
-        let secrets = &mut self.builder.certificates;
-        problems.extend(merge::resource(&mut document, resource, self.snapshot, secrets));
-        problems.extend(check::routing(&document));
-        owner::mark_document(&mut document, &context.owner, &resource.object_ref().to_string());
+        problems.extend(resource.put_into(&mut document, self.snapshot, &mut self.builder.certificates));
+        problems.extend(check::routing(&document, K::SOURCE_FIELD));
+        owner::mark_document(
+            &mut document,
+            &context.owner,
+            &SnapshotKind::object_ref(resource).to_string(),
+        );
         owner::mark_context(&mut document, &context.name);
+        if context.tyk.is_dashboard() {
+            let owners = [context.user_owners.as_slice(), &context.user_group_owners];
+            owner::mark_beside(&mut document, owners, resource.categories());
+        }
         (Value::Object(document), problems)
     }
 }
 
 /// What the gateway's schema requires and a resource has elsewhere: id, name, state.
-fn complete(document: &mut Map<String, Value>, resource: &TykOasApiDefinition, id: &str, context: &Context) {
+fn complete<K: HasDocument>(document: &mut Map<String, Value>, resource: &K, id: &str, context: &Context) {
     let info = merge::object(document, &[EXTENSION, "info"]);
     info.insert("id".into(), json!(id));
     let empty = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().trim().is_empty();
@@ -208,5 +220,8 @@ fn complete(document: &mut Map<String, Value>, resource: &TykOasApiDefinition, i
     if empty(info.get("name")) {
         info.insert("name".into(), json!(resource.name_any()));
     }
-    merge::object(info, &["state"]).insert("active".into(), json!(true));
+    let state = merge::object(info, &["state"]);
+    if state.get("active") != Some(&json!(false)) || !context.tyk.is_dashboard() {
+        state.insert("active".into(), json!(true));
+    }
 }

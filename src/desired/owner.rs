@@ -34,6 +34,51 @@ pub fn mark_context(definition: &mut Map<String, Value>, context: &str) {
     }
 }
 
+/// Adds to the mark of a definition, classic or OAS, what a Dashboard is to keep beside it: ids of users and of groups of
+/// users that own the API, and its categories. Nothing for what names none.
+pub fn mark_beside(definition: &mut Map<String, Value>, owners: [&[String]; 2], categories: &[String]) {
+    let sorted = |names: &[String]| -> BTreeSet<String> {
+        let names = names.iter().map(|name| name.trim().to_owned());
+        names.filter(|name| !name.is_empty()).collect()
+    };
+    let [users, groups] = owners.map(sorted);
+    let parts = [
+        ("user_owners", users),
+        ("user_group_owners", groups),
+        ("categories", sorted(categories)),
+    ];
+    if let Some(mark) = slot(definition) {
+        let parts = parts.into_iter().filter(|(_, names)| !names.is_empty());
+        mark.extend(parts.map(|(part, names)| (part.to_owned(), json!(names))));
+    }
+}
+
+/// The users and the groups of users that are to own the API of a definition.
+pub fn owners(definition: &Value) -> [BTreeSet<String>; 2] {
+    ["user_owners", "user_group_owners"].map(|part| names(definition, part))
+}
+
+/// The categories that an API was last given from here, or is to be given.
+pub fn categories(definition: &Value) -> BTreeSet<String> {
+    names(definition, "categories")
+}
+
+/// JSON pointers of the fields that the last write to a Dashboard has set.
+pub fn fields(definition: &Value) -> BTreeSet<String> {
+    names(definition, "fields")
+}
+
+/// A list in the mark of a definition in whichever form.
+fn names(definition: &Value, part: &str) -> BTreeSet<String> {
+    let data = match definition.get("config_data") {
+        Some(data) => Some(data),
+        None => definition.pointer("/x-tyk-api-gateway/middleware/global/pluginConfig/data/value"),
+    };
+    let names = data.and_then(|data| data.get(KEY)?.get(part)?.as_array());
+    let names = names.into_iter().flatten().filter_map(Value::as_str);
+    names.map(str::to_owned).collect()
+}
+
 /// Where the mark of a definition is, classic or OAS, made if there is none.
 pub fn slot(definition: &mut Map<String, Value>) -> Option<&mut Map<String, Value>> {
     if !definition.contains_key("openapi") || !definition.get(EXTENSION).is_some_and(Value::is_object) {
@@ -81,7 +126,23 @@ pub fn mark_policy_context(policy: &mut Map<String, Value>, context: &str) {
 pub fn put_policy_mark(policy: &mut Map<String, Value>, mark: Map<String, Value>) {
     if let Some(rights) = child(policy, "graphql_access_rights") {
         rights.retain(|key, _| !key.starts_with(POLICY_KEY));
-        rights.insert(format!("{POLICY_KEY}{}", Value::Object(mark)), json!({}));
+        // A full stop separates the names of fields in the database of a Dashboard. In JSON it only stands in texts.
+        let mark = Value::Object(mark).to_string().replace('.', r"\u002e");
+        rights.insert(format!("{POLICY_KEY}{mark}"), json!({}));
+    }
+}
+
+/// Takes over what others put beside the mark of a policy that is there.
+pub fn keep_others(policy: &mut Map<String, Value>, held: &Value) {
+    let others = held.get("graphql_access_rights").and_then(Value::as_object);
+    let others = others
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| !key.starts_with(POLICY_KEY));
+    if let Some(rights) = child(policy, "graphql_access_rights") {
+        for (key, value) in others {
+            rights.entry(key.clone()).or_insert_with(|| value.clone());
+        }
     }
 }
 

@@ -143,6 +143,15 @@ fn policy(
     if access_rights.is_empty() && grants_access(spec) {
         access_rights.insert(rights::NO_API.into(), rights::nothing());
     }
+    if context.tyk.is_dashboard() {
+        // Its pages show the list, its gateways read the map.
+        let list = access_rights.values().cloned().collect();
+        payload.insert("access_rights_array".into(), Value::Array(list));
+        let state = spec
+            .get("state")
+            .filter(|state| state.as_str().is_some_and(|state| !state.is_empty()));
+        payload.extend(state.map(|state| ("state".to_owned(), state.clone())));
+    }
     payload.insert("access_rights".into(), Value::Object(access_rights));
     payload.insert("active".into(), json!(spec.get("active") != Some(&Value::Bool(false))));
     payload.insert("is_inactive".into(), json!(refuses_keys(spec)));

@@ -35,6 +35,7 @@ impl<'a> Answer<'a> {
         }
         let results = match subject.role {
             Role::Policy => &outcome.policies,
+            Role::Portal => &outcome.portal,
             _ => &outcome.apis,
         };
         let endpoint_error = outcome.endpoint_error.as_deref();
@@ -80,6 +81,13 @@ impl<'a> Form<'a> {
                     .map(|one| (&one.source, one.generation, &one.payload)),
                 removed: desired.policy_removals.contains(id),
             },
+            Role::Portal => Self {
+                wanted: desired
+                    .portal
+                    .get(id)
+                    .map(|one| (&one.source, one.generation, &one.payload)),
+                removed: desired.portal_removals.contains_key(id),
+            },
             _ => Self {
                 wanted: desired.api(id).map(|one| (&one.source, one.generation, &one.payload)),
                 removed: desired.removals.contains(id),
@@ -120,6 +128,7 @@ pub(super) fn is_held(input: &ReportInput<'_>, subject: &Subject<'_>) -> bool {
     };
     match subject.role {
         Role::Policy => desired.held_policies.contains(&place.id),
+        Role::Portal => desired.held_portal.contains(&place.id),
         _ => desired.held.contains(&place.id),
     }
 }

@@ -9,18 +9,16 @@ use crate::desired::Api;
 use crate::snapshot::document::EXTENSION;
 
 /// What is written of every kind.
-const COMMON: [&str; 4] = [
-    "latestTransaction",
-    "observedGeneration",
-    "conditions",
-    "ingressTemplate",
-];
+const COMMON: [&str; 2] = ["observedGeneration", "conditions"];
 
-/// Further fields that are written of a kind.
-const OF_KIND: [(&str, &[&str]); 8] = [
+/// Further fields that are written of a kind: those of them that its schema has. The API server refuses a whole status
+/// for one that it does not know.
+const OF_KIND: [(&str, &[&str]); 11] = [
     (
         "ApiDefinition",
         &[
+            "latestTransaction",
+            "ingressTemplate",
             "api_id",
             "orgId",
             "linked_by_apis",
@@ -29,11 +27,29 @@ const OF_KIND: [(&str, &[&str]); 8] = [
             "linked_to_subgraph",
         ],
     ),
-    ("TykOasApiDefinition", &DOCUMENT),
-    ("TykStreamsApiDefinition", &DOCUMENT),
-    ("TykMcpProxyDefinition", &DOCUMENT),
-    ("SecurityPolicy", &["pol_id", "linked_apis"]),
-    ("SubGraph", &["linked_api"]),
+    (
+        "TykOasApiDefinition",
+        &[
+            "latestTransaction",
+            "ingressTemplate",
+            "id",
+            "name",
+            "enabled",
+            "listenPath",
+            "targetURL",
+            "domain",
+            "certificatePinning",
+            "linkedByPolicies",
+            "versioningStatus",
+        ],
+    ),
+    ("TykStreamsApiDefinition", &STREAMS_OR_MCP),
+    ("TykMcpProxyDefinition", &STREAMS_OR_MCP),
+    ("SecurityPolicy", &["latestTransaction", "pol_id", "linked_apis"]),
+    ("APIDescription", &["latestTransaction"]),
+    ("PortalAPICatalogue", &["latestTransaction", "id", "documentation"]),
+    ("PortalConfig", &["latestTransaction", "id"]),
+    ("SubGraph", &["linked_by_api"]),
     ("SuperGraph", &[]),
     (
         "OperatorContext",
@@ -50,16 +66,14 @@ const OF_KIND: [(&str, &[&str]); 8] = [
     ),
 ];
 
-const DOCUMENT: [&str; 9] = [
+const STREAMS_OR_MCP: [&str; 7] = [
+    "latestTransaction",
     "id",
     "name",
     "enabled",
     "listenPath",
-    "targetURL",
     "domain",
-    "certificatePinning",
     "linkedByPolicies",
-    "versioningStatus",
 ];
 
 /// The fields that are written of a kind.
@@ -87,7 +101,17 @@ pub(super) fn confirmed(
         return;
     }
     if subject.role == Role::Policy {
-        status.insert("pol_id".into(), json!(place.id));
+        // Tyk Operator tells the id by which the other side knows the policy.
+        let id = outcome.database_ids.get(&place.id).unwrap_or(&place.id);
+        status.insert("pol_id".into(), json!(id));
+        return;
+    }
+    if subject.role == Role::Portal {
+        let id = outcome.portal_ids.get(&place.id);
+        status.extend(id.map(|id| ("id".to_owned(), json!(id))));
+        if kind == "PortalAPICatalogue" {
+            status.insert("documentation".into(), json!(outcome.documentation));
+        }
         return;
     }
     let Some(api) = outcome.desired.api(&place.id) else {

@@ -40,7 +40,7 @@ enum Served {
 /// (and with external-dns the name) from the good ones, so it is enough that some are served and no other is on its
 /// way. While the gateway does not answer, what was confirmed stays.
 pub(super) fn report(input: &ReportInput<'_>, report: &mut Report) {
-    let round = Round::new(input);
+    let round = Round::new(input, report);
     for (name, ingress) in &input.snapshot.ingresses {
         let served = match input.translation.ingresses.binary_search(name) {
             Ok(_) => round.served(name),
@@ -93,24 +93,29 @@ struct Made {
     source: ObjectRef,
     /// Whether its status already says that it is served.
     told: bool,
+    /// Whether its status says so when this report is written.
+    confirmed: bool,
 }
 
 impl<'a> Round<'a> {
-    fn new(input: &'a ReportInput<'a>) -> Self {
+    fn new(input: &'a ReportInput<'a>, report: &Report) -> Self {
         let mut children: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let made = |source: ObjectRef, told: bool| Made {
+            confirmed: told || report.statuses.get(&source).is_some_and(status::is_synced),
+            source,
+            told,
+        };
         for (name, child) in &input.translation.children {
             let stored = input.snapshot.api_definitions.get(name);
-            children.entry(&child.ingress).or_default().push(Made {
-                source: child.definition.object_ref(),
-                told: stored.is_some_and(|stored| is_told(&stored.status)),
-            });
+            let told = stored.is_some_and(|stored| is_told(&stored.status));
+            let made = made(child.definition.object_ref(), told);
+            children.entry(&child.ingress).or_default().push(made);
         }
         for (name, child) in &input.translation.oas_children {
             let stored = input.snapshot.tyk_oas_api_definitions.get(name);
-            children.entry(&child.ingress).or_default().push(Made {
-                source: child.definition.object_ref(),
-                told: stored.is_some_and(|stored| is_told(&stored.status)),
-            });
+            let told = stored.is_some_and(|stored| is_told(&stored.status));
+            let made = made(child.definition.object_ref(), told);
+            children.entry(&child.ingress).or_default().push(made);
         }
         let held = input.translation.held.iter().filter_map(|name| {
             let ingress = input.snapshot.api_definitions.get(name)?.ingress()?;
@@ -151,12 +156,14 @@ impl<'a> Round<'a> {
         outcomes.any(|outcome| outcome.endpoint_error.is_none())
     }
 
-    /// What the cluster was not told yet: that all of it is served. It outlives a restart in the children's status.
+    /// What the cluster was not told yet: that all of it is served. It outlives a restart in the children's status, so
+    /// it waits until each of them says it: the gateway may serve a child before the cluster has the object.
     fn news(&self, name: &NamespacedName) -> Option<String> {
         let children = self.children(name);
         let plural = if children.len() == 1 { "" } else { "s" };
         let note = format!("The gateway serves {} API{plural} of the Ingress.", children.len());
-        (!children.iter().all(|child| child.told)).then_some(note)
+        let news = children.iter().all(|child| child.confirmed) && !children.iter().all(|child| child.told);
+        news.then_some(note)
     }
 }
 

@@ -110,6 +110,7 @@ fn add(
     if subject.ingress.is_none() && !status::is_synced(&subject.status) && status::is_synced(&status) {
         let what = match subject.role {
             Role::Policy => "The gateway holds the policy.",
+            Role::Portal => "The portal shows it.",
             _ => "The gateway serves the API.",
         };
         report.synced.insert(subject.object.clone(), what.to_owned());

@@ -67,6 +67,7 @@ pub(super) fn changed(
         now: whole_seconds(&input.now),
         conditions: conditions(&before),
         status: before.clone(),
+        fields: fields::of_kind(subject.object.kind),
     };
     let role = subject.role;
     if subject.is_leaving() && role != Role::Template {
@@ -76,8 +77,8 @@ pub(super) fn changed(
             Role::Template => writer.template(accepted(errors, subject, "Template"), refusal),
             Role::Part => writer.part(accepted(errors, subject, "Valid")),
             Role::Context => writer.context(accepted(errors, subject, "Valid"), input, subject),
-            Role::Api | Role::Policy if !known(input, errors, subject) => return None,
-            Role::Api | Role::Policy => {
+            Role::Api | Role::Policy | Role::Portal if !known(input, errors, subject) => return None,
+            Role::Api | Role::Policy | Role::Portal => {
                 let accepted = accepted(errors, subject, "Valid");
                 writer.sent(subject, accepted, answer);
                 fields::confirmed(input, subject, answer, &mut writer.status);
@@ -116,6 +117,8 @@ struct Writer {
     now: Time,
     conditions: Vec<Condition>,
     status: Map<String, Value>,
+    /// The fields that the kind has; a deletion that waits is told of every kind, and not each has a transaction.
+    fields: Vec<&'static str>,
 }
 
 impl Writer {
@@ -246,7 +249,8 @@ impl Writer {
 
     fn finish(mut self) -> Map<String, Value> {
         self.status.insert("conditions".into(), json!(self.conditions));
-        self.status.retain(|_, value| !value.is_null());
+        let known = |key: &str| self.fields.contains(&key);
+        self.status.retain(|key, value| known(key) && !value.is_null());
         self.status
     }
 }

@@ -18,6 +18,8 @@ pub(super) enum Role {
     Api,
     /// A policy on a Tyk.
     Policy,
+    /// The catalogue or the configuration of a Dashboard's portal.
+    Portal,
     /// Ingresses copy it; it is never sent itself.
     Template,
     /// Other resources use it; it is never sent itself.
@@ -95,6 +97,9 @@ pub(super) fn all<'a>(input: &ReportInput<'a>) -> Vec<Subject<'a>> {
         sub_graphs Part FINALIZER_SUB_GRAPH;
         super_graphs Part FINALIZER_SUPER_GRAPH;
         operator_contexts Context FINALIZER_OPERATOR_CONTEXT;
+        api_descriptions Part FINALIZER_API_DESCRIPTION;
+        portal_api_catalogues Portal FINALIZER_PORTAL_CATALOGUE;
+        portal_configs Portal FINALIZER_PORTAL_CONFIG;
     }
     found
 }

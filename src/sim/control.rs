@@ -2,9 +2,10 @@
 
 use super::core::{Core, Cut};
 use super::definition::{self, flag, text};
+use super::mcp::{self, is_mcp};
 use super::reply::{self, Body};
 use super::url::Path;
-use super::{certs, keys, oas, policies};
+use super::{certs, keys, oas, policies, versions};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, Limited};
 use hyper::body::Incoming;
@@ -96,16 +97,19 @@ fn dispatch(core: &Core, call: &Call, segments: &[&str]) -> Response<Body> {
             drop(core.want_reload());
             reply::ok("")
         }
-        (["apis"], "GET") => list(core),
+        (["apis"], "GET") => list(core, call),
         (["apis"], "POST") => add(core, call),
-        (["apis", "oas"], "GET") => oas::list(core),
-        (["apis", "oas"], "POST") => oas::add(core, call),
+        (["apis", "oas"], "GET") => oas::list(core, |definition| !is_mcp(definition)),
+        (["apis", "oas"], "POST") => oas::add(core, call, false),
         (["apis", id], "GET") => get(core, id),
         (["apis", _], "POST") => add(core, call),
         (["apis", id], "PUT") => update(core, call, id),
         (["apis", "oas", id], "GET") => oas::get(core, id),
-        (["apis", "oas", id], "PUT") => oas::update(core, call, id),
+        (["apis", "oas", id], "PUT") => oas::update(core, call, id, false),
         (["apis", id] | ["apis", "oas", id], "DELETE") => delete(core, id),
+        (["mcps", ..], _) if core.config.mcp && segments.len() <= 2 => {
+            mcp::answer(core, call, segments.get(1).copied())
+        }
         (["policies", ..], _) if segments.len() <= 2 => policies::answer(core, call, segments.get(1).copied()),
         (["keys"], "POST") | (["keys", _], "GET" | "POST" | "PUT" | "DELETE") => {
             keys::answer(core, call, segments.get(1).copied())
@@ -133,9 +137,14 @@ fn health(core: &Core, path: &str, method: &Method) -> Response<Body> {
     )
 }
 
-fn list(core: &Core) -> Response<Body> {
-    let definitions: Vec<Value> = core.state().apis.values().map(|spec| spec.definition.clone()).collect();
-    reply::json(200, &Value::Array(definitions))
+/// MCP proxies are only among them when they are asked for.
+fn list(core: &Core, call: &Call) -> Response<Body> {
+    let types = call.parameter("include_types");
+    let all = types.split(',').any(|kind| kind.trim() == "mcp");
+    let state = core.state();
+    let definitions = state.apis.values().map(|spec| &spec.definition);
+    let listed = definitions.filter(|definition| all || !is_mcp(definition));
+    reply::json(200, &Value::Array(listed.cloned().collect()))
 }
 
 fn get(core: &Core, id: &str) -> Response<Body> {
@@ -203,7 +212,10 @@ fn delete(core: &Core, id: &str) -> Response<Body> {
     if !state.apis.contains_key(id) {
         return reply::error(404, "API not found");
     }
-    if state.remove_api(id) {
+    // The files of an MCP proxy have other names.
+    let mcp = state.apis.get(id).is_some_and(|spec| is_mcp(&spec.definition));
+    if !mcp && state.remove_api(id) {
+        versions::forget(&mut state, id);
         reply::modified(id, "deleted")
     } else {
         reply::error(500, "Delete failed")

@@ -15,6 +15,7 @@ mod endpoint;
 mod faults;
 mod keys;
 mod listener;
+mod mcp;
 mod oas;
 mod offline;
 mod policies;
@@ -28,6 +29,7 @@ mod template;
 mod tls;
 mod upstream;
 mod url;
+mod versions;
 mod x509;
 
 pub use faults::{Failure, Faults};
@@ -58,6 +60,8 @@ pub struct Config {
     pub version: String,
     /// Whether `policies.policy_path` names a folder. Without it no policy can be written. Default true.
     pub policy_path: bool,
+    /// Whether there are MCP proxies, as there are from 5.12 on. Default false.
+    pub mcp: bool,
 }
 
 impl Default for Config {
@@ -73,6 +77,7 @@ impl Default for Config {
             proxy_timeout: Duration::from_secs(30),
             version: "v5.11.0".to_owned(),
             policy_path: true,
+            mcp: false,
         }
     }
 }

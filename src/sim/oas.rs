@@ -5,13 +5,17 @@ use super::core::Core;
 use super::definition::{self, flag, text};
 use super::reply::{self, Body};
 use super::template::{Kind, Template, TemplateError};
+use super::versions;
 use hyper::Response;
 use serde_json::{Map, Value, json};
 
 pub(super) const EXTENSION: &str = "x-tyk-api-gateway";
 
-pub(super) fn list(core: &Core) -> Response<Body> {
-    let documents = core.state().apis.values().filter_map(|spec| spec.oas.clone()).collect();
+/// The documents of those APIs whose classic form fulfils `condition`.
+pub(super) fn list(core: &Core, condition: impl Fn(&Value) -> bool) -> Response<Body> {
+    let state = core.state();
+    let specs = state.apis.values().filter(|spec| condition(&spec.definition));
+    let documents = specs.filter_map(|spec| spec.oas.clone()).collect();
     reply::json(200, &Value::Array(documents))
 }
 
@@ -26,7 +30,7 @@ pub(super) fn get(core: &Core, id: &str) -> Response<Body> {
     }
 }
 
-pub(super) fn add(core: &Core, call: &Call) -> Response<Body> {
+pub(super) fn add(core: &Core, call: &Call, mcp: bool) -> Response<Body> {
     let mut document = match check(&call.body) {
         Ok(document) => document,
         Err(message) => return reply::error(400, &message),
@@ -34,10 +38,10 @@ pub(super) fn add(core: &Core, call: &Call) -> Response<Body> {
     if text(&document, "/x-tyk-api-gateway/info/id").is_empty() {
         document[EXTENSION]["info"]["id"] = Value::String(definition::generate_id());
     }
-    store(core, document, "added")
+    store(core, document, mcp, "added")
 }
 
-pub(super) fn update(core: &Core, call: &Call, id: &str) -> Response<Body> {
+pub(super) fn update(core: &Core, call: &Call, id: &str, mcp: bool) -> Response<Body> {
     let document = match check(&call.body) {
         Ok(document) => document,
         Err(message) => return reply::error(400, &message),
@@ -58,16 +62,20 @@ pub(super) fn update(core: &Core, call: &Call, id: &str) -> Response<Body> {
             "Request APIID does not match that in Definition! For Update operations these must match.",
         );
     }
-    store(core, document, "modified")
+    store(core, document, mcp, "modified")
 }
 
-fn store(core: &Core, mut document: Value, action: &str) -> Response<Body> {
+fn store(core: &Core, mut document: Value, mcp: bool, action: &str) -> Response<Body> {
     if let Err(message) = regenerate_servers(core, &mut document) {
         return reply::error(400, &message);
     }
-    let Ok(definition) = definition::api(classic(&document)) else {
+    let Ok(mut definition) = definition::api(classic(&document)) else {
         return reply::error(400, "Request malformed");
     };
+    if mcp {
+        definition["application_protocol"] = json!("mcp");
+        definition["json_rpc_version"] = json!("2.0");
+    }
     if let Err(reason) = definition::validate(&definition) {
         return reply::error(400, &format!("Validation of API Definition failed. Reason: {reason}."));
     }
@@ -259,6 +267,7 @@ pub(super) fn classic(document: &Value) -> Value {
             "disable_strip_slash": upstream["preserveTrailingSlash"]["enabled"],
             "enable_load_balancing": balancing["enabled"], "target_list": targets,
         },
+        "definition": versions::classic(&info["versioning"]),
         "version_data": {"not_versioned": true, "versions": {"": {"name": "", "use_extended_paths": true}}},
     })
 }

@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::certificates::Certificates;
 use super::mark::Stamp;
+use super::tyk::Tyk;
 use super::{Calls, Observed, Plan};
 use crate::desired::Desired;
-use crate::tyk::gateway::Gateway;
-use crate::tyk::{Error, Kind};
+use crate::tyk::Error;
 
 /// What an object of a gateway is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sort {
-    /// An API, classic or OAS.
+    /// An API of any form.
     Api,
     /// A policy.
     Policy,
@@ -47,30 +48,46 @@ pub(super) enum Step {
     Delete(Sort, String),
 }
 
-/// The calls of two plans, in their order. Policies go before the APIs whose requests need one, and are deleted before
+/// The calls of two plans, in their order. Versions that go come first: with one, the gateway writes its base API again as
+/// it was loaded (source, 5.11), over what was written and in the place of what was deleted. Policies go before the APIs whose requests need one, and are deleted before
 /// the APIs that they give access to. Writes of suspects go last, so that an object at which the gateway breaks costs its
 /// neighbours nothing.
 pub(super) fn steps(
     (policies, suspect_policies): (&Plan, &BTreeSet<String>),
     (apis, suspect_apis): (&Plan, &BTreeSet<String>),
+    observed: &Observed,
 ) -> Vec<Step> {
+    let versions = versions(observed);
     let writes = |sort: Sort, plan: &Plan, suspects: &BTreeSet<String>, suspect: bool| -> Vec<Step> {
         let ids = plan.writes.keys().filter(|id| suspects.contains(*id) == suspect);
         ids.map(|id| Step::Write(sort, id.clone())).collect()
     };
-    let deletes = |sort: Sort, plan: &Plan| -> Vec<Step> {
-        let ids = plan.deletes.iter();
+    let deletes = |sort: Sort, plan: &Plan, version: bool| -> Vec<Step> {
+        let is_version = |id: &String| sort == Sort::Api && versions.contains(id.as_str());
+        let ids = plan.deletes.iter().filter(|id| is_version(id) == version);
         ids.map(|id| Step::Delete(sort, id.clone())).collect()
     };
     [
+        deletes(Sort::Api, apis, true),
         writes(Sort::Policy, policies, suspect_policies, false),
         writes(Sort::Api, apis, suspect_apis, false),
         writes(Sort::Policy, policies, suspect_policies, true),
         writes(Sort::Api, apis, suspect_apis, true),
-        deletes(Sort::Policy, policies),
-        deletes(Sort::Api, apis),
+        deletes(Sort::Policy, policies, false),
+        deletes(Sort::Api, apis, false),
     ]
     .concat()
+}
+
+/// Ids of the APIs that others name as versions of theirs.
+fn versions(observed: &Observed) -> BTreeSet<&str> {
+    let named = observed
+        .values()
+        .filter_map(|held| held["definition"]["versions"].as_object());
+    named
+        .flat_map(|versions| versions.values())
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 /// What was sent of one sort.
@@ -103,7 +120,7 @@ pub(super) struct Work<'a> {
 
 /// Makes the calls, until one shows that the gateway should be left alone.
 pub(super) async fn send(
-    gateway: &Gateway,
+    tyk: &Tyk,
     owner: &str,
     work: &Work<'_>,
     certificates: &Certificates,
@@ -116,7 +133,7 @@ pub(super) async fn send(
         }
         let (sort, id, answer) = match step {
             Step::Write(sort, id) => {
-                let Some((stamp, answer)) = write(gateway, owner, work, certificates, (*sort, id)).await else {
+                let Some((stamp, answer)) = write(tyk, owner, work, certificates, (*sort, id)).await else {
                     continue;
                 };
                 calls.writes += 1;
@@ -127,10 +144,10 @@ pub(super) async fn send(
             }
             Step::Delete(sort, id) => {
                 calls.deletes += 1;
-                (*sort, id, delete(gateway, *sort, id).await)
+                (*sort, id, delete(tyk, work, (*sort, id)).await)
             }
         };
-        if batch.stops(sort, id, &answer) {
+        if batch.stops(tyk, (sort, id), &answer) {
             return batch;
         }
     }
@@ -138,7 +155,7 @@ pub(super) async fn send(
 }
 
 async fn write(
-    gateway: &Gateway,
+    tyk: &Tyk,
     owner: &str,
     work: &Work<'_>,
     certificates: &Certificates,
@@ -146,35 +163,28 @@ async fn write(
 ) -> Option<(Stamp, Result<(), Error>)> {
     match sort {
         Sort::Api => {
-            let payload = &work.desired.api(id)?.payload;
+            let api = work.desired.api(id)?;
             let held = work.apis.get(id);
-            let stamp = Stamp::next(payload, held);
-            let uploaded = certificates.of_api(payload, held, work.desired);
-            let definition = stamp.put(payload, owner, &uploaded);
-            let answer = match work.desired.oas.contains_key(id) {
-                true => gateway.put_oas(&definition).await,
-                false => gateway.put_api(&definition).await,
-            };
+            let stamp = Stamp::next(&api.payload, held);
+            let uploaded = certificates.of_api(&api.payload, held, work.desired);
+            let definition = stamp.put(&api.payload, owner, &uploaded);
+            let answer = tyk.write_api(api, definition, held).await;
             Some((stamp, answer))
         }
         Sort::Policy => {
             let payload = &work.desired.policies.get(id)?.payload;
-            let stamp = Stamp::next(payload, work.policies.get(id));
-            let answer = gateway.put_policy(&stamp.put_into_policy(payload, owner)).await;
+            let held = work.policies.get(id);
+            let stamp = Stamp::next(payload, held);
+            let answer = tyk.write_policy(stamp.put_into_policy(payload, owner), held).await;
             Some((stamp, answer))
         }
     }
 }
 
-async fn delete(gateway: &Gateway, sort: Sort, id: &str) -> Result<(), Error> {
-    let answer = match sort {
-        Sort::Api => gateway.delete_api(id).await,
-        Sort::Policy => gateway.delete_policy(id).await,
-    };
-    match answer {
-        // Of an API, 404 is also said of a file that is not loaded; of both, 500 of one whose file is gone.
-        Err(error) if matches!(error.status(), Some(404 | 500)) => Ok(()),
-        answer => answer,
+async fn delete(tyk: &Tyk, work: &Work<'_>, (sort, id): (Sort, &str)) -> Result<(), Error> {
+    match sort {
+        Sort::Api => tyk.delete_api(id, work.apis.get(id)).await,
+        Sort::Policy => tyk.delete_policy(id, work.policies.get(id)).await,
     }
 }
 
@@ -188,11 +198,11 @@ impl Batch {
     }
 
     /// Notes a call's answer; says whether the gateway should be left alone.
-    fn stops(&mut self, sort: Sort, id: &str, answer: &Result<(), Error>) -> bool {
+    fn stops(&mut self, tyk: &Tyk, (sort, id): (Sort, &str), answer: &Result<(), Error>) -> bool {
         self.touched = true;
         match answer {
             Ok(()) => false,
-            Err(error) if matches!(error.kind(), Kind::Rejected | Kind::Malformed) => {
+            Err(error) if tyk.blames_object(error) => {
                 self.sent(sort).refused.insert(id.to_owned(), error.to_string());
                 false
             }

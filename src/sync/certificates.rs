@@ -17,11 +17,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::ObjectBackoff;
+use super::tyk::Tyk;
 use super::{ApiOutcome, Observed, Outcome, Plan, mark};
 use crate::desired::certificates::{organisation, references};
 use crate::desired::{Certificate, Desired, owner};
 use crate::tyk::certs::{Added, Stored};
-use crate::tyk::gateway::Gateway;
 use crate::tyk::{Error, Kind};
 
 /// Ids in one call, so that its URL stays short.
@@ -109,6 +109,20 @@ impl Certificates {
         }
     }
 
+    /// Those of the wanted ones that the gateway does not hold.
+    ///
+    /// # Errors
+    /// The gateway does not answer.
+    pub(super) async fn missing(tyk: &Tyk, desired: &Desired) -> Result<BTreeSet<String>, Error> {
+        let mut certificates = Self::new(String::new(), Duration::ZERO);
+        certificates.refresh(tyk, desired).await?;
+        let missing = desired
+            .certificates
+            .keys()
+            .filter(|id| !certificates.held.contains(*id));
+        Ok(missing.cloned().collect())
+    }
+
     /// When one that could not be uploaded may be tried again.
     pub(super) fn next(&self) -> Option<Instant> {
         self.backoff.next()
@@ -126,15 +140,15 @@ impl Certificates {
     /// The gateway does not answer; a certificate that it does not want is none.
     pub(super) async fn ensure(
         &mut self,
-        gateway: &Gateway,
+        tyk: &Tyk,
         desired: &Desired,
         observed: &Observed,
         (cancel, outcome): (&CancellationToken, &mut Outcome),
     ) -> Result<Ensured, Error> {
         self.learn(desired, observed);
         let mut ensured = Ensured::default();
-        self.refresh(gateway, desired).await?;
-        let outdated = self.outdated(gateway, desired).await?;
+        self.refresh(tyk, desired).await?;
+        let outdated = self.outdated(tyk, desired).await?;
         let mut used = None;
         for (id, certificate) in &desired.certificates {
             if cancel.is_cancelled() {
@@ -142,7 +156,7 @@ impl Certificates {
             }
             let replace = outdated.contains(id);
             if replace || !self.held.contains(id) {
-                match self.upload(gateway, id, certificate, replace).await? {
+                match self.upload(tyk, id, certificate, replace).await? {
                     Ok(()) if replace => ensured.replaced = true,
                     Ok(()) => {
                         let used = used.get_or_insert_with(|| used_by(observed));
@@ -161,11 +175,11 @@ impl Certificates {
     }
 
     /// Brings what is known of the wanted ones up to date.
-    async fn refresh(&mut self, gateway: &Gateway, desired: &Desired) -> Result<(), Error> {
+    async fn refresh(&mut self, tyk: &Tyk, desired: &Desired) -> Result<(), Error> {
         let wanted = &desired.certificates;
         self.held.retain(|id| wanted.contains_key(id));
         if !wanted.is_empty() && self.looked.is_none_or(|looked| looked.elapsed() >= self.every) {
-            self.look(gateway, desired).await?;
+            self.look(tyk, desired).await?;
             self.looked = Some(Instant::now());
         }
         let held = &self.held;
@@ -187,18 +201,18 @@ impl Certificates {
     }
 
     /// Asks which of the wanted ones are there.
-    async fn look(&mut self, gateway: &Gateway, desired: &Desired) -> Result<(), Error> {
+    async fn look(&mut self, tyk: &Tyk, desired: &Desired) -> Result<(), Error> {
         self.held.clear();
         let organisations: BTreeSet<_> = desired.certificates.keys().map(|id| organisation(id)).collect();
         for org in organisations {
             let mut wanted = desired.certificates.keys().filter(|id| organisation(id) == org);
             if org.is_empty() {
                 for id in wanted {
-                    if endpoint(gateway.certificate_exists(id).await)?.unwrap_or(false) {
+                    if endpoint(tyk.certificate_exists(id).await)?.unwrap_or(false) {
                         self.held.insert(id.clone());
                     }
                 }
-            } else if let Ok(listed) = endpoint(gateway.list_certificates(org).await)? {
+            } else if let Ok(listed) = endpoint(tyk.list_certificates(org).await)? {
                 self.held
                     .extend(wanted.by_ref().filter(|id| listed.contains(*id)).cloned());
             }
@@ -208,7 +222,7 @@ impl Certificates {
 
     /// What is ours and stands there with another chain, without its key, or so that the gateway cannot read it. The id
     /// is that of the leaf alone, and the gateway takes no second one with it.
-    async fn outdated(&mut self, gateway: &Gateway, desired: &Desired) -> Result<BTreeSet<String>, Error> {
+    async fn outdated(&mut self, tyk: &Tyk, desired: &Desired) -> Result<BTreeSet<String>, Error> {
         let mut outdated = BTreeSet::new();
         self.known.retain(|id, _| self.held.contains(id));
         let held = |id: &str| self.held.contains(id) && !id.contains(',');
@@ -217,7 +231,7 @@ impl Certificates {
         let unknown: Vec<_> = hashes.filter(|(id, hash)| self.known.get(*id) != Some(hash)).collect();
         for chunk in unknown.chunks(IDS_PER_CALL) {
             let ids: Vec<_> = chunk.iter().map(|(id, _)| *id).collect();
-            let Ok(stored) = endpoint(gateway.certificates(&ids).await)? else {
+            let Ok(stored) = endpoint(tyk.certificates(&ids).await)? else {
                 break;
             };
             for (id, hash) in chunk {
@@ -241,7 +255,7 @@ impl Certificates {
     /// and would say of one that was lost that it is there.
     async fn upload(
         &mut self,
-        gateway: &Gateway,
+        tyk: &Tyk,
         id: &str,
         certificate: &Certificate,
         replace: bool,
@@ -251,7 +265,7 @@ impl Certificates {
         if let Some(message) = self.backoff.waits(id, &hash, now) {
             return Ok(Err(message.to_owned()));
         }
-        let answer = endpoint(send(gateway, id, certificate, replace).await)?;
+        let answer = endpoint(send(tyk, id, certificate, replace).await)?;
         self.held.remove(id);
         let message = match answer {
             Ok(Added::Stored(stored)) if stored == id => {
@@ -260,7 +274,9 @@ impl Certificates {
                 None
             }
             Ok(Added::Existed) => None,
-            Ok(Added::Stored(stored)) => Some(format!("the gateway stored it under another id, {stored}")),
+            Ok(Added::Stored(stored)) => Some(format!(
+                "it was stored under another id, {stored}; set TYK_ORG to the organisation of TYK_AUTH"
+            )),
             Err(error) => Some(error.to_string()),
         };
         if let Some(message) = message {
@@ -294,7 +310,7 @@ impl Certificates {
     }
 
     /// Deletes what is ours, not wanted, and used by no API that the gateway holds.
-    pub(super) async fn collect(&mut self, gateway: &Gateway, desired: &Desired, observed: &Observed) {
+    pub(super) async fn collect(&mut self, tyk: &Tyk, desired: &Desired, observed: &Observed) {
         self.learn(desired, observed);
         let unwanted = self.ours.iter().filter(|id| !desired.certificates.contains_key(*id));
         let mut garbage: BTreeSet<String> = unwanted.cloned().collect();
@@ -305,7 +321,7 @@ impl Certificates {
         used.extend(self.frozen.values().flatten().map(String::as_str));
         garbage.retain(|id| !used.contains(id.as_str()));
         for id in garbage {
-            if let Err(error) = gateway.delete_certificate(organisation(&id), &id).await {
+            if let Err(error) = tyk.delete_certificate(organisation(&id), &id).await {
                 tracing::warn!(certificate = %id, %error, "an unused certificate could not be deleted");
                 return;
             }
@@ -327,15 +343,16 @@ fn is_same(stored: &Stored, certificate: &Certificate) -> bool {
         .filter_map(Result::ok)
         .last();
     let last = last.map(|der| Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect());
-    stored.last == last.unwrap_or_else(String::new) && (stored.has_key || !pem.contains("PRIVATE KEY"))
+    (stored.last.is_empty() || stored.last == last.unwrap_or_else(String::new))
+        && (stored.has_key || !pem.contains("PRIVATE KEY"))
 }
 
-async fn send(gateway: &Gateway, id: &str, certificate: &Certificate, replace: bool) -> Result<Added, Error> {
+async fn send(tyk: &Tyk, id: &str, certificate: &Certificate, replace: bool) -> Result<Added, Error> {
     let org = organisation(id);
     if replace {
-        gateway.delete_certificate(org, id).await?;
+        tyk.delete_certificate(org, id).await?;
     }
-    gateway.add_certificate(org, &certificate.pem).await
+    tyk.add_certificate(org, certificate).await
 }
 
 fn used_by(observed: &Observed) -> BTreeSet<&str> {

@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::Observed;
-use super::form::differences;
+use super::form::{self, differences};
 use super::mark;
 use super::route::{self, Held};
 use crate::desired::{Api, Desired, owner};
@@ -107,6 +107,23 @@ impl Plan {
         self.writes.is_empty() && self.deletes.is_empty()
     }
 
+    /// Adds the writes of wanted APIs that lack something beside their definition.
+    pub(super) fn complete(
+        &mut self,
+        desired: &Desired,
+        observed: &Observed,
+        lacks: impl Fn(&Api, &Value) -> Vec<String>,
+    ) {
+        for (id, api) in desired.wanted().filter(|(id, _)| self.unchanged.contains(*id)) {
+            let fields = observed.get(id).map(|held| lacks(api, held)).unwrap_or_default();
+            if !fields.is_empty() {
+                let cause = Cause::Edited;
+                self.writes.insert(id.clone(), WriteReason::Changed { fields, cause });
+            }
+        }
+        self.unchanged.retain(|id| !self.writes.contains_key(id));
+    }
+
     /// Takes out the writes that would make the gateway rename an API that stays as it is. Each write that is taken out
     /// leaves one more API as it is.
     pub(super) fn stop_collisions(&mut self, desired: &Desired, observed: &Observed) {
@@ -121,6 +138,7 @@ impl Plan {
                     return false;
                 };
                 let rival = match reason {
+                    _ if !form::is_active(payload) => None,
                     WriteReason::Renamed { .. } => held.rival_of_renamed(payload),
                     _ => held.rival(payload),
                 };

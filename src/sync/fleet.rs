@@ -10,11 +10,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{ApiOutcome, Calls, Outcome, Worker, merge};
+use super::workers::{client, endpoint};
+use super::{ApiOutcome, Calls, Outcome, Tyk, Worker, merge};
 use crate::desired::{Desired, GatewayService, Installation};
 use crate::permit::Permit;
-use crate::tyk::gateway::Gateway;
-use crate::tyk::{Endpoint, Error};
+use crate::tyk::Error;
 
 /// The gateways of a Tyk by where they are reached (`None`: wherever its URL leads), each with whether users' requests
 /// go to it. `None` while that is not known.
@@ -253,11 +253,13 @@ impl Fleet {
         let (revision, desired) = self.wanted.borrow().clone()?;
         let failed = |id: &String| (id.clone(), ApiOutcome::Failed(error.to_owned()));
         let ids = desired.wanted().map(|(id, _)| id).chain(&desired.removals);
+        let portal = desired.portal.keys().chain(desired.portal_removals.keys());
         let policies = desired.policies.keys().chain(&desired.policy_removals);
         Some(Outcome {
             tyk: self.tyk.clone(),
             revision,
             apis: ids.map(failed).collect(),
+            portal: portal.map(failed).collect(),
             policies: policies.map(failed).collect(),
             certificates: desired.certificates.keys().map(failed).collect(),
             endpoint_error: Some(error.to_owned()),
@@ -266,12 +268,10 @@ impl Fleet {
         })
     }
 
-    fn gateway(&self, address: Option<SocketAddr>) -> Result<Gateway, Error> {
-        let mut endpoint = Endpoint::new(&self.tyk.url, self.tyk.auth.expose());
-        endpoint.insecure_skip_verify = self.tyk.insecure_skip_verify;
-        endpoint.ca_bundle = self.tyk.ca_bundle.clone();
+    fn gateway(&self, address: Option<SocketAddr>) -> Result<Tyk, Error> {
+        let mut endpoint = endpoint(&self.tyk);
         endpoint.address = address;
         endpoint.permit = self.permit.clone();
-        Gateway::new(endpoint)
+        client(&self.tyk, endpoint)
     }
 }

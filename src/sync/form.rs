@@ -1,27 +1,82 @@
-//! The forms of a definition. The list of all APIs has OAS APIs in classic form, owner mark and route included; their
-//! documents come from a list of their own and are kept beside it, for the comparison alone.
+//! The forms of a definition. The list of all APIs has OAS APIs and MCP proxies in classic form, owner mark and route
+//! included; their documents come from lists of their own and are kept beside it, for the comparison alone.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
 
 use super::Observed;
 use super::compare::{self, Difference};
-use crate::desired::{Desired, oas};
+use crate::desired::{Api, oas};
 
 /// Key of the document in an observed classic form; no gateway writes it.
 const DOCUMENT: &str = "x-tyk-ingress-document";
 
-/// Whether the documents are needed to compare `desired` with `observed`.
-pub(super) fn needs_documents(desired: &Desired, observed: &Observed) -> bool {
-    let is_oas = |id: &String| observed.get(id).is_some_and(|held| held["is_oas"] == true);
-    desired.oas.keys().any(is_oas)
+/// Key of what a Dashboard tells beside a definition; no Dashboard writes it.
+const RECORD: &str = "x-tyk-ingress-record";
+
+/// Whether an observed classic form stands for an OAS API.
+pub(super) fn is_oas(observed: &Value) -> bool {
+    observed["is_oas"] == true && !is_mcp(observed)
 }
 
-/// Puts the documents, by API id, beside the classic forms.
-pub(super) fn add_documents(observed: &mut Observed, documents: Observed) {
+/// Whether an observed classic form stands for an MCP proxy.
+pub(super) fn is_mcp(observed: &Value) -> bool {
+    observed["application_protocol"] == "mcp"
+}
+
+/// Whether the documents are needed to compare the APIs `wanted` in a form with `observed`.
+pub(super) fn needs_documents(
+    wanted: &BTreeMap<String, Api>,
+    observed: &Observed,
+    is_form: fn(&Value) -> bool,
+) -> bool {
+    wanted.keys().any(|id| observed.get(id).is_some_and(is_form))
+}
+
+/// Puts the documents of the APIs `wanted` in a form, by API id, beside the classic forms. An API that is there in another
+/// form is left without, and so differs in every part.
+pub(super) fn add_documents(observed: &mut Observed, wanted: &BTreeMap<String, Api>, documents: Observed) {
     for (id, document) in documents {
-        if let Some(Value::Object(held)) = observed.get_mut(&id) {
-            held.insert(DOCUMENT.to_owned(), document);
+        if wanted.contains_key(&id)
+            && let Some(Value::Object(held)) = observed.get_mut(&id)
+        {
+            add_document(held, document);
         }
+    }
+}
+
+/// Puts a document beside its classic form.
+pub(super) fn add_document(held: &mut Map<String, Value>, document: Value) {
+    held.insert(DOCUMENT.to_owned(), document);
+}
+
+/// Puts what a Dashboard tells beside a definition next to it.
+pub(super) fn note(held: &mut Map<String, Value>, name: &str, value: Value) {
+    let record = held.entry(RECORD).or_insert_with(|| json!({}));
+    record[name] = value;
+}
+
+/// What a Dashboard told beside a definition; null if it did not.
+pub(super) fn noted<'a>(held: &'a Value, name: &str) -> &'a Value {
+    &held[RECORD][name]
+}
+
+/// Whether what is held comes from a Dashboard.
+fn is_record(held: &Value) -> bool {
+    held.get(RECORD).is_some()
+}
+
+/// Whether what is held is served: a Dashboard keeps inactive APIs from its gateways, a gateway serves all that it holds.
+pub(super) fn is_served(held: &Value) -> bool {
+    !is_record(held) || held["active"] != false
+}
+
+/// Whether a wanted definition is to be served.
+pub(super) fn is_active(definition: &Value) -> bool {
+    match oas::is_document(definition) {
+        true => definition["x-tyk-api-gateway"]["info"]["state"]["active"] != false,
+        false => definition["active"] != false,
     }
 }
 
@@ -51,11 +106,15 @@ fn is_policy(definition: &Value) -> bool {
 }
 
 /// Of a policy, what somebody added counts as well: each addition may be a right. Where the mark is, and what the gateway
-/// writes itself, does not.
+/// writes itself, does not; nor does, in the record of a Dashboard, a field that is not ours.
 fn policy_differences<'a>(desired: &Value, observed: &'a Value) -> Vec<Difference<'a>> {
     let mut found = compare::differences(desired, observed);
-    for (part, observed) in observed.as_object().into_iter().flatten() {
-        if ["_id", "last_updated", "config_data", "graphql_access_rights"].contains(&part.as_str()) {
+    let held = observed;
+    for (part, observed) in held.as_object().into_iter().flatten() {
+        if is_written_by_gateway(part) {
+            continue;
+        }
+        if is_record(held) && desired.get(part).is_none() {
             continue;
         }
         compare::additions(part, &desired[part], observed, &mut found);
@@ -76,6 +135,20 @@ fn missing_server<'a>(wanted: &Value, held: &'a Value) -> Option<Difference<'a>>
     })
 }
 
+/// Whether a field of a loaded object that nobody sent is one that only a gateway makes.
+pub(super) fn is_written_by_gateway(field: &str) -> bool {
+    let part = field.split(['.', '[']).next().unwrap_or_default();
+    [
+        "_id",
+        "id",
+        "last_updated",
+        "config_data",
+        "graphql_access_rights",
+        DOCUMENT,
+    ]
+    .contains(&part)
+}
+
 /// Domain and listen path of a definition in either form.
 pub(super) fn route(definition: &Value) -> (&str, &str) {
     if oas::is_document(definition) {
@@ -90,6 +163,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::diagnostic::ObjectRef;
 
     fn document() -> Value {
         json!({"openapi": "3.0.3", "servers": [{"url": "https://mine"}],
@@ -102,7 +176,13 @@ mod tests {
         held["x-tyk-api-gateway"]["info"] = json!({"id": "1"});
         change(&mut held);
         let mut observed = Observed::from([("1".to_owned(), json!({"api_id": "1", "is_oas": true}))]);
-        add_documents(&mut observed, Observed::from([("1".to_owned(), held)]));
+        let api = Api {
+            source: ObjectRef::new("TykOasApiDefinition", "default", "a"),
+            generation: 1,
+            payload: document(),
+        };
+        let wanted = BTreeMap::from([("1".to_owned(), api)]);
+        add_documents(&mut observed, &wanted, Observed::from([("1".to_owned(), held)]));
         observed
     }
 

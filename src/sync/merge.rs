@@ -12,7 +12,7 @@ type Results = BTreeMap<String, ApiOutcome>;
 
 /// One outcome for all: an object is synced, or gone, when it is so on every gateway, and failed when it failed on one,
 /// which is then named. Of an object that a gateway has not yet been asked about in its latest form nothing is said.
-/// Counters are left at 0.
+/// The revision is the oldest one. Counters are left at 0, and portal objects to Dashboards, of which there is one.
 pub(super) fn merge(outcomes: &[&Outcome]) -> Option<Outcome> {
     let latest = outcomes.iter().max_by_key(|outcome| outcome.revision)?;
     if outcomes.len() == 1 {
@@ -36,7 +36,12 @@ pub(super) fn merge(outcomes: &[&Outcome]) -> Option<Outcome> {
     };
     Some(Outcome {
         tyk: latest.tyk.clone(),
-        revision: latest.revision,
+        revision: outcomes
+            .iter()
+            .map(|outcome| outcome.revision)
+            .min()
+            .unwrap_or_default(),
+        took: outcomes.iter().map(|outcome| outcome.took).max().unwrap_or_default(),
         desired: latest.desired.clone(),
         apis: all.results(|outcome| &outcome.apis, api_form),
         policies: all.results(|outcome| &outcome.policies, policy_form),
@@ -192,7 +197,7 @@ mod tests {
         let all = merge(&[&a, &b]).unwrap();
         assert_eq!(
             (all.revision, all.apis.get("1"), all.apis.get("2")),
-            (2, Some(&Synced), None)
+            (1, Some(&Synced), None)
         );
     }
 

@@ -5,6 +5,7 @@ mod backoff;
 mod batch;
 mod certificates;
 mod compare;
+mod dashboard;
 mod diff;
 mod fleet;
 mod form;
@@ -13,16 +14,20 @@ mod mark;
 mod merge;
 mod part;
 mod policies;
+mod portal;
+pub mod preview;
 mod probe;
 mod resolve;
 mod round;
 mod route;
+mod tyk;
 mod verify;
 mod worker;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -30,8 +35,9 @@ use crate::desired::{Desired, Installation};
 
 pub use diff::{Cause, Plan, WriteReason, diff};
 pub use fleet::{Finder, Found};
+pub use tyk::Tyk;
 pub use worker::{Trigger, Worker};
-pub use workers::Workers;
+pub use workers::{Workers, endpoint};
 
 /// Loaded definitions of a gateway by API id, or its policies by policy id.
 pub type Observed = BTreeMap<String, Value>;
@@ -52,6 +58,14 @@ pub struct Outcome {
     pub apis: BTreeMap<String, ApiOutcome>,
     /// Result per policy id, in the same way. A policy that waits for an API is named only if the gateway has it.
     pub policies: BTreeMap<String, ApiOutcome>,
+    /// Result for the catalogue and the configuration of the portal, in the same way.
+    pub portal: BTreeMap<String, ApiOutcome>,
+    /// Ids of these on the Dashboard.
+    pub portal_ids: BTreeMap<String, String>,
+    /// Ids of the catalogue's documentation by the hash of the content.
+    pub documentation: BTreeMap<String, String>,
+    /// Ids that a Dashboard's database has given to wanted policies, by policy id.
+    pub database_ids: BTreeMap<String, String>,
     /// Result per certificate id, for every desired certificate: `Synced` or `Failed`.
     pub certificates: BTreeMap<String, ApiOutcome>,
     /// Why the endpoint as a whole could not be brought in step; `None` when it answered.
@@ -65,6 +79,12 @@ pub struct Outcome {
     pub altered_policies: BTreeMap<String, BTreeSet<String>>,
     /// Calls that the round made.
     pub calls: Calls,
+    /// What the round found to do about APIs.
+    pub plan: Plan,
+    /// The same about policies.
+    pub policy_plan: Plan,
+    /// How long the round took.
+    pub took: Duration,
 }
 
 /// Calls of one round, for metrics.

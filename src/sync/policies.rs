@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::batch::Sort;
-use super::diff;
+use super::diff::{self, Readings};
 use super::part::{Memory, Part};
-use super::{Calls, Observed, Outcome, verify};
+use super::tyk::Tyk;
+use super::{Calls, Observed, Outcome, Plan, verify};
 use crate::desired::{Desired, owner};
-use crate::tyk::gateway::Gateway;
 use crate::tyk::{Error, Kind};
 
 /// What is known of a gateway's policies.
@@ -24,7 +24,7 @@ pub(super) struct Policies {
 pub(super) struct Listed {
     pub(super) held: Observed,
     /// Why nothing is known of them although the gateway answers.
-    failure: Option<String>,
+    pub(super) failure: Option<String>,
 }
 
 impl Policies {
@@ -40,19 +40,14 @@ impl Policies {
     ///
     /// # Errors
     /// The gateway does not answer. One without policies is none: that costs the policies alone.
-    pub(super) async fn read(
-        &mut self,
-        gateway: &Gateway,
-        desired: &Desired,
-        calls: &mut Calls,
-    ) -> Result<Listed, Error> {
+    pub(super) async fn read(&mut self, tyk: &Tyk, desired: &Desired, calls: &mut Calls) -> Result<Listed, Error> {
         self.memory.contexts.clone_from(&desired.contexts);
         let concerned = concerns_policies(desired);
         if !concerned && !self.may_own {
             return Ok(Listed::default());
         }
         calls.lists += 1;
-        let mut held = match gateway.list_policies().await {
+        let mut held = match tyk.list_policies(desired).await {
             Ok(held) => held,
             Err(error) if error.kind() == Kind::NotFound || !concerned && gives_an_answer(&error) => {
                 self.may_own &= error.kind() != Kind::NotFound;
@@ -74,14 +69,7 @@ impl Policies {
     /// The difference, without what has to wait.
     pub(super) fn plan<'a>(&mut self, desired: &'a Desired, listed: &Listed, owner: &str) -> Part<'a> {
         let wanted = wanted(desired, &listed.held, owner);
-        let keeps = |id: &str| desired.policies.contains_key(id) || desired.held_policies.contains(id);
-        let mut plan = diff::diff_payloads(
-            &wanted,
-            keeps,
-            &listed.held,
-            (owner, &desired.contexts),
-            &self.memory.readings,
-        );
+        let mut plan = difference(desired, &listed.held, owner, &self.memory.readings);
         let mut refused: BTreeMap<_, _> = plan
             .foreign
             .iter()
@@ -101,6 +89,13 @@ impl Policies {
     }
 }
 
+/// Compares the policies that should be there with those that are.
+pub(super) fn difference(desired: &Desired, held: &Observed, owner: &str, readings: &Readings) -> Plan {
+    let keeps = |id: &str| desired.policies.contains_key(id) || desired.held_policies.contains(id);
+    let wanted = wanted(desired, held, owner);
+    diff::diff_payloads(&wanted, keeps, held, (owner, &desired.contexts), readings)
+}
+
 /// Names a policy that nothing is known of as failed.
 pub(super) fn fail_unproven(desired: &Desired, message: &str, outcome: &mut Outcome) {
     let wanted = desired.policies.iter().filter(|(_, policy)| !policy.waits);
@@ -116,7 +111,10 @@ fn concerns_policies(desired: &Desired) -> bool {
 
 /// Whether the gateway is there, and says no.
 fn gives_an_answer(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Rejected | Kind::Malformed | Kind::Unavailable)
+    matches!(
+        error.kind(),
+        Kind::Rejected | Kind::Malformed | Kind::Unavailable | Kind::Forbidden | Kind::Unlicensed
+    )
 }
 
 /// Payloads by id. One that waits is only brought up to date where it is, and is ours, already.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::tyk::Tyk;
 use super::{ApiOutcome, Outcome};
-use crate::tyk::gateway::Gateway;
 use crate::tyk::{Error, Kind};
 
 /// Time between two looks.
@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Looks at a gateway with the cheapest call that can tell. What it misses, the next resync finds.
 #[derive(Debug)]
 pub(super) struct Probe {
-    gateway: Gateway,
+    tyk: Tyk,
     /// APIs that the gateway had at the end of the last round; looked for one after the other.
     apis: Vec<String>,
     next: usize,
@@ -26,9 +26,9 @@ pub(super) struct Probe {
 
 impl Probe {
     /// Nothing is known of the gateway.
-    pub(super) fn new(gateway: Gateway) -> Self {
+    pub(super) fn new(tyk: Tyk) -> Self {
         Self {
-            gateway,
+            tyk,
             apis: Vec::new(),
             next: 0,
             away: false,
@@ -52,8 +52,8 @@ impl Probe {
                 continue;
             }
             let answer = match self.sentinel() {
-                Some(id) if !self.away => self.gateway.has_api(&id).await,
-                _ => self.gateway.hello().await.map(|_| true),
+                Some(id) if !self.away => self.tyk.has_api(&id).await,
+                _ => self.tyk.answers().await.map(|()| true),
             };
             match answer {
                 Ok(true) if !self.away => {}

@@ -10,17 +10,18 @@ use super::certificates::{Certificates, Ensured};
 use super::diff::diff_read;
 use super::part::{Done, Memory, Part};
 use super::policies::{self, Listed, Policies};
-use super::{ApiOutcome, Calls, Observed, Outcome, form, verify};
+use super::portal::{self, Portal};
+use super::tyk::Tyk;
+use super::{ApiOutcome, Calls, Observed, Outcome, verify};
 use crate::desired::Desired;
 use crate::tyk::Error;
-use crate::tyk::gateway::Gateway;
 
 /// A resync comes up to a tenth early.
 const RESYNC_SHARE: f64 = 0.9;
 
 /// What a worker remembers of its gateway between rounds. Only hints: every round reads the gateway.
 pub(super) struct Session {
-    gateway: Gateway,
+    tyk: Tyk,
     owner: String,
     cancel: CancellationToken,
     /// Files may have been written that are not loaded, or a reload may still run. True at first: an earlier process
@@ -29,6 +30,7 @@ pub(super) struct Session {
     apis: Memory,
     policies: Policies,
     certificates: Certificates,
+    portal: Portal,
 }
 
 /// How a round ended.
@@ -74,12 +76,13 @@ struct Round<'a> {
 
 impl Session {
     /// `resync` is the time after which what is known of certificates is looked up anew.
-    pub(super) fn new(gateway: Gateway, owner: String, resync: Duration, cancel: CancellationToken) -> Self {
+    pub(super) fn new(tyk: Tyk, owner: String, resync: Duration, cancel: CancellationToken) -> Self {
         Self {
             certificates: Certificates::new(owner.clone(), resync.mul_f64(RESYNC_SHARE)),
             apis: Memory::new(Sort::Api, owner.clone()),
             policies: Policies::new(owner.clone()),
-            gateway,
+            portal: Portal::default(),
+            tyk,
             owner,
             cancel,
             reload_owed: true,
@@ -88,7 +91,12 @@ impl Session {
 
     /// When something that waits alone wants another round.
     pub(super) fn next(&self) -> Option<Instant> {
-        let waits = [self.apis.next(), self.policies.memory.next(), self.certificates.next()];
+        let waits = [
+            self.apis.next(),
+            self.policies.memory.next(),
+            self.certificates.next(),
+            self.portal.next(),
+        ];
         waits.into_iter().flatten().min()
     }
 
@@ -110,6 +118,7 @@ impl Session {
                 outcome.certificates.entry(id.clone()).or_insert_with(unproven);
             }
             policies::fail_unproven(desired, &message, &mut outcome);
+            portal::fail_unproven(desired, &message, &mut outcome);
             self.certificates.doubt();
             outcome.endpoint_error = Some(message);
         }
@@ -122,16 +131,21 @@ impl Session {
         let held = read.ok_or(Ended::Cancelled)??;
         let ensured = self
             .certificates
-            .ensure(&self.gateway, desired, &held.apis, (&cancel, outcome));
+            .ensure(&self.tyk, desired, &held.apis, (&cancel, outcome));
         let ensured = ensured.await?;
         if cancel.is_cancelled() {
             return Err(Ended::Cancelled);
         }
+        // What the catalogue drops may be deleted after it; what it adds may have to be made before it.
+        self.portal
+            .round(&self.tyk, desired, &held.policies.held, outcome)
+            .await?;
         let (restored, changed) = (ensured.restored, ensured.restored > 0 || ensured.replaced);
         let mut round = self.plan(desired, &held, ensured);
+        (outcome.plan, outcome.policy_plan) = (round.apis.plan.clone(), round.policies.plan.clone());
         if round.apis.plan.is_empty() && round.policies.plan.is_empty() && !changed {
             self.settle(&round, &held, outcome);
-            self.certificates.collect(&self.gateway, desired, &held.apis).await;
+            self.certificates.collect(&self.tyk, desired, &held.apis).await;
             return Ok(());
         }
         let work = Work {
@@ -141,12 +155,13 @@ impl Session {
             steps: batch::steps(
                 (&round.policies.plan, &self.policies.memory.suspects),
                 (&round.apis.plan, &self.apis.suspects),
+                &held.apis,
             ),
         };
         let calls = (&self.cancel, &mut outcome.calls);
         // Set before the first call, since this future can be dropped at any of them.
         self.reload_owed = true;
-        round.batch = batch::send(&self.gateway, &self.owner, &work, &self.certificates, calls).await;
+        round.batch = batch::send(&self.tyk, &self.owner, &work, &self.certificates, calls).await;
         // What a gateway could not find when it loaded an API it does not look for again.
         round.batch.touched |= changed;
         outcome.drift_repaired += restored;
@@ -165,20 +180,14 @@ impl Session {
     /// What the gateway holds, after a reload if there may be something to load.
     async fn read(&mut self, desired: &Desired, calls: &mut Calls) -> Result<Held, Error> {
         self.reload(calls).await?;
-        calls.lists += 1;
-        let mut apis = self.gateway.list_apis().await?;
-        if form::needs_documents(desired, &apis) {
-            calls.lists += 1;
-            form::add_documents(&mut apis, self.gateway.list_oas().await?);
-        }
-        let policies = self.policies.read(&self.gateway, desired, calls).await?;
+        let apis = self.tyk.list_apis(desired, calls).await?;
+        let policies = self.policies.read(&self.tyk, desired, calls).await?;
         Ok(Held { apis, policies })
     }
 
     async fn reload(&mut self, calls: &mut Calls) -> Result<(), Error> {
         if self.reload_owed {
-            calls.reloads += 1;
-            self.gateway.reload().await?;
+            self.tyk.load(calls).await?;
             self.reload_owed = false;
         }
         Ok(())
@@ -191,10 +200,13 @@ impl Session {
         }
         let held = self.read(round.desired, &mut outcome.calls).await?;
         self.settle(round, &held, outcome);
+        if outcome.portal.values().any(|one| matches!(one, ApiOutcome::Failed(_))) {
+            self.portal
+                .round(&self.tyk, round.desired, &held.policies.held, outcome)
+                .await?;
+        }
         if round.batch.stopped.is_none() {
-            self.certificates
-                .collect(&self.gateway, round.desired, &held.apis)
-                .await;
+            self.certificates.collect(&self.tyk, round.desired, &held.apis).await;
         }
         Ok(())
     }
@@ -202,8 +214,9 @@ impl Session {
     /// The differences, without what has to wait.
     fn plan<'a>(&mut self, desired: &'a Desired, held: &Held, ensured: Ensured) -> Round<'a> {
         self.apis.contexts.clone_from(&desired.contexts);
-        let plan = diff_read(desired, &held.apis, &self.owner, &self.apis.readings);
+        let mut plan = diff_read(desired, &held.apis, &self.owner, &self.apis.readings);
         let wanted = desired.wanted().map(|(id, api)| (id.as_str(), &api.payload)).collect();
+        plan.complete(desired, &held.apis, |api, held| self.tyk.lacks(api, held));
         let mut apis = self.apis.hold_back(plan, wanted, &desired.removals, &held.apis);
         apis.refused = ensured.hold_back(&mut apis.plan, desired, &held.apis);
         apis.plan.stop_collisions(desired, &held.apis);
@@ -242,5 +255,9 @@ impl Session {
         let memory = &mut self.policies.memory;
         outcome.policies = memory.settle(&round.policies, &done(policies), &held.policies.held, |_| None, drift);
         outcome.altered_policies = memory.altered();
+        if self.tyk.is_dashboard() {
+            let given = |id: &String| Some((id.clone(), held.policies.held.get(id)?["_id"].as_str()?.to_owned()));
+            outcome.database_ids = round.desired.policies.keys().filter_map(given).collect();
+        }
     }
 }

@@ -48,7 +48,8 @@ impl Held {
     /// Of all of `observed` that `stays`.
     pub(super) fn new(observed: &Observed, stays: impl Fn(&str) -> bool) -> Self {
         let mut held = Self::default();
-        for (id, definition) in observed.iter().filter(|(id, _)| stays(id)) {
+        let stays = |(id, definition): &(&String, &Value)| stays(id) && form::is_served(definition);
+        for (id, definition) in observed.iter().filter(stays) {
             let (domain, path) = (domain(definition), listen_path(definition));
             let original = without_rename(path, id).unwrap_or(path);
             held.routes.insert(route(domain, path), id.clone());

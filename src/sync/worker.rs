@@ -12,8 +12,8 @@ use super::Outcome;
 use super::backoff::EndpointBackoff;
 use super::probe::Probe;
 use super::round::{Ended, Session};
+use super::tyk::Tyk;
 use crate::desired::{Desired, Installation};
-use crate::tyk::gateway::Gateway;
 
 /// How long a batch that runs when the worker is told to stop may take to end in its reload.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -21,7 +21,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// Keeps one gateway in step with the latest desired state.
 pub struct Worker {
     tyk: Arc<Installation>,
-    gateway: Gateway,
+    at: Tyk,
     owner: String,
     resync: Duration,
     desired: watch::Receiver<Option<(u64, Arc<Desired>)>>,
@@ -45,7 +45,7 @@ impl Worker {
     /// `desired` holds a state; only the latest one counts. One outcome per round goes to `outcomes`; the next round
     /// waits until there is room for it, so that none is lost.
     pub fn new(
-        gateway: Gateway,
+        at: impl Into<Tyk>,
         owner: String,
         resync: Duration,
         desired: watch::Receiver<Option<(u64, Arc<Desired>)>>,
@@ -53,7 +53,7 @@ impl Worker {
     ) -> Self {
         Self {
             tyk: Arc::default(),
-            gateway,
+            at: at.into(),
             owner,
             resync,
             desired,
@@ -78,9 +78,9 @@ impl Worker {
     }
 
     async fn run(mut self, cancel: CancellationToken) {
-        let mut session = Session::new(self.gateway.clone(), self.owner.clone(), self.resync, cancel.clone());
+        let mut session = Session::new(self.at.clone(), self.owner.clone(), self.resync, cancel.clone());
         let mut schedule = Schedule::default();
-        let mut probe = Probe::new(self.gateway.clone());
+        let mut probe = Probe::new(self.at.clone());
         self.desired.mark_changed();
         while self.wait(&mut schedule, &mut probe, &cancel).await {
             let Some((revision, desired)) = self.desired.borrow_and_update().clone() else {
@@ -91,12 +91,14 @@ impl Worker {
                 cancel.cancelled().await;
                 sleep(STOP_LIMIT).await;
             };
+            let start = Instant::now();
             let (mut outcome, ended) = tokio::select! {
                 done = session.round(revision, &desired) => done,
                 () = stopped => return,
             };
             (outcome.tyk, outcome.desired) = (self.tyk.clone(), desired);
-            outcome.gateway = self.gateway.authority();
+            outcome.gateway = self.at.authority();
+            outcome.took = start.elapsed();
             schedule.ended(&ended, session.next(), self.resync);
             probe.ended(&outcome, ended.error());
             self.log(&outcome, &ended);
@@ -117,7 +119,7 @@ impl Worker {
                 () = cancel.cancelled() => return false,
                 () = self.trigger.0.notified() => schedule.asked = true,
                 () = probe.alarm(), if !schedule.asked => {
-                    tracing::info!(gateway = %self.gateway.authority(), "the gateway was restarted or lost an API");
+                    tracing::info!(gateway = %self.at.authority(), "the gateway was restarted or lost an API");
                     schedule.asked = true;
                 }
                 changed = self.desired.changed(), if !schedule.closed => match changed {
@@ -131,7 +133,7 @@ impl Worker {
     }
 
     fn log(&self, outcome: &Outcome, ended: &Ended) {
-        let gateway = self.gateway.authority();
+        let gateway = self.at.authority();
         let calls = outcome.calls;
         match ended {
             Ended::Failed(error) => {

@@ -9,9 +9,12 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::fleet::{Finder, Fleet};
-use super::{Outcome, resolve};
+use super::{Outcome, Tyk, resolve};
 use crate::desired::{self, Desired, Installation};
 use crate::permit::Permit;
+use crate::tyk::dashboard::Dashboard;
+use crate::tyk::gateway::Gateway;
+use crate::tyk::{Endpoint, Error};
 
 /// The workers of a fleet.
 pub struct Workers {
@@ -62,8 +65,8 @@ impl Workers {
 
     /// Gives every Tyk of the fleet what it should hold, under this number when that is news to it. Workers begin and end
     /// with their Tyk. Nothing is taken off a Tyk that leaves the fleet: its settings may mean the same one under another
-    /// URL or credential.
-    pub fn hand_over(&mut self, revision: u64, fleet: &desired::Fleet) {
+    /// URL or credential. Gives back the Tyks to which it is news.
+    pub fn hand_over(&mut self, revision: u64, fleet: &desired::Fleet) -> Vec<Arc<Installation>> {
         let gone: Vec<_> = self
             .running
             .keys()
@@ -78,6 +81,7 @@ impl Workers {
             }
         }
         self.ending.retain(|(_, task)| !task.is_finished());
+        let mut news = Vec::new();
         for (tyk, desired) in &fleet.tyks {
             let running = match self.running.get(tyk) {
                 Some(running) => running,
@@ -86,14 +90,18 @@ impl Workers {
                     self.running.entry(tyk.clone()).or_insert(running)
                 }
             };
-            running.wanted.send_if_modified(|wanted| match wanted {
+            let is_news = running.wanted.send_if_modified(|wanted| match wanted {
                 Some((_, before)) if before == desired => false,
                 _ => {
                     *wanted = Some((revision, desired.clone()));
                     true
                 }
             });
+            if is_news {
+                news.push(tyk.clone());
+            }
         }
+        news
     }
 
     fn start(&mut self, tyk: Arc<Installation>) -> Running {
@@ -117,8 +125,8 @@ impl Workers {
             let before: JoinSet<_> = before.into_iter().map(|(_, task)| task).collect();
             before.join_all().await;
             let found = match (&tyk.service, find) {
-                (Some(service), Some(find)) if tyk.is_gateways() => find(service, token.clone()),
-                _ if tyk.is_gateways() => resolve::follow(&tyk.url, token.clone()),
+                (Some(service), Some(find)) if !tyk.is_dashboard() => find(service, token.clone()),
+                _ if !tyk.is_dashboard() => resolve::follow(&tyk.url, token.clone()),
                 // The Dashboard spreads what it is told by itself.
                 _ => watch::channel(Some(BTreeMap::from([(None, true)]))).1,
             };
@@ -133,4 +141,19 @@ impl Workers {
         let all: JoinSet<_> = tasks.chain(self.ending.into_iter().map(|(_, task)| task)).collect();
         all.join_all().await;
     }
+}
+
+pub(super) fn client(tyk: &Installation, endpoint: Endpoint) -> Result<Tyk, Error> {
+    match tyk.is_dashboard() {
+        true => Dashboard::new(endpoint).map(Tyk::from),
+        false => Gateway::new(endpoint).map(Tyk::from),
+    }
+}
+
+/// Where a Tyk answers.
+pub fn endpoint(tyk: &Installation) -> Endpoint {
+    let mut endpoint = Endpoint::new(&tyk.url, tyk.auth.expose());
+    endpoint.insecure_skip_verify = tyk.insecure_skip_verify;
+    endpoint.ca_bundle = tyk.ca_bundle.clone();
+    endpoint
 }

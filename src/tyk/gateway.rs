@@ -55,12 +55,14 @@ impl Gateway {
         }
     }
 
-    /// `GET /tyk/apis`: all loaded definitions by id, OAS ones in classic form.
+    /// `GET /tyk/apis?include_types=mcp`: all loaded definitions by id, OAS ones and MCP proxies in classic form. A
+    /// gateway before 5.12 does not look at the parameter, and one from then on leaves MCP proxies out without it (source).
     ///
     /// # Errors
     /// The gateway does not answer, does not let us in, or answers something else than a list.
     pub async fn list_apis(&self) -> Result<BTreeMap<String, Value>, Error> {
-        self.call(Method::GET, &["tyk", "apis"])?.list("/api_id").await
+        let call = self.call_with(Method::GET, &["tyk", "apis"], Some("include_types=mcp"))?;
+        call.list("/api_id").await
     }
 
     /// `GET /tyk/apis/oas`: the documents of all loaded OAS APIs by id, with `servers` that the gateway adds.
@@ -81,6 +83,41 @@ impl Gateway {
         let mut call = self.call(Method::POST, &["tyk", "apis", "oas"])?;
         call.request = call.request.json(document);
         call.status().await
+    }
+
+    /// `GET /tyk/mcps`: the documents of all loaded MCP proxies by id, which [`Gateway::list_oas`] leaves out.
+    ///
+    /// # Errors
+    /// As for every list.
+    pub async fn list_mcps(&self) -> Result<BTreeMap<String, Value>, Error> {
+        let call = self.call(Method::GET, &["tyk", "mcps"])?;
+        call.list("/x-tyk-api-gateway/info/id").await
+    }
+
+    /// `POST /tyk/mcps`: makes or replaces the files of an MCP proxy; it is served from the next reload on.
+    ///
+    /// # Errors
+    /// As for [`Gateway::put_api`]; [`Kind::Rejected`] as well when the gateway is older than 5.12 and has no such path.
+    pub async fn put_mcp(&self, document: &Value) -> Result<(), Error> {
+        let mut call = self.call(Method::POST, &["tyk", "mcps"])?;
+        let name = call.name.clone();
+        call.request = call.request.json(document);
+        match call.status().await {
+            Err(error) if error.kind() == Kind::NotFound => Err(Error::new(
+                Kind::Rejected,
+                name,
+                "this gateway has no MCP proxies; they need a gateway 5.12 or newer",
+            )),
+            answer => answer,
+        }
+    }
+
+    /// `DELETE /tyk/mcps/{id}`: as [`Gateway::delete_api`], which fails for MCP proxies, because they have other files.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn delete_mcp(&self, id: &str) -> Result<(), Error> {
+        self.call(Method::DELETE, &["tyk", "mcps", id])?.status().await
     }
 
     /// `POST /tyk/apis`: makes or replaces a definition's file; it is served from the next reload on.

@@ -120,14 +120,16 @@ fn validate_prints_for_people() {
     let ended = run_on(&with_error(), &["validate", "-f", "-"]);
     let lines: Vec<_> = ended.out.lines().collect();
     assert_eq!(lines[0], "error[PortNotFound] Ingress default/bad");
-    assert_eq!(lines[1], "  at   <stdin>:14");
-    assert_eq!(lines[2], "  in   spec.rules[0].http.paths[0].backend");
+    assert_eq!(lines[1], "  at   <stdin>:25");
+    assert!(lines[2].starts_with("       |             backend: {"), "{}", ended.out);
+    assert_eq!(lines[3].find('^'), lines[2].find("backend"), "{}", ended.out);
+    assert_eq!(lines[4], "  in   spec.rules[0].http.paths[0].backend");
     assert!(
-        lines[3].starts_with("  what ") && lines[4].starts_with("  fix  "),
+        lines[5].starts_with("  what ") && lines[6].starts_with("  fix  "),
         "{}",
         ended.out
     );
-    assert_eq!(lines[5..], ["2 Ingresses of our class, 2 APIs: 1 error, 0 warnings"]);
+    assert_eq!(lines[7..], ["2 Ingresses of our class, 2 APIs: 1 error, 0 warnings"]);
 }
 
 #[test]
@@ -142,7 +144,7 @@ fn validate_prints_json() {
         ("object", json!("Ingress default/bad")),
         ("field", json!("spec.rules[0].http.paths[0].backend")),
         ("file", json!("<stdin>")),
-        ("line", json!(14)),
+        ("line", json!(25)),
     ] {
         assert_eq!(one[field], expected, "{field}");
     }
@@ -169,7 +171,7 @@ fn validate_prints_sarif() {
     assert!(rules.iter().any(|rule| rule["id"] == result["ruleId"]), "{sarif}");
     assert_eq!(result["level"], "error");
     assert!(result["message"]["text"].is_string());
-    assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], 14);
+    assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], 25);
 }
 
 #[test]
@@ -178,7 +180,7 @@ fn validate_prints_annotations_for_github() {
     let path = folder.write("a,b.yaml", &with_error());
     let ended = run(&["validate", "-f", folder.text(), "-o", "github"]);
     let file = path.to_str().unwrap().replace(',', "%2C");
-    let expected = format!("::error file={file},line=14,title=PortNotFound::Ingress default/bad:");
+    let expected = format!("::error file={file},line=25,title=PortNotFound::Ingress default/bad:");
     assert!(ended.out.starts_with(&expected), "{expected}\n{}", ended.out);
     assert_eq!((ended.out.lines().count(), ended.code), (1, Some(1)));
 }
@@ -339,5 +341,48 @@ fn a_reader_that_goes_away_is_no_error() {
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {message}");
         assert_eq!(message, "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn validate_holds_objects_to_the_schemas_of_their_kinds() {
+    let definition = "apiVersion: tyk.tyk.io/v1alpha1\nkind: ApiDefinition\nmetadata: { name: a }\nspec:\n  name: a\n  \
+                      use_keyless: hunter2\n  proxy:\n    listen_path: hunter3\n    target_url: http://a\n";
+    let context = "---\napiVersion: tyk.tyk.io/v1alpha1\nkind: OperatorContext\nmetadata: { name: c }\nspec:\n  env: { mode: ce, url: \
+                   'http://t', auth: hunter4, orgg: x }\n";
+    let ended = run_on(
+        &format!("{definition}{context}"),
+        &["validate", "-f", "-", "-o", "json"],
+    );
+    let found = ended.json();
+    let has = |code: &str, field: &str, line: u64| {
+        let mut all = found.as_array().unwrap().iter();
+        all.any(|one| one["code"] == code && one["field"] == field && one["line"] == line)
+    };
+    assert!(has("InvalidManifest", "spec.use_keyless", 6), "{found}");
+    assert!(has("InvalidManifest", "spec.proxy.listen_path", 8), "{found}");
+    assert!(has("UnknownField", "spec.env.orgg", 15), "{found}");
+    assert_eq!(ended.code, Some(1));
+    assert!(!ended.out.contains("hunter4"), "{}", ended.out);
+}
+
+#[test]
+fn a_warning_is_an_error_for_who_asks() {
+    let warned = ingress("a", "shop.test", "/", "web");
+    assert_eq!(run_on(&warned, &["validate", "-f", "-"]).code, Some(0));
+    let strict = run_on(&warned, &["validate", "--strict", "-f", "-"]);
+    assert_eq!(strict.code, Some(1));
+    assert!(strict.out.starts_with("error[BackendNotFound]"), "{}", strict.out);
+}
+
+#[test]
+fn rendered_children_are_accepted_as_they_are() {
+    for example in ["quickstart", "annotations", "tls", "oas"] {
+        let children = run(&["render", "-f", &format!("examples/{example}")]).out;
+        assert!(children.contains("kind: "), "{example}");
+        let checked = run_on(&children, &["validate", "-f", "-", "-o", "json"]).json();
+        let refused = |one: &&Value| one["code"] == "InvalidManifest" || one["code"] == "UnknownField";
+        let refused: Vec<_> = checked.as_array().unwrap().iter().filter(refused).collect();
+        assert!(refused.is_empty(), "{example}: {refused:?}");
     }
 }

@@ -12,7 +12,6 @@ fn a_wrong_variable_is_named() {
         ("TYK_HTTP_INGRESS_PORT", "65536", RENDER),
         ("TYK_HTTP_INGRESS_PORT", "-1", RENDER),
         ("TYK_MODE", "x", run),
-        ("TYK_MODE", "pro", run),
         ("TYK_URL", "gateway:8080", run),
         ("TYK_URL", "ftp://gateway", run),
         ("TYK_TLS_INSECURE_SKIP_VERIFY", "maybe", run),

@@ -4,6 +4,10 @@
 
 mod commands;
 mod dev;
+mod diff;
 mod environment;
+mod explain;
+mod export;
+mod gateway;
 mod program;
 mod secrets;

@@ -37,7 +37,7 @@ async fn calls_are_few() {
     let add = format!("POST /tyk/certs?org_id={ORG}");
     let expected = [
         "GET /tyk/reload/?block=true",
-        "GET /tyk/apis",
+        "GET /tyk/apis?include_types=mcp",
         "GET /tyk/policies",
         &list,
         &add,
@@ -46,15 +46,15 @@ async fn calls_are_few() {
     assert_eq!(rig.calls()[..6], expected);
     let before = rig.calls().len();
     rig.round().await;
-    assert_eq!(rig.calls()[before..], ["GET /tyk/apis"]);
+    assert_eq!(rig.calls()[before..], ["GET /tyk/apis?include_types=mcp"]);
     rig.sync(&[api("1", &[&two])], &[&two]).await;
     let delete = format!("DELETE /tyk/certs/{}?org_id={ORG}", one.id);
     let expected = [
-        "GET /tyk/apis",
+        "GET /tyk/apis?include_types=mcp",
         &add,
         "POST /tyk/apis",
         "GET /tyk/reload/?block=true",
-        "GET /tyk/apis",
+        "GET /tyk/apis?include_types=mcp",
         &delete,
     ];
     assert_eq!(rig.calls()[before + 1..], expected);

@@ -34,10 +34,15 @@ pub struct Rig {
 }
 
 pub async fn simulated() -> Gateway {
+    simulated_with(Config::default()).await
+}
+
+/// A gateway with these settings that reloads fast.
+pub async fn simulated_with(config: Config) -> Gateway {
     let reload_interval = Duration::from_millis(20);
     Gateway::start(Config {
         reload_interval,
-        ..Config::default()
+        ..config
     })
     .await
     .unwrap()
@@ -54,6 +59,18 @@ pub fn client(gateway: &Gateway, secret: &str) -> tyk::gateway::Gateway {
 impl Rig {
     pub async fn start() -> Self {
         let gateway = simulated().await;
+        let secret = gateway.secret().to_owned();
+        Self::at(gateway, &secret, NEVER)
+    }
+
+    /// At a gateway 5.12, which has MCP proxies.
+    pub async fn with_mcp() -> Self {
+        let config = Config {
+            mcp: true,
+            version: "v5.12.0".into(),
+            ..Config::default()
+        };
+        let gateway = simulated_with(config).await;
         let secret = gateway.secret().to_owned();
         Self::at(gateway, &secret, NEVER)
     }
@@ -110,6 +127,23 @@ impl Rig {
             oas: desired_documents(documents),
             ..desired(payloads)
         });
+    }
+
+    /// Publishes a new desired state of documents and MCP proxies.
+    pub fn want_mcps(&mut self, documents: &[Value], proxies: &[Value]) {
+        self.want_all(Desired {
+            oas: desired_documents(documents),
+            mcps: desired_documents(proxies),
+            ..Desired::default()
+        });
+    }
+
+    /// [`Rig::want_mcps`], and waits until all of it is synced.
+    pub async fn sync_mcps(&mut self, documents: &[Value], proxies: &[Value]) -> Outcome {
+        self.want_mcps(documents, proxies);
+        let outcome = self.outcome().await;
+        assert!(all_synced(&outcome), "{outcome:#?}");
+        outcome
     }
 
     /// [`Rig::want_both`], and waits until all of it is synced.

@@ -85,6 +85,7 @@ because it would win over the variable of the Secret.
 - --cluster-domain={{ .Values.clusterDomain }}
 - --http-for-tls-hosts={{ .Values.httpForTlsHosts }}
 - --server-header={{ .Values.serverHeader }}
+- --cross-namespace-contexts={{ .Values.crossNamespaceContexts }}
 - --resync-interval={{ .Values.resyncInterval }}
 - --debounce={{ .Values.debounce }}
 - --controller-name={{ .Values.ingressClass.controller }}

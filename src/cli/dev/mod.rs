@@ -15,9 +15,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::input::{Input, World};
-use super::routes::Route;
-use super::{End, files, output, routes, runtime};
+use super::{End, files, output, runtime};
 use crate::desired::Desired;
+use crate::inspect::routes::{self, Route};
 use crate::sync::{ApiOutcome, Outcome, Worker};
 use crate::tyk::{Endpoint, gateway::Gateway};
 use crate::{http, settings, sim};
@@ -205,7 +205,7 @@ impl Session<'_> {
         };
         writeln!(out, "\n{gateway} at {}\n", self.ingress_url)?;
         output::diagnostics(&mut out, &world.diagnostics, &world.loaded.locations)?;
-        let routes = routes::of(&world);
+        let routes = routes::of(&world.desired, &world.translation);
         if !world.diagnostics.is_empty() {
             writeln!(out)?;
         }
@@ -227,7 +227,7 @@ impl Session<'_> {
             )?;
         }
         drop(out);
-        let mut desired = world.desired;
+        let mut desired = Desired::clone(&world.desired);
         self.echoes.stand_in(&mut desired).await?;
         self.revision += 1;
         self.desired.send_replace(Some((self.revision, Arc::new(desired))));

@@ -5,22 +5,15 @@ mod html;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
-use super::input::Input;
+use super::input::{Input, of_cluster};
 use super::{End, output, runtime};
-use crate::cluster::{self, Scope, Store};
 use crate::nginx::{self, Translated, Verdict};
-use crate::snapshot::Snapshot;
-
-/// How long a cluster may take to tell what it holds.
-const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
 
 /// Arguments of `migrate`.
 #[derive(Debug, Args)]
@@ -76,31 +69,6 @@ impl Migrate {
         let lost = all.iter().any(|one| one.verdict() == Verdict::Unsupported);
         Ok(if lost { End::Errors } else { End::Clean })
     }
-}
-
-/// What a cluster holds.
-async fn of_cluster(namespaces: &[String]) -> anyhow::Result<Arc<Snapshot>> {
-    let client = cluster::connect()
-        .await
-        .context("no way to reach a cluster; give manifests by -f")?;
-    let cancel = CancellationToken::new();
-    let _ends = cancel.clone().drop_guard();
-    let scope = Scope {
-        namespaces: (!namespaces.is_empty()).then(|| namespaces.to_vec()),
-    };
-    let store = Store::start(client, &scope, cancel);
-    let mut changes = store.changes();
-    let read = async {
-        loop {
-            if let Some((_, snapshot)) = store.snapshot() {
-                return Ok(snapshot);
-            }
-            changes.changed().await.context("the cluster cannot be watched")?;
-        }
-    };
-    tokio::time::timeout(CLUSTER_LIMIT, read)
-        .await
-        .context("the cluster did not tell all that it holds within a minute")?
 }
 
 fn table(out: &mut dyn Write, all: &[Translated]) -> std::io::Result<()> {

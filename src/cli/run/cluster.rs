@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::engine::{Engine, Translated, unix_now};
+use super::engine::{Engine, Translated};
 use super::lead::Lead;
 use super::{TaskEnd, named};
 use crate::api::{ApiDefinition, TykOasApiDefinition};
@@ -21,6 +21,7 @@ use crate::cluster::{self, Scope, Store};
 use crate::desired::Installation;
 use crate::http::Health;
 use crate::ingress::Translation;
+use crate::metrics::Stage;
 use crate::report::{ReportInput, report};
 use crate::settings;
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -72,6 +73,7 @@ pub fn spawn(
     let children = Children {
         lead: lead.clone(),
         client: client.clone(),
+        health: health.clone(),
         store: store.clone(),
         owner: tyk.owner.clone(),
     };
@@ -109,10 +111,12 @@ impl Translate {
         let mut changes = self.store.changes();
         changes.mark_changed();
         while self.due(&mut changes, &cancel).await {
+            // What becomes due by the clock begins now.
+            let since = self.store.take_changed().unwrap_or_else(Instant::now);
             if let Some((_, snapshot)) = self.store.snapshot() {
                 let translated = self.engine.translate(snapshot).await?;
                 if self.lead.is_held() {
-                    self.engine.hand_over(&translated);
+                    self.engine.hand_over(&translated, since);
                     self.told = true;
                 }
                 self.latest.send_replace(Some(Arc::new(translated)));
@@ -144,6 +148,7 @@ impl Translate {
 
 struct Children {
     client: Client,
+    health: Arc<Health>,
     store: Arc<Store>,
     owner: String,
     lead: Lead,
@@ -161,7 +166,9 @@ impl Children {
             let Some((_, snapshot)) = self.store.snapshot() else {
                 continue;
             };
+            let start = Instant::now();
             let failed = self.apply(&translated.translation, &snapshot).await;
+            self.health.metrics.stage(Stage::Children, start.elapsed());
             if failed.is_empty() {
                 pause = RETRY_FIRST;
                 continue;
@@ -237,13 +244,15 @@ impl Reporter {
             }
             let translated = latest.borrow_and_update().clone();
             if let Some(translated) = translated.filter(|_| leads) {
+                let start = Instant::now();
                 self.report(&translated).await;
+                self.health.metrics.stage(Stage::Report, start.elapsed());
             }
         }
     }
 
     fn take(&mut self, outcome: Outcome) {
-        self.health.metrics.synced(&outcome, unix_now());
+        self.health.ended(&outcome);
         self.outcomes.insert(outcome.tyk.clone(), outcome);
         self.health.set_unready(self.unready());
     }

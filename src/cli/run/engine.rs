@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use crate::desired::{self, Fleet, Operator};
+use crate::desired::{self, Fleet, Installation, Operator};
 use crate::diagnostic::Diagnostic;
 use crate::http::Health;
 use crate::ingress::{self, Translation};
@@ -18,11 +18,11 @@ use crate::sync::Workers;
 /// All that was made of one snapshot.
 pub struct Translated {
     /// Children of its Ingresses.
-    pub translation: Translation,
+    pub translation: Arc<Translation>,
     /// What every Tyk should hold.
     pub fleet: Arc<Fleet>,
     /// Findings of both stages.
-    pub diagnostics: Vec<Diagnostic>,
+    pub diagnostics: Arc<Vec<Diagnostic>>,
 }
 
 /// Runs the pure stages.
@@ -46,6 +46,11 @@ impl Engine {
         }
     }
 
+    /// The operator's own Tyk.
+    pub fn own(&self) -> &Arc<Installation> {
+        &self.operator.own.tyk
+    }
+
     /// Where health is reported.
     pub fn health(&self) -> &Arc<Health> {
         &self.health
@@ -63,31 +68,35 @@ impl Engine {
             let start = Instant::now();
             let (prepared, not_kept) = nginx::prepared(&input, &options);
             let translation = ingress::render(&prepared, &options);
+            let rendered = start.elapsed();
             let (fleet, found) = desired::build_all(&prepared, &translation, &operator);
             let mut diagnostics = translation.diagnostics.clone();
             diagnostics.extend(not_kept);
             diagnostics.extend(found);
             diagnostics.sort();
-            (translation, fleet, diagnostics, start.elapsed())
+            (translation, fleet, diagnostics, (rendered, start.elapsed()))
         };
-        let (translation, fleet, diagnostics, took) = tokio::task::spawn_blocking(pure)
+        let (translation, fleet, diagnostics, (rendered, all)) = tokio::task::spawn_blocking(pure)
             .await
             .context("the translation failed")?;
-        self.health
-            .metrics
-            .translated(took, translation.ingresses.len(), &diagnostics);
+        self.health.metrics.translation(rendered, all);
         self.remember(&snapshot, &fleet);
+        let (translation, fleet, diagnostics) = (Arc::new(translation), Arc::new(fleet), Arc::new(diagnostics));
+        self.health
+            .translated(snapshot, (translation.clone(), fleet.clone()), diagnostics.clone());
         Ok(Translated {
             translation,
-            fleet: Arc::new(fleet),
+            fleet,
             diagnostics,
         })
     }
 
-    /// Tells the workers what every Tyk should hold. One gets a new state only when it differs from the one before.
-    pub fn hand_over(&mut self, translated: &Translated) {
+    /// Tells the workers what every Tyk should hold, because of changes of which the oldest came at `since`. One gets a
+    /// new state only when it differs from the one before.
+    pub fn hand_over(&mut self, translated: &Translated, since: Instant) {
         self.revision += 1;
-        self.workers.hand_over(self.revision, &translated.fleet);
+        let news = self.workers.hand_over(self.revision, &translated.fleet);
+        self.health.handed_over(self.revision, &news, since);
     }
 
     /// Keeps what the contexts are, for as long as they exist.
@@ -107,9 +116,4 @@ impl Engine {
     pub async fn ended(self) {
         self.workers.ended().await;
     }
-}
-
-/// Seconds since the start of 1970.
-pub fn unix_now() -> f64 {
-    jiff::Timestamp::now().as_duration().as_secs_f64()
 }

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::engine::{Engine, unix_now};
+use super::engine::Engine;
 use crate::cli::files;
 use crate::cli::input::Input;
 use crate::diagnostic::Diagnostic;
@@ -44,8 +45,9 @@ async fn read(engine: &mut Engine, input: &Input) -> anyhow::Result<()> {
     match input.load() {
         Ok(loaded) => {
             loaded.diagnostics.iter().for_each(log);
+            let since = Instant::now();
             let translated = engine.translate(Arc::new(loaded.snapshot)).await?;
-            engine.hand_over(&translated);
+            engine.hand_over(&translated, since);
             translated.diagnostics.iter().for_each(log);
         }
         Err(error) => tracing::error!(%error, "the manifests cannot be used; the gateway stays as it is"),
@@ -60,17 +62,20 @@ fn log(diagnostic: &Diagnostic) {
         code,
         message,
     } = diagnostic;
-    tracing::warn!(%object, field, %code, message, "diagnostic");
+    let severity = code.severity().as_str();
+    tracing::warn!(%object, field, %code, severity, reason = message, "diagnostic");
 }
 
 fn report(engine: &Engine, outcome: &Outcome) {
-    engine.health().metrics.synced(outcome, unix_now());
-    engine
-        .health()
-        .set_unready(outcome.endpoint_error.iter().cloned().collect());
+    engine.health().ended(outcome);
+    // Without the Tyk of another context it is ready all the same.
+    if outcome.tyk == *engine.own() {
+        let reasons = outcome.endpoint_error.iter().cloned().collect();
+        engine.health().set_unready(reasons);
+    }
     for (id, api) in &outcome.apis {
         if let ApiOutcome::Failed(message) = api {
-            tracing::error!(id, message, "an API is not served as it should be");
+            tracing::error!(id, reason = message, "an API is not served as it should be");
         }
     }
 }

@@ -15,8 +15,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{End, runtime};
-use crate::http::{self, Health};
+use super::{End, logging, quiet_runtime};
+use crate::http::{self, Access, Health};
+use crate::log::{Format, Level};
 use crate::metrics::Metrics;
 use crate::permit::Permit;
 use crate::settings::{self, CrossNamespaceContexts};
@@ -30,6 +31,9 @@ pub struct Run {
     manifests: Vec<PathBuf>,
     #[command(flatten)]
     controller: settings::Controller,
+    /// How log lines are written; text for a terminal and json for anything else, unless given
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    log_format: Option<Format>,
     #[command(flatten)]
     ingress: settings::Ingress,
     #[command(flatten)]
@@ -46,12 +50,18 @@ const NO_CLUSTER: &str = "no way to reach a cluster (kubeconfig or service accou
 
 impl Run {
     pub(super) fn run(self) -> anyhow::Result<End> {
-        runtime("info,kube=warn")?.block_on(self.serve())
+        let level = logging("info,kube=warn", self.log_format.unwrap_or_else(Format::of_stderr))?;
+        quiet_runtime()?.block_on(self.serve(level))
     }
 
-    async fn serve(self) -> anyhow::Result<End> {
-        let url = self.tyk.endpoint()?.url;
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), gateway = url, "starting");
+    async fn serve(self, level: Level) -> anyhow::Result<End> {
+        self.tyk.endpoint()?;
+        let context = self.tyk.context();
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            gateway = context.tyk.authority(),
+            "starting"
+        );
         let health = Health::new(Metrics::new()?);
         let address = self.controller.listen;
         let listener = http::bind(address)
@@ -88,7 +98,16 @@ impl Run {
 
         // Every task runs until `cancel`; one that ends before ends the process, so that it is started anew as a whole.
         let mut tasks = JoinSet::new();
-        tasks.spawn(named("http", http::serve(listener, health, cancel.clone())));
+        let access = Access::new(self.controller.metrics_token.clone());
+        tasks.spawn(named(
+            "http",
+            http::serve(listener, health.clone(), access, cancel.clone()),
+        ));
+        let access = Access::new(self.controller.debug_token.clone());
+        if let Some(listener) = http::debug::bind(self.controller.debug_listen.0, &access).await {
+            let served = http::debug::serve(listener, health, (access, level), cancel.clone());
+            tasks.spawn(named("debug", served));
+        }
         let mut candidate = None;
         if let Some(client) = client {
             let unguarded = crate::cluster::connect().await.context(NO_CLUSTER)?;

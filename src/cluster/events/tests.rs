@@ -102,3 +102,19 @@ fn notes_and_names_fit() {
     let name = event_name(&"a".repeat(253), Timestamp::MAX);
     assert!(name.len() <= 253 && name.contains("a."), "{name}");
 }
+
+#[test]
+fn an_object_of_every_kind_of_ours_can_be_told_of() {
+    for crd in crate::api::all_crds() {
+        let kind = crd.spec.names.kind;
+        let mut loader = crate::snapshot::Loader::default();
+        let text = format!(
+            "{{apiVersion: tyk.tyk.io/v1alpha1, kind: {kind}, metadata: {{name: a, namespace: ns}}, spec: {{tykOAS: {{}}, \
+             tykStreams: {{}}, tykMCP: {{}}, schema: s, sdl: s, subgraph_refs: []}}}}"
+        );
+        loader.text("test", &text).unwrap();
+        let loaded = loader.finish();
+        let object = loaded.locations.keys().next().unwrap();
+        assert!(reference(&loaded.snapshot, object).is_some(), "{kind}");
+    }
+}

@@ -93,9 +93,14 @@ impl Material {
         Ok(())
     }
 
+    /// When the first certificate of the chain expires.
+    pub(super) fn expires(&self) -> Timestamp {
+        self.validity.1
+    }
+
     /// When the chain expires, if that is soon.
     pub(super) fn expires_soon(&self, now: Timestamp) -> Option<Timestamp> {
-        let (_, end) = self.validity;
+        let end = self.expires();
         (end < now.saturating_add(SOON).unwrap_or(now)).then_some(end)
     }
 

@@ -12,6 +12,7 @@ mod policies;
 pub use check::check;
 pub use links::{Link, links};
 pub use payload::{organisation, payload};
+pub use policies::policy_id;
 
 use serde_json::{Map, Value};
 
@@ -35,7 +36,7 @@ pub struct World<'a> {
 /// Puts ids in the place of all names of other APIs and of policies, as seen from `namespace`.
 pub fn resolve(definition: &mut Map<String, Value>, namespace: &str, world: World<'_>) -> Vec<Problem> {
     let mut problems = links::resolve(definition, namespace, |link| world.target(link));
-    problems.extend(policies::resolve(definition, |name| policies::id(world.snapshot, name)));
+    problems.extend(policies::resolve(definition, |name| policy_id(world.snapshot, name)));
     problems
 }
 

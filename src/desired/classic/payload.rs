@@ -22,8 +22,11 @@ pub fn payload(definition: &Map<String, Value>, id: &str, source: &ObjectRef, co
     }
     payload.insert("api_id".into(), json!(id));
     payload.insert("org_id".into(), json!(organisation(definition, context)));
-    payload.insert("active".into(), json!(true));
-    if !is_set(&payload, "id") {
+    let dashboard = context.tyk.is_dashboard();
+    let inactive = dashboard && payload.get("active") == Some(&json!(false));
+    payload.insert("active".into(), json!(!inactive));
+    // The id in the database of a Dashboard is given by that.
+    if dashboard || !is_set(&payload, "id") {
         payload.remove("id");
     }
     versions(&mut payload);
@@ -32,6 +35,10 @@ pub fn payload(definition: &Map<String, Value>, id: &str, source: &ObjectRef, co
     numbers(&mut payload);
     owner::mark(&mut payload, &context.owner, &source.to_string());
     owner::mark_context(&mut payload, &context.name);
+    if dashboard {
+        let owners = [context.user_owners.as_slice(), &context.user_group_owners];
+        owner::mark_beside(&mut payload, owners, &[]);
+    }
     Value::Object(payload)
 }
 

@@ -7,14 +7,14 @@ use crate::api::names;
 use crate::diagnostic::Code;
 use crate::snapshot::{NamespacedName, Snapshot};
 
-/// The id of a policy.
-///
-/// # Errors
-/// The id that it would have, because there is no such SecurityPolicy.
-pub(super) fn id(snapshot: &Snapshot, name: &NamespacedName) -> Result<String, String> {
+/// The id of a policy. Without its SecurityPolicy it is the one that it would have, and there is something to tell.
+pub fn policy_id(snapshot: &Snapshot, name: &NamespacedName) -> (String, Option<String>) {
     match snapshot.security_policies.get(name) {
-        Some(policy) => Ok(policy.policy_id()),
-        None => Err(names::api_id(&name.namespace, &name.name)),
+        Some(policy) => (policy.policy_id(), None),
+        None => {
+            let message = format!("SecurityPolicy {name} does not exist");
+            (names::api_id(&name.namespace, &name.name), Some(message))
+        }
     }
 }
 
@@ -24,18 +24,15 @@ pub(super) fn id(snapshot: &Snapshot, name: &NamespacedName) -> Result<String, S
 /// which it does not know, so nobody is let in meanwhile, and nothing has to wait.
 pub(super) fn resolve(
     definition: &mut Map<String, Value>,
-    find: impl Fn(&NamespacedName) -> Result<String, String>,
+    find: impl Fn(&NamespacedName) -> (String, Option<String>),
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut replace = |value: &mut Value, field: String| {
         let Some(name) = value.as_str().and_then(reference) else {
             return;
         };
-        let id = find(&name).unwrap_or_else(|id| {
-            let message = format!("SecurityPolicy {name} does not exist");
-            problems.push((Code::PolicyNotFound, format!("spec.{field}"), message));
-            id
-        });
+        let (id, missing) = find(&name);
+        problems.extend(missing.map(|message| (Code::PolicyNotFound, format!("spec.{field}"), message)));
         *value = Value::String(id);
     };
     let defaults = definition.get_mut("jwt_default_policies").and_then(Value::as_array_mut);
@@ -97,8 +94,11 @@ mod tests {
         });
         let mut definition = definition.as_object().unwrap().clone();
         let find = |name: &NamespacedName| match name.name.as_str() {
-            "gold" => Ok("own-id".to_owned()),
-            _ => Err("made".to_owned()),
+            "gold" => ("own-id".to_owned(), None),
+            _ => (
+                "made".to_owned(),
+                Some("SecurityPolicy default/none does not exist".to_owned()),
+            ),
         };
         let problems = resolve(&mut definition, find);
         assert_eq!(

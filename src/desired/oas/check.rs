@@ -10,11 +10,11 @@ use crate::expression;
 use crate::snapshot::document::{EXTENSION, Problem, works_by_operation};
 
 /// The parts without which nothing else can be said.
-pub(super) fn shape(document: &Map<String, Value>) -> Vec<Problem> {
+pub(super) fn shape(document: &Map<String, Value>, field: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut missing = |path: &str, what: &str| {
         let message = format!("the document has no {what} `{path}`");
-        problems.push((Code::InvalidDocument, "spec.tykOAS".to_owned(), message));
+        problems.push((Code::InvalidDocument, field.to_owned(), message));
     };
     if !document.get("openapi").is_some_and(Value::is_string) {
         missing("openapi", "text");
@@ -36,13 +36,13 @@ pub(super) fn shape(document: &Map<String, Value>) -> Vec<Problem> {
 }
 
 /// Listen path and domain: those that end the gateway's process or that it refuses, and those that switch parts off.
-pub(super) fn routing(document: &Map<String, Value>) -> Vec<Problem> {
+pub(super) fn routing(document: &Map<String, Value>, field: &str) -> Vec<Problem> {
     let document = Value::Object(document.clone());
     let (domain, path) = route(&document);
     let mut problems = Vec::new();
     let mut report = |what: &str, message: String| {
         let message = format!("{what}: {message}");
-        problems.push((Code::InvalidDefinition, "spec.tykOAS".to_owned(), message));
+        problems.push((Code::InvalidDefinition, field.to_owned(), message));
     };
     if let Err(message) = expression::check_listen_path(path) {
         report("listenPath", message);
@@ -53,11 +53,11 @@ pub(super) fn routing(document: &Map<String, Value>) -> Vec<Problem> {
     if problems.is_empty()
         && let Err(message) = server_variables(domain, path)
     {
-        problems.push((Code::InvalidDefinition, "spec.tykOAS".to_owned(), message));
+        problems.push((Code::InvalidDefinition, field.to_owned(), message));
     }
     if loses_operations(&document) {
         let message = format!("listen path {path:?} has an expression, with which the gateway skips them");
-        problems.push((Code::OperationsSkipped, "spec.tykOAS".to_owned(), message));
+        problems.push((Code::OperationsSkipped, field.to_owned(), message));
     }
     problems
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::identity;
 use crate::api::{JwtAuth, KeyRef, ScopePolicy, Target, TykOasApiDefinition, Versioning, names};
 use crate::desired::certificates::{Certificates, Purpose};
+use crate::desired::classic::policy_id;
 use crate::diagnostic::Code;
 use crate::snapshot::document::{EXTENSION, Problem};
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -240,7 +241,7 @@ impl Merger<'_> {
     fn version_id(&mut self, target: &Target) -> String {
         let name = NamespacedName::new(target.namespace_or(&self.namespace), &target.name);
         if let Some(version) = self.snapshot.tyk_oas_api_definitions.get(&name) {
-            return identity(self.snapshot, version).id;
+            return identity(self.snapshot, version.as_ref()).id;
         }
         let message = format!("TykOasApiDefinition {name} does not exist");
         self.problems
@@ -249,15 +250,18 @@ impl Merger<'_> {
     }
 
     fn jwt(&mut self, jwt: &JwtAuth) {
-        let policy = |target: &Target| names::api_id(target.namespace_or(&self.namespace), &target.name);
-        let defaults: Vec<_> = jwt.default_policies_ref.iter().map(policy).collect();
+        let defaults = jwt.default_policies_ref.iter().enumerate();
+        let defaults: Vec<_> = defaults
+            .map(|(index, target)| self.policy(target, format!("defaultPoliciesRef[{index}]")))
+            .collect();
         let scopes = jwt.scopes.as_ref().map(|scopes| {
-            let pairs = scopes.scope_to_policy_mapping.iter();
-            let pair = |pair: &ScopePolicy| {
-                let id = pair.policy_ref.as_ref().map(policy);
+            let pairs = scopes.scope_to_policy_mapping.iter().enumerate();
+            let mut pair = |(index, pair): (usize, &ScopePolicy)| {
+                let field = format!("scopes.scopeToPolicyMapping[{index}].policyRef");
+                let id = pair.policy_ref.as_ref().map(|target| self.policy(target, field));
                 json!({"scope": pair.scope, "policyId": id})
             };
-            (scopes.claim_name.clone(), pairs.map(pair).collect::<Vec<_>>())
+            (scopes.claim_name.clone(), pairs.map(&mut pair).collect::<Vec<_>>())
         });
         let schemes = jwt_schemes(self.document);
         if schemes.is_empty() {
@@ -276,6 +280,16 @@ impl Merger<'_> {
                 fields.insert("scopeToPolicyMapping".into(), json!(mapping));
             }
         }
+    }
+
+    /// The id of the SecurityPolicy that `field` below `spec.jwtAuth` names.
+    fn policy(&mut self, target: &Target, field: String) -> String {
+        let name = NamespacedName::new(target.namespace_or(&self.namespace), &target.name);
+        let (id, missing) = policy_id(self.snapshot, &name);
+        let field = format!("spec.jwtAuth.{field}");
+        self.problems
+            .extend(missing.map(|message| (Code::PolicyNotFound, field, message)));
+        id
     }
 
     /// What each reference stands for; what cannot be found is reported and left out.

@@ -1,4 +1,7 @@
 #![allow(clippy::unwrap_used)]
+
+mod kinds;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -215,15 +218,21 @@ fn the_resource_wins_over_its_document() {
     let mut second = document();
     second[EXTENSION]["info"]["id"] = json!("id-of-two");
     second[EXTENSION]["server"]["listenPath"]["value"] = json!("/two/");
-    let (desired, found) = built(&[object, inline("two", second)]);
-    assert_eq!(found, [""; 0]);
+    let policy = json!({"apiVersion": "tyk.tyk.io/v1alpha1", "kind": "SecurityPolicy", "metadata": {"name": "gold"},
+        "spec": {"id": "gold-id", "name": "Gold"}});
+    let (desired, found) = built(&[object, inline("two", second), policy]);
+    let missing = "spec.jwtAuth.scopes.scopeToPolicyMapping[0].policyRef: SecurityPolicy other/ro does not exist";
+    assert_eq!(
+        found,
+        [format!("PolicyNotFound TykOasApiDefinition default/pets {missing}")]
+    );
     let sent = &desired.oas[&id("pets")].payload[EXTENSION];
     let server = &sent["server"];
     let domain = json!({"enabled": true, "name": "a.com", "certificates": ["cert"], "kept": 1});
     assert_eq!(server["customDomain"], domain);
     assert_eq!(server["clientCertificates"], json!({"enabled": false}));
     let jwt = &server["authentication"]["securitySchemes"]["jwt"];
-    assert_eq!(jwt["defaultPolicies"], json!([id("gold")]));
+    assert_eq!(jwt["defaultPolicies"], json!(["gold-id"]));
     assert_eq!(
         jwt["scopes"],
         json!({"claimName": "scope", "scopeToPolicyMapping": [

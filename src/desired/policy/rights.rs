@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
-use crate::api::{HasDocument, SecurityPolicy, names};
+use crate::api::SecurityPolicy;
 use crate::desired::{Desired, oas};
 use crate::diagnostic::{Code, ObjectRef};
-use crate::snapshot::document::{self, EXTENSION, Problem};
+use crate::snapshot::document::{EXTENSION, Problem};
 use crate::snapshot::{NamespacedName, Snapshot};
 
 /// An id that no API has. A right to it keeps the rights of a policy from being empty.
@@ -212,31 +212,19 @@ fn found(kind: &str, name: &NamespacedName, snapshot: &Snapshot) -> Found {
     match kind {
         "TykOasApiDefinition" => match snapshot.tyk_oas_api_definitions.get(name) {
             Some(definition) if definition.is_template() => Found::Template,
-            definition => known(definition.map(|definition| oas::identity(snapshot, definition).id)),
+            definition => known(definition.map(|definition| oas::identity(snapshot, definition.as_ref()).id)),
         },
         "TykStreamsApiDefinition" => {
             let definition = snapshot.tyk_streams_api_definitions.get(name);
-            known(definition.map(|definition| document_id(snapshot, definition.as_ref())))
+            known(definition.map(|definition| oas::identity(snapshot, definition.as_ref()).id))
         }
         "TykMcpProxyDefinition" => {
             let definition = snapshot.tyk_mcp_proxy_definitions.get(name);
-            known(definition.map(|definition| document_id(snapshot, definition.as_ref())))
+            known(definition.map(|definition| oas::identity(snapshot, definition.as_ref()).id))
         }
         _ => match snapshot.api_definitions.get(name) {
             Some(definition) if definition.is_template() => Found::Template,
             definition => known(definition.map(|definition| definition.api_id())),
         },
-    }
-}
-
-/// Id of the API of a document: its own, else made from the name of the resource.
-fn document_id<K: HasDocument>(snapshot: &Snapshot, resource: &K) -> String {
-    let document = document::read(snapshot, resource).unwrap_or_default();
-    let id = document
-        .get(EXTENSION)
-        .and_then(|extension| extension.pointer("/info/id")?.as_str());
-    match id.filter(|id| !id.is_empty()) {
-        Some(id) => id.to_owned(),
-        None => names::api_id(&resource.namespace().unwrap_or_default(), &resource.name_any()),
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::{ApiDefinition, TykOasApiDefinition};
+use crate::api::{ApiDefinition, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition};
 use crate::desired::build;
 use crate::diagnostic::Diagnostic;
 use crate::ingress::Translation;
@@ -34,6 +34,27 @@ fn oas(name: &str) -> TykOasApiDefinition {
     let document = json!({"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}, "x-tyk-api-gateway": extension});
     let spec = json!({"spec": {"tykOAS": {"document": document}}});
     serde_json::from_value(merged(named("TykOasApiDefinition", name), spec)).unwrap()
+}
+
+fn streams(name: &str) -> TykStreamsApiDefinition {
+    let mut object = json!(oas(name));
+    object["kind"] = json!("TykStreamsApiDefinition");
+    let document = &mut object["spec"]["tykOAS"]["document"];
+    document["x-tyk-streaming"] = json!({"streams": {}});
+    document["x-tyk-api-gateway"]["info"] = json!({"name": "Events", "id": "s-1"});
+    document["x-tyk-api-gateway"]["server"]["listenPath"]["value"] = json!("/events/");
+    object["spec"] = json!({"tykStreams": {"document": document}});
+    serde_json::from_value(object).unwrap()
+}
+
+fn mcp(name: &str) -> TykMcpProxyDefinition {
+    let mut object = json!(oas(name));
+    object["kind"] = json!("TykMcpProxyDefinition");
+    let document = &mut object["spec"]["tykOAS"]["document"];
+    document["x-tyk-api-gateway"]["info"] = json!({"name": "Tools", "id": "m-1"});
+    document["x-tyk-api-gateway"]["server"]["listenPath"]["value"] = json!("/tools/");
+    object["spec"] = json!({"tykMCP": {"document": document}});
+    serde_json::from_value(object).unwrap()
 }
 
 fn policy_of(name: &str, spec: Value) -> SecurityPolicy {
@@ -101,6 +122,35 @@ fn an_entry_is_a_right_to_the_real_id_of_its_api() {
                 "allowed_urls": [{"url": "/x", "methods": ["GET"]}], "restricted_types": [{"name": "T", "fields": ["f"]}],
                 "endpoints": [{"path": "/x", "methods": [{"name": "GET", "limit": {"rate": 10, "per": 0.5}}]}]},
             "o-1": {"api_id": "o-1", "api_name": "Orders", "versions": ["v1"], "mcp_access_rights": {"tools": {"allowed": ["t"]}}},
+        })
+    );
+}
+
+#[test]
+fn an_entry_names_a_stream_or_an_mcp_proxy_by_its_kind() {
+    let entries = json!([
+        {"kind": "TykStreamsApiDefinition", "name": "events"},
+        {"kind": "TykMcpProxyDefinition", "name": "tools", "mcp_access_rights": {"tools": {"allowed": ["t"]}},
+         "json_rpc_methods": [{"name": "tools/call", "limit": {"rate": 5, "per": 1}}]},
+    ]);
+    let mut world = World::new().with("gold", json!({"access_rights_array": entries}));
+    let waiting = ["access_rights_array[0]", "access_rights_array[1]"];
+    let (policy, found) = world.policy();
+    assert!(
+        policy.waits && found.iter().zip(waiting).all(|(found, field)| found.contains(field)),
+        "{found:?}"
+    );
+    world.0.insert(streams("events"));
+    world.0.insert(mcp("tools"));
+    let (policy, found) = world.policy();
+    assert_eq!((policy.waits, found), (false, Vec::new()));
+    assert_eq!(
+        policy.payload["access_rights"],
+        json!({
+            "s-1": {"api_id": "s-1", "api_name": "Events", "versions": ["Default"]},
+            "m-1": {"api_id": "m-1", "api_name": "Tools", "versions": ["Default"],
+                "mcp_access_rights": {"tools": {"allowed": ["t"]}},
+                "json_rpc_methods": [{"name": "tools/call", "limit": {"rate": 5, "per": 1}}]},
         })
     );
 }

@@ -191,3 +191,18 @@ fn a_template_in_use_is_not_let_go() {
     );
     assert_eq!(found.message, "Can't delete a, Ingress resources [web] depend on it");
 }
+
+#[test]
+fn every_field_is_one_that_the_schema_of_its_kind_has() {
+    for (kind, fields) in super::OF_KIND {
+        let mut crds = crate::api::all_crds().into_iter();
+        let crd = crds.find(|crd| crd.spec.names.kind == kind).unwrap();
+        let schema = crd.spec.versions[0].schema.as_ref().unwrap();
+        let schema = schema.open_api_v3_schema.as_ref().unwrap();
+        let status = &schema.properties.as_ref().unwrap()["status"].properties;
+        let known = status.as_ref().unwrap();
+        for field in super::COMMON.iter().chain(fields) {
+            assert!(known.contains_key(*field), "{kind}: {field}");
+        }
+    }
+}

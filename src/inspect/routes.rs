@@ -1,10 +1,12 @@
 //! What the gateway will answer, as rows for people.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use super::input::World;
-use crate::desired::{Api, oas};
-use crate::ingress::Child;
+use super::redact;
+use crate::desired::{Api, Desired, oas};
+use crate::ingress::{Child, Translation};
 use crate::snapshot::NamespacedName;
 use crate::snapshot::document::EXTENSION;
 
@@ -17,7 +19,7 @@ pub struct Route {
     pub path: String,
     /// `pathType`, `default backend`, or `listen path`.
     pub matching: String,
-    /// Target URL.
+    /// Target URL, without user, password and query.
     pub target: String,
     /// The resource to edit.
     pub source: String,
@@ -25,6 +27,8 @@ pub struct Route {
     pub port: u64,
     /// Whether it is served over https.
     pub secure: bool,
+    /// Id of the API.
+    pub id: String,
 }
 
 impl Route {
@@ -47,26 +51,36 @@ impl Route {
     }
 }
 
-/// Every route that is sent to the gateway, sorted by host and path.
-pub fn of(world: &World) -> Vec<Route> {
-    let (children, oas_children) = (&world.translation.children, &world.translation.oas_children);
-    let name = |api: &Api| NamespacedName::new(&api.source.namespace, &api.source.name);
-    let classic = world.desired.apis.values().map(|api| {
-        let route = behind(of_payload(api), world);
+/// Every route that is sent to a Tyk, sorted by host and path.
+pub fn of(desired: &Desired, translation: &Translation) -> Vec<Route> {
+    let mut routes: Vec<_> = by_id(desired, translation).into_values().collect();
+    routes.sort();
+    routes
+}
+
+/// The same by the id of its API.
+pub fn by_id<'a>(desired: &'a Desired, translation: &Translation) -> BTreeMap<&'a str, Route> {
+    let (children, oas_children) = (&translation.children, &translation.oas_children);
+    let classic = desired.apis.iter().map(|(id, api)| {
+        let route = behind(of_payload(id, api), desired);
         match children.get(&name(api)) {
-            Some(child) => of_child(route, child),
-            None => route,
+            Some(child) => (id.as_str(), of_child(route, child)),
+            None => (id.as_str(), route),
         }
     });
     // An internal API has no route of its own.
-    let public = world.desired.oas.values().filter(|api| !is_internal(&api.payload));
-    let oas = public.map(|api| match oas_children.get(&name(api)) {
-        Some(child) => of_child(of_document(api), child),
-        None => of_document(api),
+    let documents = desired.oas.iter().chain(&desired.mcps);
+    let public = documents.filter(|(_, api)| !is_internal(&api.payload));
+    let oas = public.map(|(id, api)| match oas_children.get(&name(api)) {
+        Some(child) => (id.as_str(), of_child(of_document(id, api), child)),
+        None => (id.as_str(), of_document(id, api)),
     });
-    let mut routes: Vec<_> = classic.chain(oas).collect();
-    routes.sort();
-    routes
+    classic.chain(oas).collect()
+}
+
+/// Name of the resource that an API is made from.
+pub fn name(api: &Api) -> NamespacedName {
+    NamespacedName::new(&api.source.namespace, &api.source.name)
 }
 
 fn of_child<K>(route: Route, child: &Child<K>) -> Route {
@@ -80,14 +94,11 @@ fn of_child<K>(route: Route, child: &Child<K>) -> Route {
 }
 
 /// An API that only stands in front of another one leads where that one does.
-fn behind(route: Route, world: &World) -> Route {
-    let inner = route
-        .target
-        .strip_prefix("tyk://")
-        .and_then(|id| world.desired.oas.get(id));
-    match inner {
-        Some(inner) => Route {
-            target: of_document(inner).target,
+fn behind(route: Route, desired: &Desired) -> Route {
+    let inner = route.target.strip_prefix("tyk://");
+    match inner.and_then(|id| desired.oas.get_key_value(id)) {
+        Some((id, inner)) => Route {
+            target: of_document(id, inner).target,
             ..route
         },
         None => route,
@@ -98,30 +109,32 @@ fn is_internal(document: &Value) -> bool {
     document[EXTENSION]["info"]["state"]["internal"] == true
 }
 
-fn of_document(api: &Api) -> Route {
+fn of_document(id: &str, api: &Api) -> Route {
     let (domain, path) = oas::route(&api.payload);
     let extension = &api.payload[EXTENSION];
     Route {
         host: if domain.is_empty() { "*".into() } else { domain.into() },
         path: path.into(),
         matching: "listen path".into(),
-        target: extension["upstream"]["url"].as_str().unwrap_or_default().into(),
+        target: redact::url(extension["upstream"]["url"].as_str().unwrap_or_default()),
         source: api.source.to_string(),
         port: extension["server"]["port"].as_u64().unwrap_or_default(),
         secure: extension["server"]["protocol"] == "https",
+        id: id.to_owned(),
     }
 }
 
-fn of_payload(api: &Api) -> Route {
+fn of_payload(id: &str, api: &Api) -> Route {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let host = text(&api.payload["domain"]);
     Route {
         host: if host.is_empty() { "*".into() } else { host },
         path: text(&api.payload["proxy"]["listen_path"]),
         matching: "listen path".into(),
-        target: text(&api.payload["proxy"]["target_url"]),
+        target: redact::url(&text(&api.payload["proxy"]["target_url"])),
         source: api.source.to_string(),
         port: api.payload["listen_port"].as_u64().unwrap_or_default(),
         secure: api.payload["protocol"] == "https",
+        id: id.to_owned(),
     }
 }

@@ -1,0 +1,203 @@
+//! `tyk-ingress validate`.
+
+mod rules;
+mod schema;
+mod source;
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::input::{Input, World, load};
+use super::{End, output};
+use crate::desired::Context;
+use crate::diagnostic::{Code, Diagnostic, Severity, any_error};
+use crate::settings;
+use source::Sources;
+
+/// Arguments of `validate`.
+#[derive(Debug, Args)]
+pub struct Validate {
+    #[command(flatten)]
+    input: Input,
+    /// How to print what is found
+    #[arg(short, long, value_enum, default_value = "human")]
+    output: Output,
+    /// End with 1 for a warning as well
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    ingress: settings::Ingress,
+    /// Base URL of the gateway's control API, to know which OperatorContexts mean it [env: TYK_URL]
+    #[arg(long, env = "TYK_URL", hide_env = true)]
+    tyk_url: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    /// Text for people
+    Human,
+    /// A JSON array of diagnostics
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Workflow commands that annotate the files of a pull request on GitHub
+    Github,
+}
+
+impl Validate {
+    pub(super) fn run(self) -> anyhow::Result<End> {
+        let context = Context::at_url(self.tyk_url.as_deref().unwrap_or_default());
+        let texts = self.input.texts()?;
+        let world = World::of(load(&texts)?, &self.ingress.options(&context.owner), &context);
+        let locations = &world.loaded.locations;
+        let mut found = schema::check(&texts, locations);
+        found.extend(world.diagnostics.iter().cloned());
+        found.sort();
+        let sources = Sources::of(&texts, locations);
+        let check = Check {
+            found: &found,
+            sources: &sources,
+            strict: self.strict,
+        };
+        let mut out = std::io::stdout().lock();
+        match self.output {
+            Output::Human => {
+                check.human(&mut out)?;
+                let ingresses = world.translation.ingresses.len();
+                let apis = world.desired.wanted().count();
+                let count = output::count(&found);
+                writeln!(out, "{ingresses} Ingresses of our class, {apis} APIs: {count}")?;
+            }
+            Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&check.json())?)?,
+            Output::Sarif => writeln!(out, "{}", serde_json::to_string_pretty(&check.sarif())?)?,
+            Output::Github => check.github(&mut out)?,
+        }
+        let fails = any_error(&found) || self.strict && !found.is_empty();
+        Ok(if fails { End::Errors } else { End::Clean })
+    }
+}
+
+/// What was found, and where.
+struct Check<'a> {
+    found: &'a [Diagnostic],
+    sources: &'a Sources<'a>,
+    /// Whether warnings count as errors.
+    strict: bool,
+}
+
+impl Check<'_> {
+    fn severity(&self, diagnostic: &Diagnostic) -> Severity {
+        if self.strict {
+            Severity::Error
+        } else {
+            diagnostic.severity()
+        }
+    }
+
+    /// As every command prints diagnostics, with the line of the field.
+    fn human(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        for diagnostic in self.found {
+            let Diagnostic {
+                object,
+                field,
+                code,
+                message,
+            } = diagnostic;
+            writeln!(out, "{}[{code}] {object}", self.severity(diagnostic).as_str())?;
+            if let Some(place) = self.sources.place(diagnostic) {
+                writeln!(out, "  at   {}:{}", place.file, place.line)?;
+                // A line of a Secret is not shown.
+                if let Some(column) = place.column.filter(|_| object.kind != "Secret") {
+                    let caret = usize::try_from(column).unwrap_or(1).max(1);
+                    writeln!(out, "       | {}", place.text)?;
+                    writeln!(out, "       | {:>caret$}", "^")?;
+                }
+            }
+            if !field.is_empty() {
+                writeln!(out, "  in   {field}")?;
+            }
+            writeln!(out, "  what {message}")?;
+            writeln!(out, "  fix  {}", code.fix())?;
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Value {
+        let one = |diagnostic: &Diagnostic| {
+            let mut value = json!(diagnostic);
+            value["severity"] = json!(self.severity(diagnostic));
+            if let Some(place) = self.sources.place(diagnostic) {
+                value["file"] = json!(place.file);
+                value["line"] = json!(place.line);
+                if let Some(column) = place.column {
+                    value["column"] = json!(column);
+                }
+            }
+            value
+        };
+        self.found.iter().map(one).collect()
+    }
+
+    fn sarif(&self) -> Value {
+        let codes: BTreeSet<Code> = self.found.iter().map(|d| d.code).collect();
+        let rule = |code: &Code| json!({"id": code, "shortDescription": {"text": code.summary()}, "help": {"text": code.fix()}});
+        let result = |diagnostic: &Diagnostic| {
+            let mut result = json!({
+                "ruleId": diagnostic.code,
+                "level": self.severity(diagnostic),
+                "message": {"text": format!("{}: {}", diagnostic.object, diagnostic.message)},
+            });
+            if let Some(place) = self.sources.place(diagnostic) {
+                let mut region = json!({"startLine": place.line});
+                if let Some(column) = place.column {
+                    region["startColumn"] = json!(column);
+                }
+                result["locations"] =
+                    json!([{"physicalLocation": {"artifactLocation": {"uri": place.file}, "region": region}}]);
+            }
+            result
+        };
+        json!({
+            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+            "version": "2.1.0",
+            "runs": [{
+                "tool": {"driver": {
+                    "name": "tyk-ingress",
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "rules": codes.iter().map(rule).collect::<Vec<_>>(),
+                }},
+                "results": self.found.iter().map(result).collect::<Vec<_>>(),
+            }],
+        })
+    }
+
+    fn github(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        for diagnostic in self.found {
+            let command = self.severity(diagnostic).as_str();
+            let place = self.sources.place(diagnostic).map_or_else(String::new, |place| {
+                format!("file={},line={},", property(place.file), place.line)
+            });
+            let text = format!(
+                "{}: {} {} ({})",
+                diagnostic.object,
+                diagnostic.field,
+                diagnostic.message,
+                diagnostic.code.fix()
+            );
+            writeln!(out, "::{command} {place}title={}::{}", diagnostic.code, escape(&text))?;
+        }
+        Ok(())
+    }
+}
+
+/// A workflow command ends at its line's end, so line breaks and the escape character itself are escaped.
+fn escape(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    escape(text).replace(':', "%3A").replace(',', "%2C")
+}

@@ -1,0 +1,9 @@
+//! What a running operator tells of itself: metrics, logs, the status page, `/debug`.
+
+#![allow(clippy::unwrap_used)]
+
+mod browser;
+mod debug;
+mod logs;
+mod prometheus;
+mod world;
