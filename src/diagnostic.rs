@@ -170,12 +170,12 @@ catalogue! {
         "Create the SecurityPolicy, or correct the reference `namespace/name`.";
     PolicyWaits Error "An API that the policy gives access to cannot be used, so keys have no access to it yet."
         "Create or correct the resource that the message names, or remove the entry.";
+    PortNotFound Error "The Service does not have the port that the backend names, so the gateway answers its path with an error."
+        "Correct `backend.service.port`, or add the port to the Service.";
     PortalConflict Error "Another resource already describes this part of the organisation's portal; the oldest wins."
         "Leave one PortalAPICatalogue and one PortalConfig for each organisation.";
     PortalReferenceNotFound Error "The catalogue names a description or a policy that cannot be used, so it stays as it was."
         "Create the APIDescription or SecurityPolicy that the field names, or correct the reference.";
-    PortNotFound Error "The Service does not have the port that the backend names, so the gateway answers its path with an error."
-        "Correct `backend.service.port`, or add the port to the Service.";
     RedirectorMissing Warning "A redirect to https is asked for, but there is no redirect responder."
         "Start `tyk-ingress redirector` and give its address by --redirector-url, or remove the annotation.";
     ResourceBackendUnsupported Error "A backend names a resource; only Services can be served, so the gateway answers its path with an error."

@@ -252,7 +252,7 @@ async fn a_gateway_without_proxies_fails_them_alone() {
     assert!(rig.calls_since(before).iter().all(|call| !call.contains("mcps")));
     // Taking it off needs nothing of the gateway.
     rig.want_all(tyk_ingress::desired::Desired {
-        oas: sync_support::desired_documents(&[document("1", "/a/")]),
+        oas: sync_support::desired_documents("TykOasApiDefinition", &[document("1", "/a/")]),
         removals: std::collections::BTreeSet::from(["2".to_owned()]),
         ..Default::default()
     });

@@ -189,7 +189,7 @@ fn validate_prints_annotations_for_github() {
 fn render_prints_what_a_gateway_should_hold() {
     let state = run_on(&with_error(), &["render", "-f", "-", "-o", "tyk", "--tyk-org", "acme"]).json();
     let keys: Vec<_> = state.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["apis", "certificates", "diagnostics", "oas", "policies"]);
+    assert_eq!(keys, ["apis", "certificates", "diagnostics", "mcps", "oas", "policies"]);
     let apis = state["apis"].as_array().unwrap();
     assert_eq!(apis.len(), 2);
     for api in apis {
@@ -199,7 +199,7 @@ fn render_prints_what_a_gateway_should_hold() {
             "{api}"
         );
     }
-    for empty in ["oas", "policies", "certificates"] {
+    for empty in ["oas", "mcps", "policies", "certificates"] {
         assert_eq!(state[empty], json!([]), "{empty}");
     }
     let fields = ["code", "severity", "object", "field", "message"];

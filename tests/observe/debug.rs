@@ -56,7 +56,7 @@ async fn debug_tells_what_is_there_and_what_is_wrong() {
         "shop.example.com"
     );
     let desired = world.json("/debug/desired").await;
-    assert_eq!(desired["tyks"][0]["apis"].as_object().unwrap().len(), 3, "{desired:#}");
+    assert_eq!(desired["tyks"][0]["apis"].as_object().unwrap().len(), 5, "{desired:#}");
     let plan = world
         .eventually("a round without anything to do", async |world| {
             let plan = world.json("/debug/plan").await;
@@ -175,7 +175,7 @@ async fn the_log_level_changes_while_it_runs() {
             .any(|line| line.contains("\"level\":\"DEBUG\"") || line.contains("\"level\":\"TRACE\""))
     };
     assert!(!finer(&world.log()));
-    assert_eq!(world.text("/debug/log-level").await, "info,kube=warn\n");
+    assert_eq!(world.text("/debug/log-level").await, "kube=warn,info\n");
     let (status, message) = world
         .send(Method::PUT, "/debug/log-level", "tyk_ingress=nonsense")
         .await;

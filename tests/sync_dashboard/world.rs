@@ -68,7 +68,13 @@ impl World {
             operator,
             objects: BTreeMap::new(),
             diagnostics: Vec::new(),
-            workers: Workers::new(OWNER.into(), RESYNC, outcomes, cancel.clone()),
+            workers: Workers::new(
+                OWNER.into(),
+                RESYNC,
+                outcomes,
+                tyk_ingress::permit::Permit::always(),
+                cancel.clone(),
+            ),
             cancel,
             received,
             outcomes: BTreeMap::new(),
@@ -86,7 +92,13 @@ impl World {
         let (outcomes, received) = mpsc::channel(64);
         self.cancel.cancel();
         self.cancel = CancellationToken::new();
-        self.workers = Workers::new(OWNER.into(), RESYNC, outcomes, self.cancel.clone());
+        self.workers = Workers::new(
+            OWNER.into(),
+            RESYNC,
+            outcomes,
+            tyk_ingress::permit::Permit::always(),
+            self.cancel.clone(),
+        );
         self.received = received;
     }
 

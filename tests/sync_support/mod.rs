@@ -124,7 +124,7 @@ impl Rig {
     /// Publishes a new desired state of classic APIs and documents.
     pub fn want_both(&mut self, payloads: &[Value], documents: &[Value]) {
         self.want_all(Desired {
-            oas: desired_documents(documents),
+            oas: desired_documents("TykOasApiDefinition", documents),
             ..desired(payloads)
         });
     }
@@ -132,8 +132,8 @@ impl Rig {
     /// Publishes a new desired state of documents and MCP proxies.
     pub fn want_mcps(&mut self, documents: &[Value], proxies: &[Value]) {
         self.want_all(Desired {
-            oas: desired_documents(documents),
-            mcps: desired_documents(proxies),
+            oas: desired_documents("TykOasApiDefinition", documents),
+            mcps: desired_documents("TykMcpProxyDefinition", proxies),
             ..Desired::default()
         });
     }
@@ -228,11 +228,11 @@ pub fn desired(payloads: &[Value]) -> Desired {
 }
 
 /// OAS APIs of a state.
-pub fn desired_documents(documents: &[Value]) -> BTreeMap<String, Api> {
+pub fn desired_documents(kind: &'static str, documents: &[Value]) -> BTreeMap<String, Api> {
     let id = |document: &Value| document["x-tyk-api-gateway"]["info"]["id"].as_str().unwrap().to_owned();
     let wanted = documents
         .iter()
-        .map(|document| (id(document), wanted_document(document)));
+        .map(|document| (id(document), wanted_document(kind, document)));
     wanted.collect()
 }
 
@@ -258,11 +258,11 @@ pub fn document(id: &str, listen_path: &str) -> Value {
     })
 }
 
-fn wanted_document(document: &Value) -> Api {
+fn wanted_document(kind: &'static str, document: &Value) -> Api {
     let mut payload = document.clone();
-    owner::mark_document(payload.as_object_mut().unwrap(), OWNER, "TykOasApiDefinition default/a");
+    owner::mark_document(payload.as_object_mut().unwrap(), OWNER, &format!("{kind} default/a"));
     Api {
-        source: ObjectRef::new("TykOasApiDefinition", "default", "a"),
+        source: ObjectRef::new(kind, "default", "a"),
         generation: 1,
         payload,
     }

@@ -167,7 +167,7 @@ mod tests {
         let node: Spanned<Node> = serde_saphyr::from_str(text).unwrap();
         for (path, place) in [
             ("spec.list[1].name", (8, 7)),
-            ("spec.list[0].b.c", (7, 16)),
+            ("spec.list[0].b.c", (7, 17)),
             ("spec.list[0].missing", (7, 7)),
             ("metadata.annotations[tyk.io/x]", (4, 5)),
             ("spec.other", (5, 1)),
