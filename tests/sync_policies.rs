@@ -186,7 +186,7 @@ async fn one_batch_goes_policies_apis_and_deletes_in_the_same_order() {
 async fn a_policy_may_have_the_id_of_an_api() {
     let mut rig = Rig::start().await;
     let mut both = wanted(&[api("1", "/1/")], vec![policy("1", &["1"])]);
-    both.oas = sync_support::desired_documents(&[document("2", "/2/")]);
+    both.oas = sync_support::desired_documents("TykOasApiDefinition", &[document("2", "/2/")]);
     rig.want_all(both);
     let outcome = rig.outcome().await;
     assert!(in_step(&outcome), "{outcome:#?}");
