@@ -1,6 +1,6 @@
 //! One seed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ impl Site {
         self.gateway.url().trim_start_matches("http://").parse().unwrap()
     }
 
-    /// What it holds that is not foreign, without the number of writes that it took; then what is foreign.
+    /// What it holds that is not foreign, without what its mark says of the past; then what is foreign.
     async fn held(&self) -> (Held, Held) {
         let apis = self.stranger.list_apis().await.unwrap().into_iter();
         let (foreign, mut apis): (Held, Held) = apis.partition(|(id, _)| ["plain", "west"].contains(&id.as_str()));
@@ -80,6 +80,9 @@ impl Site {
                 .and_then(Value::as_object_mut)
             {
                 mark.remove("write");
+                // Which of the certificates were uploaded from here: the past decides, and an upload whose answer was lost
+                // counts as somebody else's.
+                mark.remove("certificates");
             }
         }
         let policies = self.stranger.list_policies().await.unwrap();
@@ -93,22 +96,45 @@ impl Site {
 }
 
 fn without_writes(mut value: Value) -> Value {
-    match &mut value {
-        Value::Object(fields) => {
-            fields.remove("write");
-            fields
-                .values_mut()
-                .for_each(|field| *field = without_writes(field.take()));
-        }
-        Value::String(text) => {
-            // A policy's mark is a text.
-            if let Ok(inner @ Value::Object(_)) = serde_json::from_str::<Value>(text) {
-                value = without_writes(inner);
-            }
-        }
-        _ => {}
+    if let Value::Object(fields) = &mut value {
+        fields.remove("write");
+        let fields_left = std::mem::take(fields).into_iter();
+        *fields = fields_left
+            .map(|(name, field)| (without_write_in_name(name), without_writes(field)))
+            .collect();
     }
     value
+}
+
+/// A policy's mark is a name, of an entry that grants nothing.
+fn without_write_in_name(name: String) -> String {
+    let mark = name.split_once('=').and_then(|(label, mark)| {
+        let mark: serde_json::Map<_, _> = serde_json::from_str(mark).ok()?;
+        Some((label, without_writes(Value::Object(mark))))
+    });
+    match mark {
+        Some((label, mark)) => format!("{label}={mark}"),
+        None => name,
+    }
+}
+
+/// The fields that differ, with both values.
+fn differences(expected: &Value, held: &Value) -> Vec<String> {
+    match (expected, held) {
+        (Value::Object(left), Value::Object(right)) => {
+            let names: BTreeSet<_> = left.keys().chain(right.keys()).collect();
+            let fields = names.into_iter().flat_map(|name| {
+                let found = differences(
+                    left.get(name).unwrap_or(&Value::Null),
+                    right.get(name).unwrap_or(&Value::Null),
+                );
+                found.into_iter().map(move |found| format!("{name}.{found}"))
+            });
+            fields.collect()
+        }
+        _ if expected == held => Vec::new(),
+        _ => vec![format!(" expected {expected}, held {held}")],
+    }
 }
 
 fn stranger_api(id: &str, config_data: Value) -> Value {
@@ -338,12 +364,7 @@ impl World {
         }
         let (held, _) = site.held().await;
         let apis = held.keys().filter(|id| !id.starts_with("policy "));
-        assert!(
-            apis.eq(desired
-                .wanted()
-                .map(|(id, _)| id)
-                .collect::<std::collections::BTreeSet<_>>())
-        );
+        assert!(apis.eq(desired.wanted().map(|(id, _)| id).collect::<BTreeSet<_>>()));
         held
     }
 
@@ -370,10 +391,14 @@ impl World {
                     continue;
                 }
                 if expected.get(id) != held.get(id) {
-                    let (expected, held) = (expected.get(id), held.get(id));
-                    return Some(format!(
-                        "gateway {number}, {id}: expected {expected:#?}, held {held:#?}"
-                    ));
+                    let found = match (expected.get(id), held.get(id)) {
+                        (None, _) => "it is there and should not".to_owned(),
+                        (_, None) => "it is not there".to_owned(),
+                        (Some(expected), Some(held)) => differences(expected, held).join(", "),
+                    };
+                    let said = self.operator.as_ref().and_then(|operator| operator.outcome.as_ref());
+                    let said = said.map(|outcome| (outcome.apis.get(id), &outcome.endpoint_error));
+                    return Some(format!("gateway {number}, {id}: {found}; reported: {said:?}"));
                 }
             }
         }

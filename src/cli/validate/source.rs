@@ -24,8 +24,8 @@ pub struct Place<'a> {
     pub line: u64,
     /// Column of the field, from 1; `None` when only the object was found.
     pub column: Option<u64>,
-    /// The text of the line.
-    pub text: &'a str,
+    /// What is shown of the line: all of it where the object can hold no secret, else only the field's name.
+    pub text: String,
 }
 
 /// A document without its values.
@@ -53,14 +53,19 @@ impl<'a> Sources<'a> {
     pub fn place(&self, diagnostic: &Diagnostic) -> Option<Place<'a>> {
         let location = self.locations.get(&diagnostic.object)?;
         let (file, (text, documents)) = self.files.get_key_value(location.file.as_str())?;
-        let at_line = |line: u64, column| Place {
-            file,
-            line,
-            column,
-            text: text
-                .lines()
-                .nth(usize::try_from(line).unwrap_or(1).saturating_sub(1))
-                .unwrap_or_default(),
+        let whole = matches!(diagnostic.object.kind, "Ingress" | "IngressClass" | "Service");
+        let at_line = |line: u64, column: Option<u64>| {
+            let index = usize::try_from(line).unwrap_or(1).saturating_sub(1);
+            let text = text.lines().nth(index).unwrap_or_default();
+            Place {
+                file,
+                line,
+                column,
+                text: match whole {
+                    true => text.to_owned(),
+                    false => without_values(text, column),
+                },
+            }
         };
         // The objects of a list share one document, whose fields are not theirs.
         let own = |node: &&Spanned<Node>| node.referenced.line() == location.line && !is_list(&node.value);
@@ -73,6 +78,34 @@ impl<'a> Sources<'a> {
             None => at_line(location.line, None),
         })
     }
+}
+
+/// The field at this column, or at the first one, without its value and without the fields beside it: any field of a
+/// custom resource can hold a secret.
+fn without_values(text: &str, column: Option<u64>) -> String {
+    let start = match column {
+        Some(column) => usize::try_from(column).unwrap_or(1).saturating_sub(1),
+        None => text.chars().take_while(|c| matches!(c, ' ' | '-')).count(),
+    };
+    let mut shown: String = text
+        .chars()
+        .take(start)
+        .map(|c| if matches!(c, ' ' | '-') { c } else { ' ' })
+        .collect();
+    let rest: String = text.chars().skip(start).collect();
+    match rest.split_once(':') {
+        // A value may have a colon, too, but a name has neither spaces nor brackets.
+        Some((name, value)) if !name.contains([' ', '{', '[', ',']) && value.starts_with(' ') => {
+            shown += name;
+            shown += ": …";
+        }
+        Some((name, "")) if !name.contains([' ', '{', '[', ',']) => {
+            shown += name;
+            shown += ":";
+        }
+        _ => shown += "…",
+    }
+    shown
 }
 
 fn is_list(node: &Node) -> bool {
@@ -160,6 +193,22 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn no_value_is_shown() {
+        for (text, column, shown) in [
+            ("  use_keyless: secret", Some(3), "  use_keyless: …"),
+            ("  - {auth: secret, mode: x}", Some(20), "  -                mode: …"),
+            ("  - {auth: secret, mode: x}", Some(5), "  - …"),
+            ("    - secret", Some(7), "    - …"),
+            ("kind: ApiDefinition", None, "kind: …"),
+            ("spec:", Some(1), "spec:"),
+            ("  \"a:b\": secret", Some(3), "  …"),
+            ("", Some(9), "…"),
+        ] {
+            assert_eq!(without_values(text, column), shown, "{text}");
+        }
+    }
 
     #[test]
     fn a_field_is_found_by_its_path_or_by_what_is_around_it() {
