@@ -82,11 +82,14 @@ pub struct Tyk {
         hide_env = true,
         value_parser = gateway_service
     )]
-    pub gateway_service: Option<Option<GatewayService>>,
+    pub gateway_service: Option<GivenService>,
     /// Mark of what this operator makes; operators that share a gateway or a cluster need different ones [env: TYK_INGRESS_OWNER]
     #[arg(long, env = "TYK_INGRESS_OWNER", hide_env = true, default_value = "tyk-ingress", value_parser = owner)]
     pub owner: String,
 }
+
+/// None where the variable is empty. A name of its own, since clap gives a nested `Option` another meaning.
+type GivenService = Option<GatewayService>;
 
 impl Tyk {
     /// Where Tyk answers.

@@ -78,6 +78,7 @@ impl GatewayUnderTest {
         // The real gateway looks for wanted reloads every second, which each test would wait for several times.
         let config = sim::Config {
             reload_interval: Duration::from_millis(100),
+            mcp: true,
             ..sim::Config::default()
         };
         Ok(Self::Sim(sim::Gateway::start(config).await?))

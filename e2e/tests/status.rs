@@ -302,8 +302,8 @@ async fn expect_normal(world: &Scenario, ingress: &str, wanted: usize) -> Result
                 && object.kind.as_deref() == Some("Ingress")
                 && object.name.as_deref() == Some(ingress)
         });
-        let count = on.count();
-        ensure!(count == wanted, "there are {count}");
+        let notes: Vec<_> = on.map(|event| (&event.note, &event.event_time)).collect();
+        ensure!(notes.len() == wanted, "there are {notes:?}");
         Ok(())
     })
     .await

@@ -52,8 +52,8 @@ impl<'a> Verdict<'a> {
 
 /// The status, when it differs from the one that the object has.
 ///
-/// `Synced` is only ever true by an answer of the Tyk. While that cannot be asked, an object that it has confirmed in
-/// its present generation keeps what was confirmed; any other one is `Unreachable`. The time of a condition or
+/// `Synced` is only ever true by an answer of the Tyk. While that cannot be asked, or was not yet since the start, an
+/// object that it has confirmed in its present generation keeps what was confirmed; any other one is `Unreachable`. The time of a condition or
 /// transaction moves only with its result, so that the same report twice makes one write.
 pub(super) fn changed(
     input: &ReportInput<'_>,
@@ -80,7 +80,9 @@ pub(super) fn changed(
             Role::Api | Role::Policy | Role::Portal if !known(input, errors, subject) => return None,
             Role::Api | Role::Policy | Role::Portal => {
                 let accepted = accepted(errors, subject, "Valid");
-                writer.sent(subject, accepted, answer);
+                // Nobody has been asked since the start.
+                let unasked = answer::looked_at(input, subject).is_none();
+                writer.sent(subject, accepted, answer, unasked);
                 fields::confirmed(input, subject, answer, &mut writer.status);
             }
         }
@@ -150,6 +152,9 @@ impl Writer {
     fn context(&mut self, accepted: Verdict<'_>, input: &ReportInput<'_>, subject: &Subject<'_>) {
         let tyk = input.fleet.contexts.get(&subject.name()).map(|context| &context.tyk);
         let outcome = tyk.and_then(|tyk| input.outcomes.get(tyk));
+        if outcome.is_none() && accepted.status == ConditionStatus::True && self.is_confirmed() {
+            return;
+        }
         let synced = match outcome.map(|outcome| outcome.endpoint_error.as_deref()) {
             _ if accepted.status != ConditionStatus::True => {
                 Verdict::new(false, "NotAccepted", "its settings cannot be used")
@@ -179,8 +184,9 @@ impl Writer {
         Some(())
     }
 
-    fn sent(&mut self, subject: &Subject<'_>, accepted: Verdict<'_>, answer: Answer<'_>) {
-        if matches!(answer, Answer::Unreachable(_)) && accepted.status == ConditionStatus::True && self.is_confirmed() {
+    fn sent(&mut self, subject: &Subject<'_>, accepted: Verdict<'_>, answer: Answer<'_>, unasked: bool) {
+        let silent = unasked || matches!(answer, Answer::Unreachable(_));
+        if silent && accepted.status == ConditionStatus::True && self.is_confirmed() {
             return;
         }
         if self.status.contains_key("ingressTemplate") {

@@ -22,6 +22,8 @@ pub(super) struct World {
     desired: Desired,
     diagnostics: Vec<Diagnostic>,
     outcome: Outcome,
+    /// No round has ended since the start.
+    unasked: bool,
 }
 
 pub(super) fn definition(name: &str, metadata: Value, spec: Value) -> ApiDefinition {
@@ -112,6 +114,7 @@ impl World {
             desired,
             diagnostics: Vec::new(),
             outcome: Outcome::default(),
+            unasked: false,
         }
     }
 
@@ -154,7 +157,8 @@ impl World {
             .values()
             .filter(|object| !object.is_template());
         let objects: Vec<_> = objects.map(|object| object.object_ref()).collect();
-        let (fleet, outcomes) = one_tyk(&self.desired, &self.outcome, objects);
+        let (fleet, mut outcomes) = one_tyk(&self.desired, &self.outcome, objects);
+        outcomes.retain(|_, _| !self.unasked);
         report(&ReportInput {
             snapshot: &self.snapshot,
             translation: &translation,
@@ -308,6 +312,20 @@ fn what_was_confirmed_outlives_a_gateway_that_cannot_be_asked() {
     assert_eq!(
         conditions(&world.write(50).unwrap()),
         "True:Valid False:SyncFailed False:SyncFailed"
+    );
+}
+
+#[test]
+fn what_was_confirmed_outlives_a_restart() {
+    let mut world = World::plain().answered(ApiOutcome::Synced);
+    world.write(10).unwrap();
+    world.unasked = true;
+    assert_eq!(world.write(20), None);
+    world.edit(|object| object.metadata.generation = Some(2));
+    world.desired.apis.insert(ID.into(), api("a", 2));
+    assert_eq!(
+        conditions(&world.write(30).unwrap()),
+        "True:Valid Unknown:Pending Unknown:Pending"
     );
 }
 

@@ -60,10 +60,25 @@ fn an_empty_variable_is_the_default() {
         assert_eq!(ended.code, Some(0), "{variable}: {}", ended.err);
         assert_eq!(ended.out, run(RENDER).out, "{variable}");
     }
-    for variable in ["TYK_MODE", "TYK_TLS_INSECURE_SKIP_VERIFY"] {
+    for variable in ["TYK_MODE", "TYK_TLS_INSECURE_SKIP_VERIFY", "TYK_GATEWAY_SERVICE"] {
         let ended = run_with((variable, ""), &["run"]);
         assert!(ended.err.contains("TYK_URL is not set"), "{variable}: {}", ended.err);
     }
+}
+
+#[test]
+fn a_service_of_gateways_is_taken_and_needs_a_cluster() {
+    let environment = [("TYK_URL", "http://127.0.0.1:1"), ("TYK_AUTH", "x")];
+    let run_with_service = |service: &str| {
+        let mut command = crate::program::command();
+        command.args(["run", "--listen", "127.0.0.1:0", "--manifests", "examples/quickstart"]);
+        command.envs(environment).env("TYK_GATEWAY_SERVICE", service);
+        String::from_utf8(command.output().unwrap().stderr).unwrap()
+    };
+    let ended = run_with_service("tyk/gateway:8080");
+    assert!(ended.contains("needs a cluster"), "{ended}");
+    let ended = run_with_service("gateway");
+    assert!(ended.contains("NAMESPACE/NAME:PORT"), "{ended}");
 }
 
 #[test]

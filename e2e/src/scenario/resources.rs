@@ -154,10 +154,11 @@ impl Scenario {
     /// When it is not running.
     pub async fn repairs(&self) -> Result<f64> {
         let metrics = self.operator()?.get("/metrics").await?.body;
-        let line = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("tyk_ingress_drift_repaired_total "));
-        Ok(line.map(str::parse).transpose()?.unwrap_or_default())
+        let values = metrics.lines().filter_map(|line| {
+            let of_a_tyk = line.strip_prefix("tyk_ingress_drift_repaired_total{")?;
+            Some(of_a_tyk.rsplit_once("} ")?.1.parse::<f64>())
+        });
+        Ok(values.sum::<Result<_, _>>()?)
     }
 }
 
