@@ -8,7 +8,7 @@ use crate::program::{Folder, run};
 fn classic(index: usize) -> Value {
     let mut api = json!({
         "api_id": format!("Classic_{index}"), "name": format!("Api Nr. {}", index / 2), "org_id": "org",
-        "active": index % 11 != 0, "use_keyless": index.is_multiple_of(3),
+        "active": !index.is_multiple_of(11), "use_keyless": index.is_multiple_of(3),
         "proxy": {"listen_path": format!("/classic-{index}/"), "target_url": "http://upstream.test", "strip_listen_path": true},
         "version_data": {"not_versioned": true, "versions": {"Default": {"name": "Default", "use_extended_paths": index.is_multiple_of(2),
             "global_headers": {"X-Token": "hunter2"},
@@ -55,7 +55,7 @@ fn policy(index: usize) -> Value {
     let rights = [format!("Classic_{index}"), format!("oas-{index}")].map(|api| (api.clone(), right(api)));
     json!({
         "id": format!("policy.{index}"), "name": "Gold", "org_id": "org", "active": true, "is_inactive": index == 2,
-        "rate": index, "per": 60, "quota_max": if index % 2 == 0 { -1 } else { 0 }, "quota_renewal_rate": 3600,
+        "rate": index, "per": 60, "quota_max": if index.is_multiple_of(2) { -1 } else { 0 }, "quota_renewal_rate": 3600,
         "access_rights": serde_json::Map::from_iter(rights), "partitions": {"acl": true, "quota": false},
         "meta_data": {"team": "hunter2"}, "tags": ["a"], "key_expires_in": 100,
     })

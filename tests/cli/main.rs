@@ -1,5 +1,5 @@
 //! The built program as its users see it: arguments, files and environment in; exit code, output and messages out.
-
+#![allow(clippy::print_stdout)]
 #![allow(clippy::unwrap_used)]
 
 mod commands;

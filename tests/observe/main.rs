@@ -1,5 +1,5 @@
 //! What a running operator tells of itself: metrics, logs, the status page, `/debug`.
-
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 #![allow(clippy::unwrap_used)]
 
 mod browser;
