@@ -78,6 +78,10 @@ impl World {
         let gateway = sim::Gateway::start(config).await.unwrap();
         let folder = TempDir::new().unwrap();
         std::fs::create_dir(folder.path().join("manifests")).unwrap();
+        // Before the start, so that it is not ready with nothing.
+        for (name, text) in [("tls.yaml", tls_secret().as_str()), ("web.yaml", MANIFESTS)] {
+            std::fs::write(folder.path().join("manifests").join(name), text).unwrap();
+        }
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let metrics = free();
         let child = Command::new(env!("CARGO_BIN_EXE_tyk-ingress"))
@@ -108,8 +112,6 @@ impl World {
             client: Client::new(),
             child,
         };
-        world.write("tls.yaml", &tls_secret());
-        world.write("web.yaml", MANIFESTS);
         let ready = format!("http://{}/readyz", world.metrics);
         world.eventually("ready", async |world| world.ok(&ready).await).await;
         world.page = world.eventually("a status page", async |world| world.page_url()).await;
