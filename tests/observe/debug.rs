@@ -65,7 +65,7 @@ async fn debug_tells_what_is_there_and_what_is_wrong() {
         .await;
     assert_eq!(
         (&plan[0]["error"], &plan[0]["apis"]["unchanged"]),
-        (&json!(null), &json!(3)),
+        (&json!(null), &json!(5)),
         "{plan:#}"
     );
     let diagnostics = world.json("/debug/diagnostics").await;
