@@ -85,6 +85,7 @@ pub async fn of_cluster(namespaces: &[String]) -> anyhow::Result<Arc<Snapshot>> 
     let _ends = cancel.clone().drop_guard();
     let scope = Scope {
         namespaces: (!namespaces.is_empty()).then(|| namespaces.to_vec()),
+        ..Scope::default()
     };
     let store = Store::start(client, &scope, cancel);
     let mut changes = store.changes();

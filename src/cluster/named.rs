@@ -31,6 +31,7 @@ pub(super) type Named = BTreeMap<WatchId, BTreeSet<String>>;
 /// The objects that others in the snapshot name and that may be read.
 pub(super) fn named(snapshot: &Snapshot, scope: &Scope) -> Named {
     let mut found = Named::new();
+    let readable = |owner: &str, namespace: &str| !scope.own_secrets_only || owner == namespace;
     let mut add = |id: WatchId, name: &str| {
         let visible = |names: &Vec<String>| names.iter().any(|name| Some(name) == id.namespace.as_ref());
         // Without a name there is nothing to ask for.
@@ -47,13 +48,17 @@ pub(super) fn named(snapshot: &Snapshot, scope: &Scope) -> Named {
         let signing = definition.spec.upstream_request_signing.as_ref();
         if let Some(reference) = signing.and_then(|signing| signing.secret_ref.as_ref()) {
             let namespace = reference.namespace_or(&owner.namespace);
-            add(secret(namespace, &reference.name), &reference.name);
+            if readable(&owner.namespace, namespace) {
+                add(secret(namespace, &reference.name), &reference.name);
+            }
         }
     }
     for (owner, context) in &snapshot.operator_contexts {
         if let Some(reference) = &context.spec.secret_ref {
             let namespace = reference.namespace_or(&owner.namespace);
-            add(secret(namespace, &reference.name), &reference.name);
+            if readable(&owner.namespace, namespace) {
+                add(secret(namespace, &reference.name), &reference.name);
+            }
         }
     }
     found
@@ -188,7 +193,11 @@ mod tests {
 
     fn watches(snapshot: &Snapshot, scope: &[&str]) -> Vec<String> {
         let namespaces = (!scope.is_empty()).then(|| scope.iter().map(|name| (*name).to_owned()).collect());
-        let found = named(snapshot, &Scope { namespaces });
+        let scope = Scope {
+            namespaces,
+            ..Scope::default()
+        };
+        let found = named(snapshot, &scope);
         found.into_keys().map(|id| id.to_string()).collect()
     }
 
@@ -207,6 +216,12 @@ mod tests {
         assert_eq!(watches(&snapshot, &["a"]), [ours[0], ours[1], ours[2]]);
         let all = [ours[0], "ConfigMap in b", ours[1], ours[2], "Secret conf in b"];
         assert_eq!(watches(&snapshot, &[]), all);
+        let own = Scope {
+            own_secrets_only: true,
+            ..Scope::default()
+        };
+        let found: Vec<_> = named(&snapshot, &own).into_keys().map(|id| id.to_string()).collect();
+        assert_eq!(found, [ours[0], "ConfigMap in b", ours[1], ours[2]]);
     }
 
     #[test]

@@ -28,6 +28,8 @@ use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind};
 pub struct Scope {
     /// Namespaces whose objects are seen; `None` for all of them, which needs cluster-wide permissions.
     pub namespaces: Option<Vec<String>>,
+    /// Reads no Secret that a resource of another namespace names, but for TLS Secrets, which are never named so.
+    pub own_secrets_only: bool,
 }
 
 /// A kind whose changes are told apart: those that a translation looks at, and the rest.

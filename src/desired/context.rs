@@ -111,6 +111,11 @@ impl<'a> Contexts<'a> {
         }
     }
 
+    /// Whether Secrets of other namespaces may be read.
+    pub(super) fn cross_namespace(&self) -> bool {
+        self.operator.cross_namespace
+    }
+
     /// The contexts that can be used.
     pub(super) fn usable(&self) -> &BTreeMap<NamespacedName, Context> {
         &self.usable
@@ -214,6 +219,18 @@ impl<'a> Contexts<'a> {
 }
 
 fn resolve(name: &NamespacedName, snapshot: &Snapshot, operator: &Operator) -> Result<Context, Broken> {
+    let own = &operator.own;
+    let broken = |field, message: String| Broken {
+        field,
+        message: format!("OperatorContext {name}: {message}"),
+    };
+    // Before its Secret is asked for, which is not even read then.
+    if let Some(namespace) = foreign_secret(name, snapshot).filter(|_| !operator.cross_namespace) {
+        let message = format!(
+            "its Secret is in the namespace {namespace}, and Secrets are read from the context's own namespace alone; move the Secret"
+        );
+        return Err(broken("spec.secretRef", message));
+    }
     let settings = match snapshot.context_settings(name) {
         // Where nothing is sent to its Tyk, nobody needs the credentials.
         Err(ContextProblem::SecretMissing { .. }) if operator.only_own => ContextSettings::default(),
@@ -222,17 +239,6 @@ fn resolve(name: &NamespacedName, snapshot: &Snapshot, operator: &Operator) -> R
             message: problem.to_string(),
         })?,
     };
-    let own = &operator.own;
-    let broken = |field, message: String| Broken {
-        field,
-        message: format!("OperatorContext {name}: {message}"),
-    };
-    if let Some(namespace) = foreign_secret(name, snapshot).filter(|_| !operator.cross_namespace) {
-        let message = format!(
-            "its Secret is in the namespace {namespace}, and Secrets are read from the context's own namespace alone; move the Secret"
-        );
-        return Err(broken("spec.secretRef", message));
-    }
     let tyk = match operator.only_own {
         true => own.tyk.clone(),
         false => installation(&settings, &own.tyk).map_err(|message| broken("spec.env", message))?,

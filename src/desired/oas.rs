@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Api, Builder, Candidate, Context, owner};
 use crate::api::{Generated, HasDocument, names};
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Code, Severity};
 use crate::ingress::{Child, Translation};
 use crate::snapshot::document::{EXTENSION, Problem, read};
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
@@ -139,7 +139,17 @@ impl Adder<'_, '_> {
         let Some(context) = self.builder.place(&source, reference, &id, child) else {
             return;
         };
-        let (payload, problems) = self.payload(document, resource, &id, &context);
+        let (payload, mut problems) = self.payload(document, resource, &id, &context);
+        if let Some((field, namespace)) = resource
+            .foreign_secret()
+            .filter(|_| !self.builder.contexts.cross_namespace())
+        {
+            let message = format!(
+                "its Secret is in the namespace {namespace}, and Secrets are read from the resource's own namespace \
+                 alone (--cross-namespace-contexts=deny); move the Secret"
+            );
+            problems = vec![(Code::SecretNotFound, field.to_owned(), message)];
+        }
         let fatal = problems.iter().any(|(code, ..)| code.severity() == Severity::Error);
         self.builder.report(&source, problems);
         if fatal {

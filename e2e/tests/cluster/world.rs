@@ -49,6 +49,7 @@ impl World {
         let cancel = CancellationToken::new();
         let scope = Scope {
             namespaces: Some(vec![namespace.clone()]),
+            ..Scope::default()
         };
         let store = Store::start(client.clone(), &scope, cancel.clone());
         Ok(Self {

@@ -23,7 +23,7 @@ use crate::http::Health;
 use crate::ingress::Translation;
 use crate::metrics::Stage;
 use crate::report::{ReportInput, report};
-use crate::settings;
+use crate::settings::{self, CrossNamespaceContexts};
 use crate::snapshot::{NamespacedName, Snapshot};
 use crate::sync::Outcome;
 
@@ -58,6 +58,7 @@ pub fn spawn(
 ) {
     let scope = Scope {
         namespaces: controller.namespaces(),
+        own_secrets_only: controller.cross_namespace_contexts == CrossNamespaceContexts::Deny,
     };
     let store = Store::start(client.clone(), &scope, cancel.clone());
     let (sender, latest) = watch::channel(None);

@@ -44,6 +44,11 @@ pub(super) trait Kind: HasDocument + SnapshotKind {
         Vec::new()
     }
 
+    /// Field and namespace of a Secret that it names in another namespace.
+    fn foreign_secret(&self) -> Option<(&'static str, &str)> {
+        None
+    }
+
     /// Its categories on a Dashboard.
     fn categories(&self) -> &[String] {
         &[]
@@ -68,6 +73,13 @@ impl Kind for TykOasApiDefinition {
         certificates: &mut Certificates<'_>,
     ) -> Vec<Problem> {
         merge::resource(document, self, snapshot, certificates)
+    }
+
+    fn foreign_secret(&self) -> Option<(&'static str, &str)> {
+        let own = self.metadata.namespace.as_deref().unwrap_or_default();
+        let reference = self.spec.upstream_request_signing.as_ref()?.secret_ref.as_ref()?;
+        let namespace = reference.namespace_or(own);
+        (namespace != own).then_some(("spec.upstreamRequestSigning.secretRef", namespace))
     }
 
     fn categories(&self) -> &[String] {

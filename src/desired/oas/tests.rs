@@ -5,7 +5,7 @@ mod kinds;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::desired::{Desired, build};
+use crate::desired::{Desired, Operator, build, build_all};
 use crate::snapshot::Loader;
 
 /// A document that the gateway takes.
@@ -278,6 +278,28 @@ fn a_shared_secret_is_sent_and_never_shown() {
     assert_eq!(signing(&shown)["secret"], "***");
     assert!(!shown.to_string().contains("hunter2"));
     assert_eq!(without_secrets(&document()), document());
+}
+
+#[test]
+fn a_secret_of_another_namespace_is_used_as_contexts_are() {
+    let mut signed = signed_with("key");
+    signed["spec"]["upstreamRequestSigning"]["secretRef"]["namespace"] = json!("others");
+    let mut theirs = hmac();
+    theirs["metadata"]["namespace"] = json!("others");
+    let mut loader = Loader::default();
+    loader.text("a.yaml", &format!("{signed}\n---\n{theirs}")).unwrap();
+    let snapshot = loader.finish().snapshot;
+    let codes = |cross_namespace| {
+        let operator = Operator {
+            cross_namespace,
+            ..Operator::new(Context::default())
+        };
+        let (_, found) = build_all(&snapshot, &Translation::default(), &operator);
+        found.into_iter().map(|one| (one.code, one.field)).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(true), []);
+    let refused = (Code::SecretNotFound, "spec.upstreamRequestSigning.secretRef".to_owned());
+    assert_eq!(codes(false), [refused]);
 }
 
 #[test]
