@@ -102,7 +102,7 @@ async fn a_sub_graph_waits_for_its_super_graph() -> Result<()> {
     world.delete("SubGraph", "posts").await?;
     let text = format!("subgraph is referenced in SuperGraph {}/{SUBJECT}", world.namespace());
     world.expect_in_use("SubGraph", "posts", &text).await?;
-    Merged.is_held(&world, Form::Second).await?;
+    life::expect_held(&world, &Merged, Form::Second).await?;
     world.apply(&Merged.object(&world, Form::First)).await?;
     world.delete("ApiDefinition", "posts").await?;
     world.expect_deleted("SubGraph", "posts").await?;
