@@ -324,10 +324,10 @@ impl World {
         self.second = true;
         self.tell();
         self.hand_over();
-        let expected = self.reference().await;
+        let (expected, waiting) = (self.reference().await, self.waiting());
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let found = self.divergence(&expected).await;
+            let found = self.divergence(&expected, &waiting).await;
             if found.is_none() || Instant::now() > deadline {
                 self.run.divergence = found;
                 return self.run;
@@ -368,16 +368,17 @@ impl World {
         held
     }
 
-    /// Whether a policy waits for APIs that are not there.
-    fn waits(&self, id: &str) -> bool {
+    /// Policies that wait for APIs that are not there.
+    fn waiting(&self) -> BTreeSet<String> {
         let fleet = translate(&self.manifests, "foo");
-        fleet
-            .tyks
-            .values()
-            .any(|desired| desired.policies.get(id).is_some_and(|policy| policy.waits))
+        let policies = fleet.tyks.values().flat_map(|desired| &desired.policies);
+        policies
+            .filter(|(_, policy)| policy.waits)
+            .map(|(id, _)| id.clone())
+            .collect()
     }
 
-    async fn divergence(&mut self, expected: &Held) -> Option<String> {
+    async fn divergence(&mut self, expected: &Held, waiting: &BTreeSet<String>) -> Option<String> {
         self.operator.as_mut().unwrap().read();
         self.zombies.iter_mut().for_each(Process::read);
         for (number, site) in self.sites.iter().enumerate() {
@@ -387,7 +388,7 @@ impl World {
             }
             for id in expected.keys().chain(held.keys()) {
                 // Such a policy is there or not, whatever it was before it began to wait.
-                if id.strip_prefix("policy ").is_some_and(|id| self.waits(id)) {
+                if id.strip_prefix("policy ").is_some_and(|id| waiting.contains(id)) {
                     continue;
                 }
                 if expected.get(id) != held.get(id) {
