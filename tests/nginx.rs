@@ -288,7 +288,7 @@ fn the_exit_code_says_whether_all_is_kept() {
     assert_eq!(code, Some(0));
     assert!(
         table.contains("rewrite-target")
-            && table.ends_with("1 Ingresses: 1 exact, 0 with a difference, 0 with something that cannot be kept\n"),
+            && table.ends_with("1 Ingress: 1 exact, 0 with a difference, 0 with something that cannot be kept\n"),
         "{table}"
     );
     let (code, text) = migrate(&["-f", "tests/data/nginx", "-o", "json"]);

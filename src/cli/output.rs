@@ -35,12 +35,16 @@ pub fn diagnostics(
 /// One line that counts errors and warnings.
 pub fn count(found: &[Diagnostic]) -> String {
     let count = |severity| found.iter().filter(|d| d.severity() == severity).count();
-    let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     format!(
         "{}, {}",
-        plural(count(Severity::Error), "error"),
-        plural(count(Severity::Warning), "warning")
+        counted(count(Severity::Error), "error", "s"),
+        counted(count(Severity::Warning), "warning", "s")
     )
+}
+
+/// A number and its word, which ends with `many` unless the number is 1.
+pub fn counted(number: usize, word: &str, many: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { many })
 }
 
 /// Prints rows under a header, each column as wide as its widest cell.

@@ -186,6 +186,24 @@ fn validate_prints_annotations_for_github() {
 }
 
 #[test]
+fn what_a_child_lacks_is_told_of_its_ingress_alone() {
+    let text = ingress("shop", "shop.test", "/", "web").replace("spec:", "spec:\n  tls: [{secretName: missing}]")
+        + &service("web");
+    let ended = run_on(&text, &["validate", "-f", "-", "-o", "json"]);
+    let found: Vec<_> = ended
+        .json()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["object"].clone())
+        .collect();
+    assert_eq!(found, ["Ingress default/shop"], "{}", ended.out);
+    let asked = ["explain", "-f", "-", "--request", "GET https://shop.test/"];
+    let answer = run_on(&text, &asked).out;
+    assert!(answer.contains("Secret default/missing"), "{answer}");
+}
+
+#[test]
 fn render_prints_what_a_gateway_should_hold() {
     let state = run_on(&with_error(), &["render", "-f", "-", "-o", "tyk", "--tyk-org", "acme"]).json();
     let keys: Vec<_> = state.as_object().unwrap().keys().map(String::as_str).collect();

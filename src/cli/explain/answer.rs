@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::request::Request;
 use crate::cli::input::World;
 use crate::desired::{Api, Context, oas};
+use crate::diagnostic::Severity;
 use crate::ingress::Options;
 use crate::inspect::routes::{self, Route};
 use crate::sim::{self, Routes};
@@ -134,8 +135,16 @@ fn port_of(request: &Request, world: &World, options: &Options) -> Result<u64, S
         .or(own.first().copied())
     {
         Some(port) => Ok(port),
-        None if request.secure => Err("no API is served over https; give the Ingress `spec.tls`".into()),
+        None if request.secure => Err(no_https(world)),
         None => Err("no API is served over http".into()),
+    }
+}
+
+fn no_https(world: &World) -> String {
+    let mut errors = world.diagnostics.iter().filter(|one| one.severity() == Severity::Error);
+    match errors.find(|one| one.field.starts_with("spec.tls")) {
+        Some(error) => format!("no API is served over https: {}: {}", error.object, error.message),
+        None => "no API is served over https; give the Ingress `spec.tls`".into(),
     }
 }
 

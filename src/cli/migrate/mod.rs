@@ -119,8 +119,8 @@ fn table(out: &mut dyn Write, all: &[Translated]) -> std::io::Result<()> {
 fn summary(all: &[Translated]) -> String {
     let count = |verdict| all.iter().filter(|one| one.verdict() == verdict).count();
     format!(
-        "{} Ingresses: {} exact, {} with a difference, {} with something that cannot be kept",
-        all.len(),
+        "{}: {} exact, {} with a difference, {} with something that cannot be kept",
+        output::counted(all.len(), "Ingress", "es"),
         count(Verdict::Exact),
         count(Verdict::Differs),
         count(Verdict::Unsupported)

@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 
 use super::input::{Input, World, load};
 use super::{End, output};
+use crate::api::{ApiDefinition, TykOasApiDefinition};
 use crate::desired::Context;
-use crate::diagnostic::{Code, Diagnostic, Severity, any_error};
+use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity, any_error};
 use crate::settings;
+use crate::snapshot::{NamespacedName, SnapshotKind};
 use source::Sources;
 
 /// Arguments of `validate`.
@@ -54,7 +56,7 @@ impl Validate {
         let world = World::of(load(&texts)?, &self.ingress.options(&context.owner), &context);
         let locations = &world.loaded.locations;
         let mut found = schema::check(&texts, locations);
-        found.extend(world.diagnostics.iter().cloned());
+        found.extend(world.diagnostics.iter().filter(|one| !is_echo(one, &world)).cloned());
         found.sort();
         let sources = Sources::of(&texts, locations);
         let check = Check {
@@ -66,10 +68,10 @@ impl Validate {
         match self.output {
             Output::Human => {
                 check.human(&mut out)?;
-                let ingresses = world.translation.ingresses.len();
-                let apis = world.desired.wanted().count();
+                let ingresses = output::counted(world.translation.ingresses.len(), "Ingress", "es");
+                let apis = output::counted(world.desired.wanted().count(), "API", "s");
                 let count = output::count(&found);
-                writeln!(out, "{ingresses} Ingresses of our class, {apis} APIs: {count}")?;
+                writeln!(out, "{ingresses} of our class, {apis}: {count}")?;
             }
             Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&check.json())?)?,
             Output::Sarif => writeln!(out, "{}", serde_json::to_string_pretty(&check.sarif())?)?,
@@ -78,6 +80,21 @@ impl Validate {
         let fails = any_error(&found) || self.strict && !found.is_empty();
         Ok(if fails { End::Errors } else { End::Clean })
     }
+}
+
+/// Whether a finding about a generated child says what is said about its Ingress, too, which is what the user wrote.
+fn is_echo(diagnostic: &Diagnostic, world: &World) -> bool {
+    let name = NamespacedName::new(&diagnostic.object.namespace, &diagnostic.object.name);
+    let ingress = match diagnostic.object.kind {
+        ApiDefinition::KIND => world.translation.children.get(&name).map(|child| &child.ingress),
+        TykOasApiDefinition::KIND => world.translation.oas_children.get(&name).map(|child| &child.ingress),
+        _ => None,
+    };
+    ingress.is_some_and(|ingress| {
+        let written = ObjectRef::new("Ingress", &ingress.namespace, &ingress.name);
+        let mut all = world.diagnostics.iter();
+        all.any(|other| other.object == written && other.code == diagnostic.code)
+    })
 }
 
 /// What was found, and where.
