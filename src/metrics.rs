@@ -179,7 +179,7 @@ impl Metrics {
                 &registry,
                 "tyk_ingress_drift_repaired_total",
                 "Changes made behind our back and repaired.",
-                &["tyk"],
+                &["tyk", "reason"],
             )?,
             registry,
         })
@@ -254,7 +254,15 @@ impl Metrics {
         ] {
             self.calls.with_label_values(&[tyk, call]).inc_by(number);
         }
-        self.drift.with_label_values(&[tyk]).inc_by(outcome.drift_repaired);
+        let drift = outcome.drift;
+        for (reason, number) in [
+            ("lost", drift.lost),
+            ("edited", drift.edited),
+            ("renamed", drift.renamed),
+            ("certificate", drift.certificates),
+        ] {
+            self.drift.with_label_values(&[tyk, reason]).inc_by(number);
+        }
         self.stage(Stage::Round, outcome.took);
         let mut whole = self.whole();
         for waited in whole.latency.confirmed(outcome, Instant::now()) {

@@ -111,7 +111,7 @@ async fn an_existing_api_is_taken_over_by_its_id_without_a_gap() {
         .publish(resource(json!({"api_id": "legacy", "tags": ["mine"]})))
         .await;
     assert_eq!(outcome.apis["legacy"], ApiOutcome::Synced);
-    assert_eq!(outcome.drift_repaired, 0);
+    assert_eq!(outcome.drift.total(), 0);
     let calls = rig.calls_since(before);
     let writes: Vec<_> = calls.iter().filter(|call| !call.starts_with("GET ")).collect();
     assert_eq!(writes, ["POST /tyk/apis"], "written over, never deleted");

@@ -42,7 +42,7 @@ async fn both_kinds_go_in_one_batch_and_a_quiet_round_only_reads() {
         lists: 2,
         ..Calls::default()
     };
-    assert_eq!((quiet.calls, quiet.drift_repaired), (reads, 0));
+    assert_eq!((quiet.calls, quiet.drift.total()), (reads, 0));
     assert_eq!(documents(&rig).await["2"]["x-mine"]["kept"], true);
 }
 
@@ -62,7 +62,7 @@ async fn a_document_is_changed_and_deleted() {
     let mut changed = document("1", "/a/");
     changed["paths"] = json!({"/pets": {"get": {"responses": {"200": {"description": "ok"}}}}});
     let outcome = rig.sync_both(&[], &[changed, document("2", "/b/")]).await;
-    assert_eq!((outcome.calls.writes, outcome.drift_repaired), (1, 0));
+    assert_eq!((outcome.calls.writes, outcome.drift.total()), (1, 0));
     assert!(documents(&rig).await["1"]["paths"]["/pets"].is_object());
     rig.want_both(&[], &[document("2", "/b/")]);
     let outcome = rig.outcome().await;
@@ -79,7 +79,7 @@ async fn an_edit_on_the_gateway_is_repaired_also_where_the_classic_form_does_not
     rig.stranger.put_oas(&edited).await.unwrap();
     rig.stranger.reload().await.unwrap();
     let outcome = rig.round().await;
-    assert_eq!(outcome.drift_repaired, 1, "{outcome:#?}");
+    assert_eq!(outcome.drift.total(), 1, "{outcome:#?}");
     assert_eq!(documents(&rig).await["1"]["x-mine"]["kept"], true);
 }
 
@@ -129,7 +129,7 @@ async fn an_api_that_was_there_before_its_resource_is_taken_over_by_its_id() {
     rig.stranger.put_oas(&theirs).await.unwrap();
     rig.stranger.reload().await.unwrap();
     let outcome = rig.sync_both(&[], &[document("1", "/a/")]).await;
-    assert_eq!((outcome.calls.writes, outcome.drift_repaired), (1, 0));
+    assert_eq!((outcome.calls.writes, outcome.drift.total()), (1, 0));
     let held = documents(&rig).await.remove("1").unwrap();
     assert_eq!(held["paths"], json!({}));
     assert_eq!(owner::of(&rig.apis().await["1"]), Some(sync_support::OWNER));
@@ -151,7 +151,7 @@ async fn a_stream_is_repaired_where_only_its_streams_were_edited() {
     edited["x-tyk-streaming"]["streams"]["clock"]["input"] = json!({"stdin": {}});
     rig.stranger.put_oas(&edited).await.unwrap();
     rig.stranger.reload().await.unwrap();
-    assert_eq!(rig.round().await.drift_repaired, 1);
+    assert_eq!(rig.round().await.drift.total(), 1);
     let held = documents(&rig).await.remove("1").unwrap();
     assert_eq!(held["x-tyk-streaming"], stream("1", "/a/")["x-tyk-streaming"]);
 }
@@ -173,12 +173,12 @@ async fn a_proxy_is_made_changed_and_deleted_by_the_path_of_its_own() {
         ]
     );
     let quiet = rig.round().await;
-    assert_eq!((quiet.calls.writes, quiet.drift_repaired), (0, 0));
+    assert_eq!((quiet.calls.writes, quiet.drift.total()), (0, 0));
     assert_eq!(documents(&rig).await.keys().collect::<Vec<_>>(), ["1"]);
     let mut changed = document("2", "/b/");
     changed["x-tyk-api-gateway"]["middleware"] = json!({"mcpTools": {"t": {"block": {"enabled": true}}}});
     let outcome = rig.sync_mcps(&[document("1", "/a/")], &[changed]).await;
-    assert_eq!((outcome.calls.writes, outcome.drift_repaired), (1, 0));
+    assert_eq!((outcome.calls.writes, outcome.drift.total()), (1, 0));
     rig.want_mcps(&[document("1", "/a/")], &[]);
     assert_eq!(rig.outcome().await.apis["2"], ApiOutcome::Gone);
     assert_eq!(rig.apis().await.keys().collect::<Vec<_>>(), ["1"]);
@@ -192,12 +192,12 @@ async fn an_edit_of_a_proxy_is_repaired() {
     edited["x-mine"]["kept"] = json!(false);
     rig.stranger.put_mcp(&edited).await.unwrap();
     rig.stranger.reload().await.unwrap();
-    assert_eq!(rig.round().await.drift_repaired, 1);
+    assert_eq!(rig.round().await.drift.total(), 1);
     // The same document, but as that of any other API.
     let held = rig.stranger.list_mcps().await.unwrap().remove("1").unwrap();
     rig.stranger.put_oas(&held).await.unwrap();
     rig.stranger.reload().await.unwrap();
-    assert_eq!(rig.round().await.drift_repaired, 1);
+    assert_eq!(rig.round().await.drift.total(), 1);
     let held = rig.stranger.list_mcps().await.unwrap();
     assert_eq!(held["1"]["x-mine"]["kept"], true);
 }

@@ -179,7 +179,7 @@ async fn one_batch_goes_policies_apis_and_deletes_in_the_same_order() {
         lists: 2,
         ..Calls::default()
     };
-    assert_eq!((quiet.calls, quiet.drift_repaired), (lists, 0));
+    assert_eq!((quiet.calls, quiet.drift.total()), (lists, 0));
 }
 
 #[tokio::test]
@@ -237,7 +237,7 @@ async fn drift_is_repaired() {
         }
         rig.stranger.reload().await.unwrap();
         let outcome = rig.round().await;
-        assert!(in_step(&outcome) && outcome.drift_repaired == 1, "{name}: {outcome:#?}");
+        assert!(in_step(&outcome) && outcome.drift.total() == 1, "{name}: {outcome:#?}");
         assert_eq!(held(&rig).await, rights(&[("gold", &["1"])]), "{name}");
     }
     rig.gateway.restart(false).await;

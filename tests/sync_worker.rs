@@ -21,7 +21,7 @@ async fn creates_updates_and_deletes() {
     rig.want_without(&[api("2", "/b/")], &["1"]);
     let outcome = rig.outcome().await;
     assert_eq!(outcome.apis["1"], ApiOutcome::Gone);
-    assert_eq!(outcome.drift_repaired, 0);
+    assert_eq!(outcome.drift.total(), 0);
     assert_eq!(rig.apis().await.keys().collect::<Vec<_>>(), ["2"]);
 }
 
@@ -85,23 +85,23 @@ async fn drift_is_repaired() {
     let mut edited = rig.apis().await["1"].clone();
     edited["proxy"]["target_url"] = json!("http://127.0.0.1:9");
     rig.intrude(&edited).await;
-    assert_eq!(rig.round().await.drift_repaired, 1, "edited");
+    assert_eq!(rig.round().await.drift.total(), 1, "edited");
     assert_eq!(rig.apis().await["1"]["proxy"]["target_url"], "http://127.0.0.1:1");
 
     rig.intrude(&api("1", "/a/")).await;
-    assert_eq!(rig.round().await.drift_repaired, 1, "written over without a mark");
+    assert_eq!(rig.round().await.drift.total(), 1, "written over without a mark");
 
     rig.stranger.delete_api("2").await.unwrap();
     rig.stranger.reload().await.unwrap();
-    assert_eq!(rig.round().await.drift_repaired, 1, "deleted");
+    assert_eq!(rig.round().await.drift.total(), 1, "deleted");
 
     rig.gateway.restart(false).await;
     assert_eq!(rig.apis().await.len(), 0);
     rig.trigger.fire();
     let outcome = rig.until(all_synced).await;
-    assert_eq!(outcome.drift_repaired, 2, "emptied");
+    assert_eq!(outcome.drift.total(), 2, "emptied");
     assert_eq!(rig.apis().await.len(), 2);
-    assert_eq!(rig.round().await.drift_repaired, 0, "quiet again");
+    assert_eq!(rig.round().await.drift.total(), 0, "quiet again");
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn drift_is_found_without_being_asked() {
     rig.sync(&[api("1", "/a/")]).await;
     rig.stranger.delete_api("1").await.unwrap();
     rig.stranger.reload().await.unwrap();
-    rig.until(|outcome| outcome.drift_repaired == 1).await;
+    rig.until(|outcome| outcome.drift.total() == 1).await;
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn a_rename_is_told_and_repaired_when_the_rival_goes() {
     assert_eq!(rig.apis().await["1"]["proxy"]["listen_path"], "/a/-1", "renames stay");
     let outcome = rig.round().await;
     assert!(all_synced(&outcome), "{outcome:?}");
-    assert_eq!(outcome.drift_repaired, 1);
+    assert_eq!(outcome.drift.total(), 1);
     assert_eq!(rig.apis().await["1"]["proxy"]["listen_path"], "/a/");
 }
 
@@ -188,7 +188,7 @@ async fn an_api_without_a_mark_is_adopted_by_its_id() {
     let mut rig = Rig::start().await;
     rig.intrude(&api("1", "/a/")).await;
     let outcome = rig.sync(&[api("1", "/a/")]).await;
-    assert_eq!((outcome.calls.writes, outcome.drift_repaired), (1, 0));
+    assert_eq!((outcome.calls.writes, outcome.drift.total()), (1, 0));
     assert_eq!(owner::of(&rig.apis().await["1"]), Some(sync_support::OWNER));
 }
 

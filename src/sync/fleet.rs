@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::workers::{client, endpoint};
-use super::{ApiOutcome, Calls, Outcome, Tyk, Worker, merge};
+use super::{ApiOutcome, Calls, Drift, Outcome, Tyk, Worker, merge};
 use crate::desired::{Desired, GatewayService, Installation};
 use crate::permit::Permit;
 use crate::tyk::Error;
@@ -143,7 +143,7 @@ impl Fleet {
         }
         let (sender, mut ended) = mpsc::channel(16);
         let mut members = Members::new();
-        let mut counted = (0, Calls::default());
+        let mut counted = (Drift::default(), Calls::default());
         found.mark_changed();
         while !cancel.is_cancelled() {
             let until = members.held_until();
@@ -155,7 +155,7 @@ impl Fleet {
                     now.is_some_and(|now| self.follow(&mut members, &now, &sender, &cancel))
                 }
                 Some(outcome) = ended.recv() => {
-                    counted.0 += outcome.drift_repaired;
+                    counted.0.add(outcome.drift);
                     counted.1.add(outcome.calls);
                     members.take(outcome)
                 }
@@ -172,7 +172,7 @@ impl Fleet {
                 false => members.merged(),
             };
             if let Some(mut outcome) = outcome {
-                (outcome.drift_repaired, outcome.calls) = std::mem::take(&mut counted);
+                (outcome.drift, outcome.calls) = std::mem::take(&mut counted);
                 // Nobody reads them any more: the gateways are kept in step all the same.
                 let _ = cancel.run_until_cancelled(self.outcomes.send(outcome)).await;
             }

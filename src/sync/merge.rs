@@ -17,7 +17,7 @@ pub(super) fn merge(outcomes: &[&Outcome]) -> Option<Outcome> {
     let latest = outcomes.iter().max_by_key(|outcome| outcome.revision)?;
     if outcomes.len() == 1 {
         return Some(Outcome {
-            drift_repaired: 0,
+            drift: super::Drift::default(),
             calls: super::Calls::default(),
             gateway: String::new(),
             ..Outcome::clone(latest)

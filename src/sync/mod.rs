@@ -71,7 +71,7 @@ pub struct Outcome {
     /// Why the endpoint as a whole could not be brought in step; `None` when it answered.
     pub endpoint_error: Option<String>,
     /// Differences that nobody asked for (an API or a policy edited, renamed or removed on the gateway) and that were repaired.
-    pub drift_repaired: u64,
+    pub drift: Drift,
     /// Fields per API id that the gateway left out or changed when it loaded the definition, although what it loaded
     /// is what was sent: it does not know them, or writes them in another way.
     pub altered: BTreeMap<String, BTreeSet<String>>,
@@ -85,6 +85,41 @@ pub struct Outcome {
     pub policy_plan: Plan,
     /// How long the round took.
     pub took: Duration,
+}
+
+/// Repaired differences by what had happened, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drift {
+    /// Objects that were gone.
+    pub lost: u64,
+    /// Objects that somebody had edited.
+    pub edited: u64,
+    /// APIs that the gateway had renamed, because another one had their domain and listen path.
+    pub renamed: u64,
+    /// Certificates that were gone.
+    pub certificates: u64,
+}
+
+impl Drift {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.lost + self.edited + self.renamed + self.certificates
+    }
+
+    fn add(&mut self, other: Self) {
+        self.lost += other.lost;
+        self.edited += other.edited;
+        self.renamed += other.renamed;
+        self.certificates += other.certificates;
+    }
+
+    fn count(&mut self, reason: &WriteReason) {
+        match reason {
+            WriteReason::Missing => self.lost += 1,
+            WriteReason::Changed { .. } => self.edited += 1,
+            WriteReason::Renamed { .. } => self.renamed += 1,
+        }
+    }
 }
 
 /// Calls of one round, for metrics.

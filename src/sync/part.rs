@@ -9,7 +9,7 @@ use super::backoff::ObjectBackoff;
 use super::batch::{Sent, Sort};
 use super::diff::Readings;
 use super::guard::DeleteGuard;
-use super::{ApiOutcome, Observed, Plan, mark, verify};
+use super::{ApiOutcome, Drift, Observed, Plan, mark, verify};
 use crate::desired::owner;
 
 /// Only hints: every round reads the gateway.
@@ -141,7 +141,7 @@ impl Memory {
         done: &Done<'_>,
         observed: &Observed,
         missing: impl Fn(&Value) -> Option<String>,
-        drift: &mut u64,
+        drift: &mut Drift,
     ) -> BTreeMap<String, ApiOutcome> {
         let known = std::mem::take(&mut self.synced);
         let mut outcomes = BTreeMap::new();
@@ -164,7 +164,7 @@ impl Memory {
                 if let Some(reason) = part.plan.writes.get(id)
                     && (reason.is_drift() || known.get(id) == Some(&hash))
                 {
-                    *drift += 1;
+                    drift.count(reason);
                     tracing::warn!(%id, %reason, "drift of {} repaired", self.sort.indefinite());
                 }
                 self.synced.insert(id.to_owned(), hash);

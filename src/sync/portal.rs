@@ -119,7 +119,7 @@ impl Portal {
             let fields = before.as_ref().map(|(_, fields, _)| fields.clone()).unwrap_or_default();
             outcome.calls.writes += 1;
             if before.as_ref().is_some_and(|(before, ..)| before == hash) && held.is_some() {
-                outcome.drift_repaired += 1;
+                outcome.drift.edited += 1;
             }
             match name {
                 CATALOGUE => client.write_catalogue(&wanted, &fields).await?,

@@ -164,7 +164,7 @@ impl Session {
         round.batch = batch::send(&self.tyk, &self.owner, &work, &self.certificates, calls).await;
         // What a gateway could not find when it loaded an API it does not look for again.
         round.batch.touched |= changed;
-        outcome.drift_repaired += restored;
+        outcome.drift.certificates += restored;
         self.reload_owed = round.batch.touched;
         let reread = self.read_back(&round, outcome).await;
         if let Some((sort, id, error)) = round.batch.stopped.take() {
@@ -248,7 +248,7 @@ impl Session {
             stopped: stopped.is_some(),
             touched: *touched,
         };
-        let drift = &mut outcome.drift_repaired;
+        let drift = &mut outcome.drift;
         let missing = |payload: &_| round.ensured.missing_of(payload);
         outcome.apis = self.apis.settle(&round.apis, &done(apis), &held.apis, missing, drift);
         outcome.altered = self.apis.altered();

@@ -125,7 +125,7 @@ async fn a_lost_store_is_filled_again() {
         if !place.flush() {
             continue;
         }
-        rig.until(|outcome| outcome.drift_repaired == 1 && in_step(outcome))
+        rig.until(|outcome| outcome.drift.total() == 1 && in_step(outcome))
             .await;
         assert!(
             rig.stranger.list_certificates(ORG).await.unwrap().contains(&cert.id),
@@ -134,7 +134,7 @@ async fn a_lost_store_is_filled_again() {
         );
         assert_eq!(shown(port).await.as_ref(), Some(&cert.leaf), "{}", place.name);
         rig.outcome().await;
-        assert_eq!(rig.outcome().await.drift_repaired, 0, "{}", place.name);
+        assert_eq!(rig.outcome().await.drift.total(), 0, "{}", place.name);
         rig.stop().await;
     }
 }

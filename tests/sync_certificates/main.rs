@@ -18,7 +18,7 @@ async fn a_certificate_is_there_before_its_api() {
         let (cert, port) = (Cert::new(), free_port());
         let outcome = rig.sync(&[secure_api("1", port, &[&cert])], &[&cert]).await;
         assert_eq!(outcome.certificates[&cert.id], ApiOutcome::Synced);
-        assert_eq!(outcome.drift_repaired, 0);
+        assert_eq!(outcome.drift.total(), 0);
         assert!(rig.holds(&cert).await);
         assert_eq!(shown(port).await.as_ref(), Some(&cert.leaf), "{}", place.name);
         let apis = rig.stranger.list_apis().await.unwrap();
@@ -183,7 +183,7 @@ async fn an_organisation_is_part_of_the_id() {
             assert!(rig.holds(cert).await, "{} {:?}", place.name, cert.org);
         }
         rig.outcome().await;
-        assert_eq!(rig.outcome().await.drift_repaired, 0, "{}", place.name);
+        assert_eq!(rig.outcome().await.drift.total(), 0, "{}", place.name);
         rig.sync(&[api("1", &[&one])], &[&one]).await;
         let held = [rig.holds(&one).await, rig.holds(&other).await, rig.holds(&none).await];
         assert_eq!(held, [true, false, false], "{}", place.name);
@@ -203,7 +203,7 @@ async fn a_chain_is_replaced_under_the_same_id() {
         let mut rig = Rig::at(&place, NEVER);
         let longer = [&cert.with_chain(&authority), &theirs.with_chain(&authority)];
         let outcome = rig.sync(&apis, &longer).await;
-        assert_eq!((outcome.drift_repaired, outcome.calls.writes), (0, 0), "{}", place.name);
+        assert_eq!((outcome.drift.total(), outcome.calls.writes), (0, 0), "{}", place.name);
         let stored = rig.stranger.certificates(&[&cert.id, &theirs.id]).await.unwrap();
         assert_eq!(stored[&cert.id].last, authority.leaf, "{}", place.name);
         assert!(stored[&cert.id].has_key);
@@ -231,7 +231,7 @@ async fn a_public_key_is_kept_as_one() {
             place.name
         );
         rig.outcome().await;
-        assert_eq!(rig.outcome().await.drift_repaired, 0, "{}", place.name);
+        assert_eq!(rig.outcome().await.drift.total(), 0, "{}", place.name);
         rig.stop().await;
         let mut rig = Rig::at(&place, NEVER);
         rig.sync(&[], &[]).await;

@@ -55,7 +55,7 @@ async fn classic_oas_policies_and_certificates_come_change_and_go_without_a_relo
     assert_eq!(policies[0].fields()["access_rights_array"][0]["api_id"], id("a"));
     assert_eq!(policies[0].fields()["state"], "active");
     let quiet = world.until(in_step).await;
-    assert_eq!((quiet.calls.writes, quiet.drift_repaired), (0, 0));
+    assert_eq!((quiet.calls.writes, quiet.drift.total()), (0, 0));
 
     let mut changed = classic("/a/");
     changed["proxy"]["target_url"] = json!("http://127.0.0.1:2");
@@ -172,14 +172,14 @@ async fn drift_is_repaired() {
     edited["proxy"]["target_url"] = json!("http://127.0.0.1:9");
     world.stranger.write_api(&edited, &held.owners(), &none).await.unwrap();
     world
-        .until(|outcome| outcome.drift_repaired == 1 && in_step(outcome))
+        .until(|outcome| outcome.drift.total() == 1 && in_step(outcome))
         .await;
     let held = world.stranger.api(&id("a")).await.unwrap().unwrap();
     assert_eq!(held.definition()["proxy"]["target_url"], "http://127.0.0.1:1");
 
     world.stranger.delete_api(&id("b")).await.unwrap();
     world
-        .until(|outcome| outcome.drift_repaired == 1 && in_step(outcome))
+        .until(|outcome| outcome.drift.total() == 1 && in_step(outcome))
         .await;
     assert!(world.stranger.api(&id("b")).await.unwrap().is_some());
 
@@ -192,7 +192,7 @@ async fn drift_is_repaired() {
         .await
         .unwrap();
     world
-        .until(|outcome| outcome.drift_repaired == 1 && in_step(outcome))
+        .until(|outcome| outcome.drift.total() == 1 && in_step(outcome))
         .await;
     let gold = world.stranger.list_policies().await.unwrap().remove(0);
     assert_eq!(gold.fields()["access_rights"].as_object().unwrap().len(), 1);
