@@ -448,7 +448,7 @@ fn fault() -> impl Strategy<Value = Option<(Failure, &'static str, &'static str)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever was there before, and whatever fails on the way.
     #[test]
@@ -471,6 +471,12 @@ proptest! {
                 rig.gateway.faults().clear();
                 let expected: BTreeMap<_, BTreeSet<_>> =
                     state.iter().map(|(id, apis)| (id.to_string(), names(apis).into_iter().collect())).collect();
+                // What nobody wants is not among what has to be in step, so that a list that failed is read in the next round.
+                for _ in 0..3 {
+                    if held(&rig).await != expected {
+                        rig.round().await;
+                    }
+                }
                 assert_eq!(held(&rig).await, expected);
                 assert_eq!(rig.round().await.calls.writes, 0);
             }
