@@ -59,7 +59,9 @@ async fn start(answer: Answer) -> SocketAddr {
 
 async fn serve(mut stream: TcpStream, answer: Answer) -> std::io::Result<()> {
     let mut request = [0; 65_536];
-    stream.read(&mut request).await?;
+    if stream.read(&mut request).await? == 0 {
+        return Ok(());
+    }
     let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     match answer {
         Answer::Bytes(bytes) => stream.write_all(&bytes).await,
