@@ -138,7 +138,7 @@ impl Scenario {
         let authority = authority(&self.gateway.ingress_url())?;
         let (_, port) = authority.rsplit_once(':').context("an authority without a port")?;
         Ok(OperatorConfig::default()
-            .env("TYK_MODE", "ce")
+            .env("TYK_MODE", self.gateway.mode())
             .env("TYK_URL", self.gateway.url())
             .env("TYK_AUTH", self.gateway.secret())
             .env("TYK_ORG", ORGANISATION)

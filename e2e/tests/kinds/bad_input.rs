@@ -141,7 +141,7 @@ fn super_graph(world: &Scenario) -> Case {
 fn context(world: &Scenario) -> Case {
     let mut user = keyless(world.namespace(), "user", &path(world, "user"), "http://127.0.0.1:9");
     user["spec"]["contextRef"] = json!({"name": "east"});
-    let env = |url: &str| json!({"env": {"mode": "ce", "url": url, "org": "e2e-east"}});
+    let env = |url: &str| json!({"env": {"mode": world.gateway.mode(), "url": url, "org": "e2e-east"}});
     Case {
         with: vec![user],
         good: resource(world, "OperatorContext", "east", json!({"env": {"org": "e2e-east"}})),
