@@ -102,9 +102,25 @@ impl GatewayUnderTest {
     /// # Errors
     /// When it does not start.
     pub async fn simulator_of(organisation: &str) -> Result<Self> {
-        if is_pro() {
-            return Ok(Self::Pro(Box::new(Pro::start(organisation).await?)));
+        match is_pro() {
+            true => Self::dashboard(organisation).await,
+            false => Self::gateway().await,
         }
+    }
+
+    /// A simulated Dashboard of an organisation, whatever the environment names.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn dashboard(organisation: &str) -> Result<Self> {
+        Ok(Self::Pro(Box::new(Pro::start(organisation).await?)))
+    }
+
+    /// A simulated gateway, whatever the environment names.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn gateway() -> Result<Self> {
         // The real gateway looks for wanted reloads every second, which each test would wait for several times.
         let config = sim::Config {
             reload_interval: Duration::from_millis(100),

@@ -82,8 +82,15 @@ impl Scenario {
     /// # Errors
     /// When a part does not start.
     pub async fn without_operator(name: &str) -> Result<Self> {
+        Self::before(name, GatewayUnderTest::start().await?).await
+    }
+
+    /// The same before this gateway.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn before(name: &str, gateway: GatewayUnderTest) -> Result<Self> {
         let cluster = ControlPlane::shared().await?;
-        let gateway = GatewayUnderTest::start().await?;
         let client = cluster.admin().await?;
         let [https_port] = ports::free()?;
         let namespace = format!("{MARK}{name}-{:06x}", rand::random::<u32>() & 0xff_ffff);
