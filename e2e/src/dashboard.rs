@@ -55,7 +55,11 @@ impl Pro {
     /// When it is not answered.
     pub async fn control(&self, method: Method, path: &str, body: String) -> Result<Answer> {
         let (route, _) = path.split_once('?').unwrap_or((path, ""));
-        let segments: Vec<&str> = route.trim_start_matches("/tyk/").trim_end_matches('/').split('/').collect();
+        let segments: Vec<&str> = route
+            .trim_start_matches("/tyk/")
+            .trim_end_matches('/')
+            .split('/')
+            .collect();
         match segments[..] {
             ["apis", "oas", ..] | ["mcps", ..] if method != Method::GET => {
                 self.call(method, &path.replacen("/tyk", "/api", 1), body).await
@@ -75,14 +79,18 @@ impl Pro {
                 let record = self.dashboard.record(id).with_context(|| format!("no API {id}"))?;
                 self.put_definition(id, record, serde_json::from_str(&body)?).await
             }
-            ["apis", id] if method == Method::DELETE => {
-                self.call(method, &format!("/api/apis/{id}"), body).await
-            }
+            ["apis", id] if method == Method::DELETE => self.call(method, &format!("/api/apis/{id}"), body).await,
             ["policies"] if method == Method::POST => self.call(method, "/api/portal/policies", body).await,
             ["policies", id] if method != Method::GET => {
-                let held = self.call(Method::GET, "/api/portal/policies?p=-2", String::new()).await?;
+                let held = self
+                    .call(Method::GET, "/api/portal/policies?p=-2", String::new())
+                    .await?;
                 let held = held.json()?;
-                let found = held["Data"].as_array().into_iter().flatten().find(|policy| policy["id"] == id);
+                let found = held["Data"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .find(|policy| policy["id"] == id);
                 let found = found.and_then(|policy| policy["_id"].as_str());
                 let id = found.with_context(|| format!("no policy {id}"))?;
                 self.call(method, &format!("/api/portal/policies/{id}"), body).await
@@ -112,13 +120,7 @@ impl Pro {
     }
 }
 
-async fn send(
-    server: String,
-    key: (&'static str, String),
-    method: Method,
-    path: &str,
-    body: String,
-) -> Result<Answer> {
+async fn send(server: String, key: (&'static str, String), method: Method, path: &str, body: String) -> Result<Answer> {
     Call {
         server,
         method,

@@ -90,7 +90,10 @@ async fn an_update_of_a_classic_api_changes_nothing_that_is_not_ours() -> Result
     let mut after = read(&world, &at).await?;
     ensure!(after["api_definition"]["proxy"]["target_url"] == green.url(), "{after}");
     // What is ours: the target, and the mark of the owner.
-    for ours in ["/api_definition/proxy/target_url", "/api_definition/config_data/tyk-ingress"] {
+    for ours in [
+        "/api_definition/proxy/target_url",
+        "/api_definition/config_data/tyk-ingress",
+    ] {
         let was = before.pointer(ours).context(ours)?.clone();
         *after.pointer_mut(ours).context(ours)? = was;
     }
@@ -113,7 +116,12 @@ async fn an_update_of_a_document_changes_nothing_that_is_not_ours() -> Result<()
     before["externalDocs"] = json!({"url": "https://docs.example.org"});
     before[EXTENSION]["server"]["detailedActivityLogs"] = json!({"enabled": true});
     write(&world, &at, &before).await?;
-    write(&world, &access, &json!({"userIds": ["somebody"], "userGroupIds": ["a-group"]})).await?;
+    write(
+        &world,
+        &access,
+        &json!({"userIds": ["somebody"], "userGroupIds": ["a-group"]}),
+    )
+    .await?;
     write(&world, &categories, &json!({"categories": ["theirs"]})).await?;
     let before = read(&world, &at).await?;
 
@@ -131,7 +139,10 @@ async fn an_update_of_a_document_changes_nothing_that_is_not_ours() -> Result<()
         ensure!(is == Some(was), "{theirs} was {was} and is {is:?}");
     }
     let owners = read(&world, &access).await?;
-    ensure!(owners == json!({"userIds": ["somebody"], "userGroupIds": ["a-group"]}), "{owners}");
+    ensure!(
+        owners == json!({"userIds": ["somebody"], "userGroupIds": ["a-group"]}),
+        "{owners}"
+    );
     let held = read(&world, &categories).await?;
     ensure!(held == json!({"categories": ["theirs"]}), "{held}");
     world.stop().await
@@ -193,9 +204,15 @@ async fn the_portal_is_made_changed_and_deleted() -> Result<()> {
     let config = |disabled: bool| resource(&world, "PortalConfig", "portal", json!({"disable_login": disabled}));
     world.apply(&classic(&world, "shop", &blue)).await?;
     world.apply(&resource(&world, "SecurityPolicy", "gold", policy)).await?;
-    world.apply(&resource(&world, "PortalAPICatalogue", "all", entries)).await?;
-    world.expect_refused("PortalAPICatalogue", "all", "PortalReferenceNotFound").await?;
-    world.apply(&resource(&world, "APIDescription", "shop", description("Shop"))).await?;
+    world
+        .apply(&resource(&world, "PortalAPICatalogue", "all", entries))
+        .await?;
+    world
+        .expect_refused("PortalAPICatalogue", "all", "PortalReferenceNotFound")
+        .await?;
+    world
+        .apply(&resource(&world, "APIDescription", "shop", description("Shop")))
+        .await?;
     world.apply(&config(true)).await?;
     for (kind, name) in [
         ("APIDescription", "shop"),
@@ -208,15 +225,23 @@ async fn the_portal_is_made_changed_and_deleted() -> Result<()> {
     let entry = &held["apis"][0];
     let given = json!([entry["name"], entry["policy_id"]]);
     ensure!(given == json!(["Shop", api_id(world.namespace(), "gold")]), "{held}");
-    ensure!(entry["documentation"].as_str().is_some_and(|id| !id.is_empty()), "{held}");
+    ensure!(
+        entry["documentation"].as_str().is_some_and(|id| !id.is_empty()),
+        "{held}"
+    );
     let configured = read(&world, "/api/portal/configuration").await?;
     ensure!(configured["disable_login"] == true, "{configured}");
 
-    world.apply(&resource(&world, "APIDescription", "shop", description("Store"))).await?;
+    world
+        .apply(&resource(&world, "APIDescription", "shop", description("Store")))
+        .await?;
     world.apply(&config(false)).await?;
     eventually(PATIENCE, "the changes on the Dashboard", async || {
         let catalogue = read(&world, "/api/portal/catalogue").await?;
-        ensure!(catalogue["apis"][0]["name"] == "Store" && catalogue["id"] == held["id"], "{catalogue}");
+        ensure!(
+            catalogue["apis"][0]["name"] == "Store" && catalogue["id"] == held["id"],
+            "{catalogue}"
+        );
         let configured = read(&world, "/api/portal/configuration").await?;
         ensure!(configured["disable_login"] == false, "{configured}");
         Ok(())
@@ -251,7 +276,9 @@ async fn a_gateway_and_a_dashboard_have_one_operator() -> Result<()> {
     let (blue, green) = (world.backend("blue").await?, world.backend("green").await?);
     let gateway = GatewayUnderTest::gateway().await?;
     let env = json!({"mode": "ce", "url": gateway.url(), "auth": gateway.secret(), "org": "e2e-ce"});
-    world.apply(&resource(&world, "OperatorContext", "ce", json!({"env": env}))).await?;
+    world
+        .apply(&resource(&world, "OperatorContext", "ce", json!({"env": env})))
+        .await?;
     let of_gateway = |name: &str, backend: &Backend| {
         let mut object = classic(&world, name, backend);
         object["spec"]["contextRef"] = json!({"name": "ce"});
@@ -265,7 +292,10 @@ async fn a_gateway_and_a_dashboard_have_one_operator() -> Result<()> {
     for (tyk, name) in [(&world.gateway, "own"), (&gateway, "other")] {
         let held = tyk.list_marked(world.namespace()).await?;
         let ids: Vec<_> = held.iter().map(|api| &api["api_id"]).collect();
-        ensure!(ids == [&json!(api_id(world.namespace(), name))], "{ids:?}, not {name} alone");
+        ensure!(
+            ids == [&json!(api_id(world.namespace(), name))],
+            "{ids:?}, not {name} alone"
+        );
     }
 
     // The portal is the Dashboard's.

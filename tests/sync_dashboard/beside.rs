@@ -149,3 +149,52 @@ async fn organisations_and_gateways_side_by_side() {
         .count();
     assert_eq!(loads, 2, "one at the start, one for the API");
 }
+
+#[tokio::test]
+async fn an_organisation_that_is_not_that_of_the_key_is_no_change_for_ever() {
+    let mut world = World::start().await;
+    world.operator.own.org = "another".into();
+    world.put("ApiDefinition", "a", classic("/a/"));
+    put_oas(&mut world, "b", "/b/", |_, _| {});
+    let policy = json!({"name": "gold", "state": "active", "active": true, "access_rights_array": []});
+    world.put("SecurityPolicy", "gold", policy);
+    world.sync().await;
+    let before = world.dashboard.calls().len();
+    world.step().await;
+    assert_eq!(world.writes_since(before), Vec::<String>::new());
+}
+
+/// Its gateways serve each change as it is made, and rename what comes to a route that is taken.
+#[tokio::test]
+async fn a_route_is_left_before_another_api_takes_it() {
+    let mut world = World::of(Config {
+        duplicate_slugs: false,
+        ..Config::default()
+    })
+    .await;
+    let gateway = tyk_ingress::sim::Gateway::start(Default::default()).await.unwrap();
+    world.dashboard.attach(&gateway).await;
+    world.put("ApiDefinition", "old", classic("/x/"));
+    world.put("ApiDefinition", "z-moves", classic("/y/"));
+    world.sync().await;
+    world.delete(
+        "ApiDefinition",
+        "old",
+        tyk_ingress::api::names::FINALIZER_API_DEFINITION,
+    );
+    world.put("ApiDefinition", "new", classic("/x/"));
+    world.put("ApiDefinition", "a-follows", classic("/y/"));
+    world.put("ApiDefinition", "z-moves", classic("/z/"));
+    let outcome = world.step().await;
+    assert!(in_step(&outcome), "{outcome:#?}");
+    let list = reqwest::Client::new()
+        .get(format!("{}/tyk/apis", gateway.url()))
+        .header("x-tyk-authorization", gateway.secret());
+    let list: Vec<serde_json::Value> = list.send().await.unwrap().json().await.unwrap();
+    let mut paths: Vec<_> = list
+        .iter()
+        .map(|api| api["proxy"]["listen_path"].as_str().unwrap())
+        .collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["/x/", "/y/", "/z/"]);
+}

@@ -157,7 +157,11 @@ async fn a_policy_of_nobody_is_adopted_by_its_id() -> Result<()> {
         "pro" => &held["_id"],
         _ => &held["id"],
     };
-    ensure!(gold.data["status"]["pol_id"] == *told, "{}, not {told}", gold.data["status"]);
+    ensure!(
+        gold.data["status"]["pol_id"] == *told,
+        "{}, not {told}",
+        gold.data["status"]
+    );
     ensure_key(&world, "a", &key, 403).await?;
     ensure_key(&world, "b", &key, 200).await?;
     world.delete(KIND, "gold").await?;

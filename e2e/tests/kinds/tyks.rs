@@ -64,7 +64,9 @@ async fn each_context_has_its_tyk_and_none_waits_for_another() -> Result<()> {
         .apply(&secret(&world, "east", (east.mode(), &east.url(), &east.secret())))
         .await?;
     world.apply(&secretive(&world, "east")).await?;
-    world.apply(&plain(&world, "west", (west.mode(), &west.url(), &west.secret()))).await?;
+    world
+        .apply(&plain(&world, "west", (west.mode(), &west.url(), &west.secret())))
+        .await?;
     for (name, context) in [("a", "east"), ("b", "west")] {
         world.apply(&api(&world, name, context)).await?;
     }
