@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use e2e::control_plane::SYSTEM_NAMESPACE;
 use e2e::fixtures::{prefix, rule};
+use e2e::gateway::skipped_in_pro;
 use e2e::http::Call;
 use e2e::{Operator, OperatorConfig, PATIENCE, Scenario, eventually};
 use serde_json::{Value, json};
@@ -166,6 +167,9 @@ impl Replicas {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_restart_of_two_gateways_costs_no_request() -> Result<()> {
+    if skipped_in_pro("a Dashboard fills its gateways itself") {
+        return Ok(());
+    }
     let world = Scenario::without_operator("rolling").await?;
     let replicas = Arc::new(Replicas::start().await?);
     replicas.publish(&world).await?;

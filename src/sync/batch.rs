@@ -91,7 +91,7 @@ pub(super) fn steps(
 
 /// The calls for a Dashboard, whose gateways serve each as it is made: an API takes a route only when the one that has
 /// it has left. Otherwise the Dashboard refuses the one that comes, or its gateways rename it until it is written again.
-/// APIs that trade their routes have no such order.
+/// Where APIs trade their routes, one of them comes too early, and is written once more at the end.
 pub(super) fn in_turn(steps: &[Step], desired: &Desired, observed: &Observed) -> Vec<Step> {
     let routes = observed.iter().map(|(id, held)| (route::of(held), id.as_str()));
     let mut turns = Turns {
@@ -99,6 +99,7 @@ pub(super) fn in_turn(steps: &[Step], desired: &Desired, observed: &Observed) ->
         holders: routes.collect(),
         begun: BTreeSet::new(),
         ordered: Vec::new(),
+        again: Vec::new(),
         desired,
     };
     for step in steps {
@@ -107,6 +108,7 @@ pub(super) fn in_turn(steps: &[Step], desired: &Desired, observed: &Observed) ->
             None => turns.ordered.push(step.clone()),
         }
     }
+    turns.ordered.append(&mut turns.again);
     turns.ordered
 }
 
@@ -118,6 +120,7 @@ struct Turns<'a> {
     holders: BTreeMap<String, &'a str>,
     begun: BTreeSet<&'a str>,
     ordered: Vec<Step>,
+    again: Vec<Step>,
     desired: &'a Desired,
 }
 
@@ -128,9 +131,16 @@ impl<'a> Turns<'a> {
             return;
         };
         if let (Step::Write(..), Some(api)) = (step, self.desired.api(id))
-            && let Some(&holder) = self.holders.get(&route::of(&api.payload))
+            && let Some(&holder) = self
+                .holders
+                .get(&route::of(&api.payload))
+                .filter(|holder| **holder != id)
         {
             self.take(holder);
+            let leaves = |other: &&Step| other.api() == Some(holder);
+            if self.steps.contains_key(holder) && !self.ordered.iter().any(|other| leaves(&other)) {
+                self.again.push(step.clone());
+            }
         }
         self.ordered.push(step.clone());
     }
@@ -190,7 +200,8 @@ pub(super) async fn send(
         }
         let (sort, id, answer) = match step {
             Step::Write(sort, id) => {
-                let Some((stamp, answer)) = write(tyk, owner, work, certificates, (*sort, id)).await else {
+                let last = batch.sent(*sort).written.get(id).map(|stamp| stamp.write);
+                let Some((stamp, answer)) = write(tyk, owner, work, certificates, (*sort, id, last)).await else {
                     continue;
                 };
                 calls.writes += 1;
@@ -216,13 +227,14 @@ async fn write(
     owner: &str,
     work: &Work<'_>,
     certificates: &Certificates,
-    (sort, id): (Sort, &str),
+    (sort, id, last): (Sort, &str, Option<u64>),
 ) -> Option<(Stamp, Result<(), Error>)> {
     match sort {
         Sort::Api => {
             let api = work.desired.api(id)?;
             let held = work.apis.get(id);
-            let stamp = Stamp::next(&api.payload, held);
+            let mut stamp = Stamp::next(&api.payload, held);
+            stamp.write = last.map_or(stamp.write, |last| last.wrapping_add(1));
             let uploaded = certificates.of_api(&api.payload, held, work.desired);
             let definition = stamp.put(&api.payload, owner, &uploaded);
             let answer = tyk.write_api(api, definition, held).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
+use tyk_ingress::sim::Gateway;
 use tyk_ingress::sim::dashboard::{Config, User};
 use tyk_ingress::tyk::Endpoint;
 use tyk_ingress::tyk::dashboard::{Dashboard, Owners};
@@ -172,7 +173,7 @@ async fn a_route_is_left_before_another_api_takes_it() {
         ..Config::default()
     })
     .await;
-    let gateway = tyk_ingress::sim::Gateway::start(Default::default()).await.unwrap();
+    let gateway = Gateway::start(Default::default()).await.unwrap();
     world.dashboard.attach(&gateway).await;
     world.put("ApiDefinition", "old", classic("/x/"));
     world.put("ApiDefinition", "z-moves", classic("/y/"));
@@ -187,14 +188,47 @@ async fn a_route_is_left_before_another_api_takes_it() {
     world.put("ApiDefinition", "z-moves", classic("/z/"));
     let outcome = world.step().await;
     assert!(in_step(&outcome), "{outcome:#?}");
+    assert_eq!(
+        served(&gateway).await,
+        [("z-moves", "/z/"), ("a-follows", "/y/"), ("new", "/x/")].map(owned)
+    );
+}
+
+#[tokio::test]
+async fn apis_may_trade_their_routes() {
+    let mut world = World::start().await;
+    let gateway = Gateway::start(Default::default()).await.unwrap();
+    world.dashboard.attach(&gateway).await;
+    for (a, b, c) in [
+        ("/x/", "/y/", "/z/"),
+        ("/y/", "/x/", "/z/"),
+        ("/x/", "/z/", "/y/"),
+        ("/z/", "/y/", "/x/"),
+    ] {
+        for (name, path) in [("a", a), ("b", b), ("c", c)] {
+            world.put("ApiDefinition", name, classic(path));
+        }
+        world.sync().await;
+        assert_eq!(served(&gateway).await, [("a", a), ("b", b), ("c", c)].map(owned));
+    }
+    assert_eq!(world.until(in_step).await.calls.writes, 0);
+}
+
+fn owned((name, path): (&str, &str)) -> (String, String) {
+    (id(name), path.to_owned())
+}
+
+/// Listen paths by id, in that order, as a gateway has them.
+async fn served(gateway: &Gateway) -> Vec<(String, String)> {
     let list = reqwest::Client::new()
         .get(format!("{}/tyk/apis", gateway.url()))
         .header("x-tyk-authorization", gateway.secret());
     let list: Vec<serde_json::Value> = list.send().await.unwrap().json().await.unwrap();
-    let mut paths: Vec<_> = list
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let mut served: Vec<_> = list
         .iter()
-        .map(|api| api["proxy"]["listen_path"].as_str().unwrap())
+        .map(|api| (text(&api["api_id"]), text(&api["proxy"]["listen_path"])))
         .collect();
-    paths.sort_unstable();
-    assert_eq!(paths, ["/x/", "/y/", "/z/"]);
+    served.sort();
+    served
 }
