@@ -1,4 +1,5 @@
 //! Several processes of the product, and several gateways.
+#![allow(clippy::print_stdout, reason = "what was measured is told")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
