@@ -2,6 +2,10 @@
 
 CARGO ?= cargo
 
+# Topics of e2e that run before a Dashboard too. The others ask nothing of Tyk, or nothing that depends on its kind.
+PRO = annotations backends bad_input conformance drift handover ing kinds lifecycle oas ports process routing \
+      templates tls
+
 .PHONY: all test check unit e2e assets deny update fmt
 
 all: test
@@ -18,10 +22,11 @@ check:
 unit:
 	$(CARGO) test --workspace --exclude e2e --locked
 
-## e2e: tests on a real Kubernetes API; builds it first, once, which needs Go
+## e2e: tests on a real Kubernetes API, with a gateway and with a Dashboard; builds it first, once, which needs Go
 e2e: assets
 	$(CARGO) build --locked
 	$(CARGO) test --package e2e --locked
+	env -u TYK_GATEWAY_URL E2E_TYK=pro $(CARGO) test --package e2e --locked $(PRO:%=--test %)
 
 ## assets: kube-apiserver, kube-controller-manager and etcd, unless KUBEBUILDER_ASSETS names them; Helm, unless HELM does
 assets:

@@ -1,6 +1,7 @@
-//! The gateway that the product writes to: the simulator, or a real one that the environment names.
+//! The Tyk that the product writes to: a simulator, or a real gateway that the environment names.
 
 use std::env;
+use std::io::{Write, stderr};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -10,17 +11,36 @@ use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 use tyk_ingress::sim;
 
+use crate::dashboard::Pro;
 use crate::http::{Answer, Call};
+use crate::scenario::ORGANISATION;
 
 /// Prefix of every namespace of these tests; it is part of all ids and hosts that they make on a gateway.
 pub const MARK: &str = "e2e-";
 
 static TURN: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 
+/// Whether `E2E_TYK` asks for a Dashboard. Every other value than `pro` means `ce`.
+fn is_pro() -> bool {
+    env::var("E2E_TYK").is_ok_and(|tyk| tyk == "pro")
+}
+
+/// Whether a test is left out since it is about a gateway alone, for the reason that is then printed.
+#[must_use]
+pub fn skipped_in_pro(reason: &str) -> bool {
+    if is_pro() {
+        // A line that cannot be printed is no reason to run the test.
+        let _ = writeln!(stderr(), "skipped with a Dashboard: {reason}");
+    }
+    is_pro()
+}
+
 /// Where the product's APIs go.
 pub enum GatewayUnderTest {
     /// A simulator of its own for each test.
     Sim(sim::Gateway),
+    /// A simulated Dashboard of its own for each test, with a simulated gateway that serves what it holds.
+    Pro(Box<Pro>),
     /// One gateway for all tests, which therefore run one after the other.
     Real {
         /// URL of the control API.
@@ -36,7 +56,7 @@ pub enum GatewayUnderTest {
 
 impl GatewayUnderTest {
     /// A gateway without an API of these tests: the one that `TYK_GATEWAY_URL`, `TYK_GATEWAY_SECRET` and
-    /// `TYK_GATEWAY_INGRESS_URL` (the first, if unset) name, else a new simulator.
+    /// `TYK_GATEWAY_INGRESS_URL` (the first, if unset) name, else a new simulator of what `E2E_TYK` names.
     ///
     /// # Errors
     /// When the environment is incomplete, or the gateway does not answer.
@@ -44,6 +64,7 @@ impl GatewayUnderTest {
         let Ok(url) = env::var("TYK_GATEWAY_URL") else {
             return Self::simulator().await;
         };
+        ensure!(!is_pro(), "TYK_GATEWAY_URL is a gateway, E2E_TYK=pro wants a Dashboard");
         let secret = env::var("TYK_GATEWAY_SECRET").context("TYK_GATEWAY_URL is set, TYK_GATEWAY_SECRET is not")?;
         let ingress_url = env::var("TYK_GATEWAY_INGRESS_URL").unwrap_or_else(|_| url.clone());
         let gateway = Self::Real {
@@ -66,15 +87,42 @@ impl GatewayUnderTest {
                 gateway.restart(false).await;
                 Ok(())
             }
-            Self::Real { .. } => self.clear(mark).await,
+            Self::Pro(_) | Self::Real { .. } => self.clear(mark).await,
         }
     }
 
-    /// A simulator, whatever the environment names.
+    /// A simulator, whatever real gateway the environment names.
     ///
     /// # Errors
     /// When it does not start.
     pub async fn simulator() -> Result<Self> {
+        Self::simulator_of(ORGANISATION).await
+    }
+
+    /// The same, for this organisation if it is a Dashboard. A gateway is for all.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn simulator_of(organisation: &str) -> Result<Self> {
+        match is_pro() {
+            true => Self::dashboard(organisation).await,
+            false => Self::gateway().await,
+        }
+    }
+
+    /// A simulated Dashboard of an organisation, whatever the environment names.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn dashboard(organisation: &str) -> Result<Self> {
+        Ok(Self::Pro(Box::new(Pro::start(organisation).await?)))
+    }
+
+    /// A simulated gateway, whatever the environment names.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn gateway() -> Result<Self> {
         // The real gateway looks for wanted reloads every second, which each test would wait for several times.
         let config = sim::Config {
             reload_interval: Duration::from_millis(100),
@@ -84,20 +132,41 @@ impl GatewayUnderTest {
         Ok(Self::Sim(sim::Gateway::start(config).await?))
     }
 
-    /// The calls of the control API so far; none are known of a real gateway.
+    /// `TYK_MODE` of a product that writes to it.
+    #[must_use]
+    pub fn mode(&self) -> &'static str {
+        match self {
+            Self::Pro(_) => "pro",
+            Self::Sim(_) | Self::Real { .. } => "ce",
+        }
+    }
+
+    /// The calls so far of the API that the product uses; none are known of a real gateway.
     #[must_use]
     pub fn calls(&self) -> Option<Vec<sim::Call>> {
         match self {
             Self::Sim(gateway) => Some(gateway.calls()),
+            Self::Pro(pro) => Some(pro.dashboard.calls()),
             Self::Real { .. } => None,
         }
     }
 
-    /// URL of the control API.
+    /// Switches for failures of the API that the product uses, and the path of its APIs there; a real gateway has none.
+    #[must_use]
+    pub fn faults(&self) -> Option<(&sim::Faults, &'static str)> {
+        match self {
+            Self::Sim(gateway) => Some((gateway.faults(), "/tyk/apis")),
+            Self::Pro(pro) => Some((pro.dashboard.faults(), "/api/apis")),
+            Self::Real { .. } => None,
+        }
+    }
+
+    /// URL of the API that the product uses, for `TYK_URL`.
     #[must_use]
     pub fn url(&self) -> String {
         match self {
             Self::Sim(gateway) => gateway.url(),
+            Self::Pro(pro) => pro.dashboard.url(),
             Self::Real { url, .. } => url.clone(),
         }
     }
@@ -107,15 +176,17 @@ impl GatewayUnderTest {
     pub fn ingress_url(&self) -> String {
         match self {
             Self::Sim(gateway) => gateway.ingress_url(),
+            Self::Pro(pro) => pro.gateway.ingress_url(),
             Self::Real { ingress_url, .. } => ingress_url.clone(),
         }
     }
 
-    /// Secret of the control API.
+    /// Secret of that API, for `TYK_AUTH`.
     #[must_use]
     pub fn secret(&self) -> String {
         match self {
             Self::Sim(gateway) => gateway.secret().to_string(),
+            Self::Pro(pro) => pro.key().to_owned(),
             Self::Real { secret, .. } => secret.clone(),
         }
     }
@@ -238,11 +309,14 @@ impl GatewayUnderTest {
         Ok(())
     }
 
-    /// A call of the control API.
+    /// A call of the control API. What is behind a Dashboard is written to that, see [`Pro::control`].
     ///
     /// # Errors
     /// When the gateway does not answer.
     pub async fn control(&self, method: Method, path: &str, body: String) -> Result<Answer> {
+        if let Self::Pro(pro) = self {
+            return pro.control(method, path, body).await;
+        }
         let headers = vec![
             ("x-tyk-authorization", self.secret()),
             ("content-type", "application/json".to_owned()),

@@ -6,6 +6,7 @@ pub mod api_definition;
 pub mod apply;
 pub mod assets;
 pub mod control_plane;
+pub mod dashboard;
 pub mod echo;
 pub mod eventually;
 pub mod fixtures;

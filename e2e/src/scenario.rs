@@ -82,8 +82,15 @@ impl Scenario {
     /// # Errors
     /// When a part does not start.
     pub async fn without_operator(name: &str) -> Result<Self> {
+        Self::before(name, GatewayUnderTest::start().await?).await
+    }
+
+    /// The same before this gateway.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn before(name: &str, gateway: GatewayUnderTest) -> Result<Self> {
         let cluster = ControlPlane::shared().await?;
-        let gateway = GatewayUnderTest::start().await?;
         let client = cluster.admin().await?;
         let [https_port] = ports::free()?;
         let namespace = format!("{MARK}{name}-{:06x}", rand::random::<u32>() & 0xff_ffff);
@@ -138,7 +145,7 @@ impl Scenario {
         let authority = authority(&self.gateway.ingress_url())?;
         let (_, port) = authority.rsplit_once(':').context("an authority without a port")?;
         Ok(OperatorConfig::default()
-            .env("TYK_MODE", "ce")
+            .env("TYK_MODE", self.gateway.mode())
             .env("TYK_URL", self.gateway.url())
             .env("TYK_AUTH", self.gateway.secret())
             .env("TYK_ORG", ORGANISATION)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::fixtures::{prefix, rule};
-use e2e::{GatewayUnderTest, Operator, OperatorConfig, PATIENCE, Scenario, eventually};
+use e2e::{Operator, OperatorConfig, PATIENCE, Scenario, eventually};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::events::v1::Event;
@@ -51,18 +51,13 @@ async fn an_address_is_published_when_the_gateway_serves_and_not_before() -> Res
 async fn a_gateway_that_refuses_an_api_keeps_the_address_away() -> Result<()> {
     let world = Scenario::without_operator("refused").await?;
     // A real gateway cannot be told to refuse.
-    let GatewayUnderTest::Sim(simulator) = &world.gateway else {
+    let Some((faults, apis)) = world.gateway.faults() else {
         return Ok(());
     };
     let config = with_args(&world, &["--publish-address", "192.0.2.80"])?;
     let _operator = Operator::start(world.cluster, config).await?;
     let blue = world.backend("blue").await?;
-    let refuse = |times| {
-        simulator
-            .faults()
-            .fail_next(times, "POST", "/tyk/apis", Failure::Status(400))
-    };
-    refuse(1000);
+    faults.fail_next(1000, "POST", apis, Failure::Status(400));
     world
         .apply_ingress("shop", &[rule(&world.host("shop"), &[prefix("/", &blue)])])
         .await?;
@@ -72,7 +67,7 @@ async fn a_gateway_that_refuses_an_api_keeps_the_address_away() -> Result<()> {
         addresses(&world, "shop").await?.is_empty(),
         "an address of what is not served"
     );
-    simulator.faults().clear();
+    faults.clear();
     expect_addresses(&world, "shop", &["192.0.2.80"]).await
 }
 

@@ -20,6 +20,28 @@ pub(super) struct Certs {
     listed: bool,
 }
 
+impl<'a> FromIterator<&'a Certs> for Certs {
+    /// All of several stores in one.
+    fn from_iter<T: IntoIterator<Item = &'a Certs>>(stores: T) -> Certs {
+        let all = stores.into_iter().flat_map(|store| &store.by_id);
+        Certs {
+            by_id: all.map(|(id, stored)| (id.clone(), stored.clone())).collect(),
+            listed: false,
+        }
+    }
+}
+
+impl Clone for Stored {
+    fn clone(&self) -> Stored {
+        Stored {
+            chain: self.chain.clone(),
+            key: self.key.as_ref().map(PrivateKeyDer::clone_key),
+            org: self.org.clone(),
+            leaf: self.leaf.clone(),
+        }
+    }
+}
+
 /// A chain, leaf first, and its key if one came with it.
 #[derive(Debug)]
 pub(super) struct Stored {

@@ -1,5 +1,6 @@
 //! The parts of a running gateway and what holds them together: requests in, reloads, restarts.
 
+use super::certs::Certs;
 use super::faults::{Failure, Faults};
 use super::listener::Listeners;
 use super::reload::{self, Setup};
@@ -35,6 +36,15 @@ pub(super) struct Core {
     wanted: Mutex<Vec<oneshot::Sender<()>>>,
     calls: Mutex<VecDeque<Call>>,
     crashed: Mutex<Option<String>>,
+}
+
+/// What a gateway gets from its Dashboard.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// Definitions, with the documents of OAS ones.
+    pub apis: Vec<(Value, Option<Value>)>,
+    pub policies: Vec<Value>,
+    pub certs: Certs,
 }
 
 /// A request cut off instead of answered.
@@ -154,21 +164,9 @@ impl Core {
         self.listeners.apply(self, &table).await;
     }
 
-    /// Holds these APIs, with the documents of OAS ones, these policies, and no others; loads them at once. So does a
-    /// gateway that gets them from a Dashboard.
-    pub async fn hold(self: &Arc<Core>, apis: Vec<(Value, Option<Value>)>, policies: Vec<Value>) {
-        {
-            let mut state = self.state();
-            state.files.clear();
-            state.policy_files.clear();
-            // An id that is no file name cannot be served.
-            for policy in policies {
-                let _ = state.write_policy(policy);
-            }
-            for (definition, document) in apis {
-                let _ = state.write_api(definition, document);
-            }
-        }
+    /// Holds this and nothing else, and loads it at once. So does a gateway that gets it from a Dashboard.
+    pub async fn hold(self: &Arc<Core>, held: Held) {
+        self.state().hold(held);
         self.load().await;
     }
 

@@ -1,6 +1,7 @@
 //! What the gateway holds: files, and the memory that a reload makes of them. Writes go to files, reads see memory.
 
 use super::certs::Certs;
+use super::core::Held;
 use super::definition::text;
 use super::spec::Spec;
 use serde_json::Value;
@@ -44,6 +45,23 @@ impl File {
 pub(super) struct WriteError;
 
 impl State {
+    /// Holds this and nothing else. An id that is no file name cannot be served, so that it is left out.
+    pub fn hold(&mut self, held: Held) {
+        self.policy_files.clear();
+        for policy in held.policies {
+            let _ = self.write_policy(policy);
+        }
+        let mut before = std::mem::take(&mut self.files);
+        for (definition, oas) in held.apis {
+            let name = file_name(text(&definition, "/api_id")).unwrap_or_default();
+            match before.remove(&name) {
+                Some(file) if file.definition == definition && file.oas == oas => drop(self.files.insert(name, file)),
+                _ => drop(self.write_api(definition, oas)),
+            }
+        }
+        self.certs = held.certs;
+    }
+
     /// Writes the files of an API.
     pub fn write_api(&mut self, definition: Value, oas: Option<Value>) -> Result<(), WriteError> {
         let name = file_name(text(&definition, "/api_id"))?;

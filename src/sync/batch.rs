@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::certificates::Certificates;
 use super::mark::Stamp;
 use super::tyk::Tyk;
-use super::{Calls, Observed, Plan};
+use super::{Calls, Observed, Plan, route};
 use crate::desired::Desired;
 use crate::tyk::Error;
 
@@ -48,6 +48,16 @@ pub(super) enum Step {
     Delete(Sort, String),
 }
 
+impl Step {
+    /// The API that it is about.
+    fn api(&self) -> Option<&str> {
+        match self {
+            Step::Write(Sort::Api, id) | Step::Delete(Sort::Api, id) => Some(id),
+            Step::Write(Sort::Policy, _) | Step::Delete(Sort::Policy, _) => None,
+        }
+    }
+}
+
 /// The calls of two plans, in their order. Versions that go come first: with one, the gateway writes its base API again as
 /// it was loaded (source, 5.11), over what was written and in the place of what was deleted. Policies go before the APIs whose requests need one, and are deleted before
 /// the APIs that they give access to. Writes of suspects go last, so that an object at which the gateway breaks costs its
@@ -77,6 +87,63 @@ pub(super) fn steps(
         deletes(Sort::Api, apis, false),
     ]
     .concat()
+}
+
+/// The calls for a Dashboard, whose gateways serve each as it is made: an API takes a route only when the one that has
+/// it has left. Otherwise the Dashboard refuses the one that comes, or its gateways rename it until it is written again.
+/// Where APIs trade their routes, one of them comes too early, and is written once more at the end.
+pub(super) fn in_turn(steps: &[Step], desired: &Desired, observed: &Observed) -> Vec<Step> {
+    let routes = observed.iter().map(|(id, held)| (route::of(held), id.as_str()));
+    let mut turns = Turns {
+        steps: steps.iter().filter_map(|step| Some((step.api()?, step))).collect(),
+        holders: routes.collect(),
+        begun: BTreeSet::new(),
+        ordered: Vec::new(),
+        again: Vec::new(),
+        desired,
+    };
+    for step in steps {
+        match step.api() {
+            Some(id) => turns.take(id),
+            None => turns.ordered.push(step.clone()),
+        }
+    }
+    turns.ordered.append(&mut turns.again);
+    turns.ordered
+}
+
+/// Calls on their way into another order.
+struct Turns<'a> {
+    /// Of APIs, by id.
+    steps: BTreeMap<&'a str, &'a Step>,
+    /// Who has a route now.
+    holders: BTreeMap<String, &'a str>,
+    begun: BTreeSet<&'a str>,
+    ordered: Vec<Step>,
+    again: Vec<Step>,
+    desired: &'a Desired,
+}
+
+impl<'a> Turns<'a> {
+    /// Adds the step of an API, after that of the API in whose place it comes.
+    fn take(&mut self, id: &'a str) {
+        let Some(&step) = self.steps.get(id).filter(|_| self.begun.insert(id)) else {
+            return;
+        };
+        if let (Step::Write(..), Some(api)) = (step, self.desired.api(id))
+            && let Some(&holder) = self
+                .holders
+                .get(&route::of(&api.payload))
+                .filter(|holder| **holder != id)
+        {
+            self.take(holder);
+            let leaves = |other: &&Step| other.api() == Some(holder);
+            if self.steps.contains_key(holder) && !self.ordered.iter().any(|other| leaves(&other)) {
+                self.again.push(step.clone());
+            }
+        }
+        self.ordered.push(step.clone());
+    }
 }
 
 /// Ids of the APIs that others name as versions of theirs.
@@ -133,7 +200,8 @@ pub(super) async fn send(
         }
         let (sort, id, answer) = match step {
             Step::Write(sort, id) => {
-                let Some((stamp, answer)) = write(tyk, owner, work, certificates, (*sort, id)).await else {
+                let last = batch.sent(*sort).written.get(id).map(|stamp| stamp.write);
+                let Some((stamp, answer)) = write(tyk, owner, work, certificates, (*sort, id, last)).await else {
                     continue;
                 };
                 calls.writes += 1;
@@ -159,13 +227,14 @@ async fn write(
     owner: &str,
     work: &Work<'_>,
     certificates: &Certificates,
-    (sort, id): (Sort, &str),
+    (sort, id, last): (Sort, &str, Option<u64>),
 ) -> Option<(Stamp, Result<(), Error>)> {
     match sort {
         Sort::Api => {
             let api = work.desired.api(id)?;
             let held = work.apis.get(id);
-            let stamp = Stamp::next(&api.payload, held);
+            let mut stamp = Stamp::next(&api.payload, held);
+            stamp.write = last.map_or(stamp.write, |last| last.wrapping_add(1));
             let uploaded = certificates.of_api(&api.payload, held, work.desired);
             let definition = stamp.put(&api.payload, owner, &uploaded);
             let answer = tyk.write_api(api, definition, held).await;

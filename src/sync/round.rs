@@ -148,15 +148,19 @@ impl Session {
             self.certificates.collect(&self.tyk, desired, &held.apis).await;
             return Ok(());
         }
+        let steps = batch::steps(
+            (&round.policies.plan, &self.policies.memory.suspects),
+            (&round.apis.plan, &self.apis.suspects),
+            &held.apis,
+        );
         let work = Work {
             desired,
             apis: &held.apis,
             policies: &held.policies.held,
-            steps: batch::steps(
-                (&round.policies.plan, &self.policies.memory.suspects),
-                (&round.apis.plan, &self.apis.suspects),
-                &held.apis,
-            ),
+            steps: match self.tyk.is_dashboard() {
+                true => batch::in_turn(&steps, desired, &held.apis),
+                false => steps,
+            },
         };
         let calls = (&self.cancel, &mut outcome.calls);
         // Set before the first call, since this future can be dropped at any of them.

@@ -11,6 +11,11 @@ fn route(domain: &str, path: &str) -> String {
     format!("{domain}{path}")
 }
 
+/// Domain and listen path of a definition in one text.
+pub(super) fn of(definition: &Value) -> String {
+    route(domain(definition), listen_path(definition))
+}
+
 fn domain(definition: &Value) -> &str {
     form::route(definition).0
 }
@@ -60,15 +65,13 @@ impl Held {
 
     /// The API that has the route of `definition`.
     pub(super) fn rival(&self, definition: &Value) -> Option<&str> {
-        self.routes
-            .get(&route(domain(definition), listen_path(definition)))
-            .map(String::as_str)
+        self.routes.get(&of(definition)).map(String::as_str)
     }
 
     /// The API that has the route of `definition`, or had it until it was renamed as well: as long as both are there,
     /// they are renamed again at the next start of the gateway.
     pub(super) fn rival_of_renamed(&self, definition: &Value) -> Option<&str> {
-        let route = route(domain(definition), listen_path(definition));
+        let route = of(definition);
         self.original
             .get(&route)
             .or_else(|| self.routes.get(&route))
@@ -78,7 +81,7 @@ impl Held {
 
 /// Another API of `observed` that has the wanted route of API `id`, renamed or not.
 pub(super) fn rival_in<'a>(observed: &'a Observed, id: &str, definition: &Value) -> Option<&'a str> {
-    let wanted = route(domain(definition), listen_path(definition));
+    let wanted = of(definition);
     let has = |other: &str, held: &Value| {
         let (domain, path) = (domain(held), listen_path(held));
         let original = without_rename(path, other).unwrap_or(path);

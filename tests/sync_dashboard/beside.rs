@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
+use tyk_ingress::sim::Gateway;
 use tyk_ingress::sim::dashboard::{Config, User};
 use tyk_ingress::tyk::Endpoint;
 use tyk_ingress::tyk::dashboard::{Dashboard, Owners};
@@ -148,4 +149,86 @@ async fn organisations_and_gateways_side_by_side() {
         .filter(|call| call.path.starts_with("/tyk/reload"))
         .count();
     assert_eq!(loads, 2, "one at the start, one for the API");
+}
+
+#[tokio::test]
+async fn an_organisation_that_is_not_that_of_the_key_is_no_change_for_ever() {
+    let mut world = World::start().await;
+    world.operator.own.org = "another".into();
+    world.put("ApiDefinition", "a", classic("/a/"));
+    put_oas(&mut world, "b", "/b/", |_, _| {});
+    let policy = json!({"name": "gold", "state": "active", "active": true, "access_rights_array": []});
+    world.put("SecurityPolicy", "gold", policy);
+    world.sync().await;
+    let before = world.dashboard.calls().len();
+    world.step().await;
+    assert_eq!(world.writes_since(before), Vec::<String>::new());
+}
+
+/// Its gateways serve each change as it is made, and rename what comes to a route that is taken.
+#[tokio::test]
+async fn a_route_is_left_before_another_api_takes_it() {
+    let mut world = World::of(Config {
+        duplicate_slugs: false,
+        ..Config::default()
+    })
+    .await;
+    let gateway = Gateway::start(Default::default()).await.unwrap();
+    world.dashboard.attach(&gateway).await;
+    world.put("ApiDefinition", "old", classic("/x/"));
+    world.put("ApiDefinition", "z-moves", classic("/y/"));
+    world.sync().await;
+    world.delete(
+        "ApiDefinition",
+        "old",
+        tyk_ingress::api::names::FINALIZER_API_DEFINITION,
+    );
+    world.put("ApiDefinition", "new", classic("/x/"));
+    world.put("ApiDefinition", "a-follows", classic("/y/"));
+    world.put("ApiDefinition", "z-moves", classic("/z/"));
+    let outcome = world.step().await;
+    assert!(in_step(&outcome), "{outcome:#?}");
+    assert_eq!(
+        served(&gateway).await,
+        [("z-moves", "/z/"), ("a-follows", "/y/"), ("new", "/x/")].map(owned)
+    );
+}
+
+#[tokio::test]
+async fn apis_may_trade_their_routes() {
+    let mut world = World::start().await;
+    let gateway = Gateway::start(Default::default()).await.unwrap();
+    world.dashboard.attach(&gateway).await;
+    for (a, b, c) in [
+        ("/x/", "/y/", "/z/"),
+        ("/y/", "/x/", "/z/"),
+        ("/x/", "/z/", "/y/"),
+        ("/z/", "/y/", "/x/"),
+    ] {
+        for (name, path) in [("a", a), ("b", b), ("c", c)] {
+            world.put("ApiDefinition", name, classic(path));
+        }
+        world.sync().await;
+        assert_eq!(served(&gateway).await, [("a", a), ("b", b), ("c", c)].map(owned));
+    }
+    assert_eq!(world.until(in_step).await.calls.writes, 0);
+}
+
+fn owned((name, path): (&str, &str)) -> (String, String) {
+    (id(name), path.to_owned())
+}
+
+/// Listen paths by id, in that order, as a gateway has them.
+async fn served(gateway: &Gateway) -> Vec<(String, String)> {
+    let list = reqwest::Client::new()
+        .get(format!("{}/tyk/apis", gateway.url()))
+        .header("x-tyk-authorization", gateway.secret());
+    let list: Vec<serde_json::Value> = list.send().await.unwrap().json().await.unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let mut served: Vec<_> = list
+        .iter()
+        .map(|api| (text(&api["api_id"]), text(&api["proxy"]["listen_path"])))
+        .collect();
+    served.sort();
+    served
 }

@@ -126,9 +126,10 @@ fn generations(children: &[DynamicObject]) -> Vec<(String, Option<i64>)> {
 /// Writes of APIs that a simulated gateway took; a real one does not tell.
 fn writes(world: &Scenario) -> Option<usize> {
     let calls = world.gateway.calls()?;
+    let (_, apis) = world.gateway.faults()?;
     let writes = calls
         .iter()
-        .filter(|call| call.method != "GET" && call.path.starts_with("/tyk/apis"));
+        .filter(|call| call.method != "GET" && call.path.starts_with(apis));
     Some(writes.count())
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::api_definition::condition;
 use e2e::fixtures::tls_secret;
 use e2e::scenario::resources::{ensure_condition, identity, kind};
-use e2e::{Operator, PATIENCE, Scenario, apply, eventually, pki};
+use e2e::{GatewayUnderTest, Operator, PATIENCE, Scenario, apply, eventually, pki};
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject};
@@ -33,9 +33,14 @@ async fn every_example_works_in_a_cluster() -> Result<()> {
     let operator = Operator::start(world.cluster, config).await?;
     let certificate = pki::server_certificate(&["secure.example.com"])?;
     world.apply(&tls_secret("secure-tls", NAMESPACE, &certificate)).await?;
-    // The gateway of the context is the same one, under other settings.
+    // The context means a gateway: the same one under other settings, or one beside a Dashboard.
+    let beside = GatewayUnderTest::gateway().await?;
+    let of_context = match world.gateway.mode() {
+        "pro" => &beside,
+        _ => &world.gateway,
+    };
     let east = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tyk-east", "namespace": NAMESPACE},
-        "stringData": {"TYK_URL": world.gateway.url(), "TYK_AUTH": world.gateway.secret()}});
+        "stringData": {"TYK_URL": of_context.url(), "TYK_AUTH": of_context.secret()}});
     world.apply(&east).await?;
     for folder in folders()? {
         let objects = objects(&folder)?;

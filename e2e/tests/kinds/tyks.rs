@@ -29,8 +29,8 @@ fn api(world: &Scenario, name: &str, context: &str) -> Value {
     object
 }
 
-fn plain(world: &Scenario, name: &str, url: &str, auth: &str) -> Value {
-    let env = json!({"mode": "ce", "url": url, "auth": auth, "org": format!("e2e-{name}")});
+fn plain(world: &Scenario, name: &str, (mode, url, auth): (&str, &str, &str)) -> Value {
+    let env = json!({"mode": mode, "url": url, "auth": auth, "org": format!("e2e-{name}")});
     resource(world, CONTEXT, name, json!({"env": env}))
 }
 
@@ -40,9 +40,9 @@ fn secretive(world: &Scenario, name: &str) -> Value {
     resource(world, CONTEXT, name, json!({"env": env, "secretRef": {"name": name}}))
 }
 
-fn secret(world: &Scenario, name: &str, url: &str, auth: &str) -> Value {
+fn secret(world: &Scenario, name: &str, (mode, url, auth): (&str, &str, &str)) -> Value {
     json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": world.namespace()},
-        "stringData": {"TYK_MODE": "ce", "TYK_URL": url, "TYK_AUTH": auth}})
+        "stringData": {"TYK_MODE": mode, "TYK_URL": url, "TYK_AUTH": auth}})
 }
 
 async fn ids(gateway: &GatewayUnderTest, world: &Scenario) -> Result<Vec<String>> {
@@ -53,25 +53,20 @@ async fn ids(gateway: &GatewayUnderTest, world: &Scenario) -> Result<Vec<String>
     Ok(ids)
 }
 
-fn simulator(gateway: &GatewayUnderTest) -> Result<&Gateway> {
-    match gateway {
-        GatewayUnderTest::Sim(gateway) => Ok(gateway),
-        GatewayUnderTest::Real { .. } => anyhow::bail!("not a simulator"),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn each_context_has_its_tyk_and_none_waits_for_another() -> Result<()> {
     let world = Scenario::start("tyks-two").await?;
     let (east, west) = (
-        GatewayUnderTest::simulator().await?,
-        GatewayUnderTest::simulator().await?,
+        GatewayUnderTest::simulator_of("e2e-east").await?,
+        GatewayUnderTest::simulator_of("e2e-west").await?,
     );
     world
-        .apply(&secret(&world, "east", &east.url(), &east.secret()))
+        .apply(&secret(&world, "east", (east.mode(), &east.url(), &east.secret())))
         .await?;
     world.apply(&secretive(&world, "east")).await?;
-    world.apply(&plain(&world, "west", &west.url(), &west.secret())).await?;
+    world
+        .apply(&plain(&world, "west", (west.mode(), &west.url(), &west.secret())))
+        .await?;
     for (name, context) in [("a", "east"), ("b", "west")] {
         world.apply(&api(&world, name, context)).await?;
     }
@@ -93,8 +88,8 @@ async fn each_context_has_its_tyk_and_none_waits_for_another() -> Result<()> {
     }
 
     // One hangs: the other takes what is new, while the first has not answered.
-    let hangs = simulator(&west)?.faults();
-    hangs.fail_next(1000, "", "/tyk", Failure::Delay(Duration::from_secs(6)));
+    let (hangs, _) = west.faults().context("not a simulator")?;
+    hangs.fail_next(1000, "", "/", Failure::Delay(Duration::from_secs(6)));
     world.apply(&api(&world, "c", "west")).await?;
     world.apply(&api(&world, "d", "east")).await?;
     world.expect_ready(API, "d").await?;
@@ -113,9 +108,10 @@ async fn a_tyk_that_does_not_answer_is_told_on_its_context_alone() -> Result<()>
     let world = Scenario::start("tyks-down").await?;
     let [nobody] = e2e::ports::free()?;
     let url = format!("http://127.0.0.1:{nobody}");
-    world.apply(&plain(&world, "down", &url, "hunter2")).await?;
+    world.apply(&plain(&world, "down", ("ce", &url, "hunter2"))).await?;
+    let own = &world.gateway;
     world
-        .apply(&plain(&world, "up", &world.gateway.url(), &world.gateway.secret()))
+        .apply(&plain(&world, "up", (own.mode(), &own.url(), &own.secret())))
         .await?;
     world.apply(&api(&world, "a", "down")).await?;
     world.apply(&api(&world, "b", "up")).await?;
@@ -165,7 +161,7 @@ async fn new_credentials_count_without_a_restart() -> Result<()> {
     };
     let before = Gateway::start(config("before")).await?;
     let url = before.url();
-    world.apply(&secret(&world, "east", &url, "before")).await?;
+    world.apply(&secret(&world, "east", ("ce", &url, "before"))).await?;
     world.apply(&secretive(&world, "east")).await?;
     world.apply(&api(&world, "a", "east")).await?;
     world.expect_ready(API, "a").await?;
@@ -182,7 +178,7 @@ async fn new_credentials_count_without_a_restart() -> Result<()> {
             Ok(())
         })
         .await?;
-    world.apply(&secret(&world, "east", &url, "after")).await?;
+    world.apply(&secret(&world, "east", ("ce", &url, "after"))).await?;
     world.expect_ready(CONTEXT, "east").await?;
     eventually(PATIENCE, "the API on the new gateway", async || {
         let found = ids(&after, &world).await?;
@@ -200,7 +196,7 @@ async fn a_context_says_which_namespaces_it_is_for() -> Result<()> {
     let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}});
     apply::object(&world.client(), &object).await?;
     let across = |allowed: Option<Value>| {
-        let env = json!({"mode": "ce", "org": "e2e-across"});
+        let env = json!({"mode": world.gateway.mode(), "org": "e2e-across"});
         let mut context = resource(&world, CONTEXT, "east", json!({"env": env}));
         context["metadata"]["namespace"] = other.clone().into();
         if let Some(allowed) = allowed {
@@ -248,9 +244,9 @@ async fn a_context_says_which_namespaces_it_is_for() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_with_everything_in_it_ends() -> Result<()> {
     let world = Scenario::start("tyks-ending").await?;
-    let east = GatewayUnderTest::simulator().await?;
+    let east = GatewayUnderTest::simulator_of("e2e-east").await?;
     world
-        .apply(&secret(&world, "east", &east.url(), &east.secret()))
+        .apply(&secret(&world, "east", (east.mode(), &east.url(), &east.secret())))
         .await?;
     world.apply(&secretive(&world, "east")).await?;
     world.apply(&api(&world, "a", "east")).await?;

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::server::Server;
 use super::store::{Api, State};
-use crate::sim::core::Core;
+use crate::sim::core::{Core, Held};
 use crate::sim::definition::flag;
 
 impl Server {
@@ -21,27 +19,22 @@ impl Server {
         // Held until all have loaded, so that an older state never comes after a newer one.
         let gateways = self.gateways.lock().await;
         for gateway in gateways.iter() {
-            let (apis, policies) = served(&self.state());
-            gateway.hold(apis, policies).await;
-        }
-    }
-
-    /// Gives a gateway the certificate that a call has stored; a gateway and its Dashboard share one store.
-    pub async fn share_certificate(&self, org: &str, pem: &[u8]) {
-        for gateway in self.gateways.lock().await.iter() {
-            // One that it has already is no news.
-            let _ = gateway.state().certs.add(pem, org);
+            let held = served(&self.state());
+            gateway.hold(held).await;
         }
     }
 }
 
-/// The active APIs of all organisations, with the documents of OAS ones, and their policies.
-fn served(state: &State) -> (Vec<(Value, Option<Value>)>, Vec<Value>) {
-    let apis = state.orgs.values().flat_map(|org| org.apis.values());
+/// The active APIs of all organisations, with the documents of OAS ones, their policies and their certificates.
+fn served(state: &State) -> Held {
+    let orgs = || state.orgs.values();
+    let apis = orgs().flat_map(|org| org.apis.values());
     let active = apis.filter(|api| flag(&api.definition, "/active"));
-    let apis = active
-        .map(|api: &Api| (api.definition.clone(), api.document.clone()))
-        .collect();
-    let policies = state.orgs.values().flat_map(|org| org.policies.values());
-    (apis, policies.cloned().collect())
+    Held {
+        apis: active
+            .map(|api: &Api| (api.definition.clone(), api.document.clone()))
+            .collect(),
+        policies: orgs().flat_map(|org| org.policies.values()).cloned().collect(),
+        certs: orgs().map(|org| &org.certs).collect(),
+    }
 }

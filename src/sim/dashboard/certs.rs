@@ -64,7 +64,7 @@ fn users(visit: &Visit<'_>, id: &str) -> Response<Body> {
 }
 
 /// The content of the field `cert` of a form.
-pub(super) fn file(content_type: &str, body: &[u8]) -> Option<Vec<u8>> {
+fn file(content_type: &str, body: &[u8]) -> Option<Vec<u8>> {
     let (kind, boundary) = content_type.split_once("boundary=")?;
     if !kind.starts_with("multipart/form-data") {
         return None;

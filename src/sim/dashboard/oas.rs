@@ -91,7 +91,7 @@ fn add(visit: &mut Visit<'_>, source: Source) -> Response<Body> {
     }
     document[EXTENSION]["info"]["id"] = Value::from(id.clone());
     let database_id = visit.serial.database_id();
-    let Some(definition) = stored(visit, &mut document, &database_id) else {
+    let Some(definition) = stored(visit, source, &mut document, &database_id) else {
         return envelope::error(500, "Error while validating schema.");
     };
     let api = Api {
@@ -125,7 +125,7 @@ fn update(visit: &mut Visit<'_>, source: Source, id: &str) -> Response<Body> {
     if !visit.config.duplicate_slugs && visit.org.rival(&oas::classic(&document), &database_id) {
         return envelope::error(403, "Found API with same url.");
     }
-    let Some(definition) = stored(visit, &mut document, &database_id) else {
+    let Some(definition) = stored(visit, source, &mut document, &database_id) else {
         return envelope::error(500, "Error while validating schema.");
     };
     if let Some(api) = visit.org.apis.get_mut(&database_id) {
@@ -136,13 +136,17 @@ fn update(visit: &mut Visit<'_>, source: Source, id: &str) -> Response<Body> {
 }
 
 /// The ids that the Dashboard puts into a document, and the classic form of it.
-fn stored(visit: &Visit<'_>, document: &mut Value, database_id: &str) -> Option<Value> {
+fn stored(visit: &Visit<'_>, source: Source, document: &mut Value, database_id: &str) -> Option<Value> {
     let info = &mut document[EXTENSION]["info"];
     info["dbId"] = Value::from(database_id);
     info["orgId"] = Value::from(visit.user.org.clone());
     let mut definition = definition::api(oas::classic(document)).ok()?;
     definition["id"] = Value::from(database_id);
     definition["is_oas"] = Value::Bool(true);
+    if source == Source::Mcp {
+        definition["application_protocol"] = json!("mcp");
+        definition["json_rpc_version"] = json!("2.0");
+    }
     Some(definition)
 }
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::store::State;
 use super::visit::{self, Sent};
-use super::{Config, certs, envelope};
+use super::{Config, envelope};
 use crate::sim::core::{Core, Cut};
 use crate::sim::listener::bind;
 use crate::sim::reply::{self, Body};
@@ -137,15 +137,6 @@ impl Server {
     async fn act(&self, sent: &Sent) -> Response<Body> {
         let answer = visit::answer(&self.config, &mut self.state(), sent);
         if sent.method != "GET" && answer.status().is_success() {
-            if let Some(pem) = certs::file(sent.header("content-type"), &sent.body)
-                && let Some(user) = self
-                    .config
-                    .users
-                    .iter()
-                    .find(|user| user.key == sent.header("authorization"))
-            {
-                self.share_certificate(&user.org, &pem).await;
-            }
             self.publish().await;
         }
         answer
