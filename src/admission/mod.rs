@@ -82,10 +82,13 @@ pub fn answer(review: AdmissionReview<DynamicObject>, world: Option<&World>, set
     };
     let mut response = AdmissionResponse::from(&request);
     response.warnings = Some(verdict.warnings()).filter(|warnings| !warnings.is_empty());
-    match verdict.refusal() {
-        Some(reason) => response.deny(reason),
-        None => response,
+    if let Some(reason) = verdict.refusal() {
+        response = response.deny(reason);
+        // As other webhooks answer; without a code the API server makes it a bad request.
+        response.result.code = 403;
+        response.result.reason = "Forbidden".into();
     }
+    response
 }
 
 /// The object, if anything can be wrong with it: what goes, what is generated, and what nobody watches is let in.

@@ -238,7 +238,7 @@ mod tests {
         assert_ne!(second.authority_key, first.authority_key);
         assert_eq!(certificates(&second.bundle).len(), 2);
         assert!(bundle.ends_with(std::str::from_utf8(&first.bundle).unwrap().trim_start()), "{bundle}");
-        let third = renewed(Some(&second), &hosts(), at(2 * 3640)).unwrap().unwrap();
+        let third = renewed(Some(&second), &hosts(), at(2 * 2440)).unwrap().unwrap();
         assert_eq!(certificates(&third.bundle).len(), 2);
     }
 
