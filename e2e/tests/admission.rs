@@ -22,7 +22,9 @@ async fn the_api_server_asks_before_it_takes_an_object() -> Result<()> {
     prepare(&world, port).await?;
     let blue = world.backend("blue").await?;
     let host = world.host("shop");
-    world.apply_ingress("a-first", &[rule(&host, &[prefix("/x", &blue)])]).await?;
+    world
+        .apply_ingress("a-first", &[rule(&host, &[prefix("/x", &blue)])])
+        .await?;
     let taken = ingress(&world, "b-second", json!({}), &[rule(&host, &[prefix("/x", &blue)])]);
 
     // Nobody answers yet: it is let in.
@@ -31,7 +33,12 @@ async fn the_api_server_asks_before_it_takes_an_object() -> Result<()> {
 
     let (listen, name) = (format!("127.0.0.1:{port}"), world.namespace().to_owned());
     let namespace = ["--leader-elect=false", "--leader-election-namespace", &name];
-    let args = [["--admission-listen", &listen, "--admission-name"].as_slice(), &[&name], &namespace].concat();
+    let args = [
+        ["--admission-listen", &listen, "--admission-name"].as_slice(),
+        &[&name],
+        &namespace,
+    ]
+    .concat();
     world.start_operator_with(&args).await?;
     expect_refused(&world, &taken).await?;
 
@@ -39,7 +46,10 @@ async fn the_api_server_asks_before_it_takes_an_object() -> Result<()> {
     let free = ingress(&world, "c-free", strange, &[rule(&host, &[prefix("/free", &blue)])]);
     let answer = create(&world, &free).await?;
     ensure!(answer.status == 201, "{answer:?}");
-    let warned = answer.warnings.iter().any(|one| one.contains("UnknownAnnotation") && one.contains("no-such-thing"));
+    let warned = answer
+        .warnings
+        .iter()
+        .any(|one| one.contains("UnknownAnnotation") && one.contains("no-such-thing"));
     ensure!(warned, "no warning: {answer:?}");
 
     certificate_is_renewed(&world).await?;
@@ -59,7 +69,9 @@ async fn certificate_is_renewed(world: &Scenario) -> Result<()> {
     let before = data(&secrets, world).await?;
     let expired = expired_certificate(&["127.0.0.1"])?;
     let patch = json!({"stringData": {"tls.crt": expired.certificate, "tls.key": expired.key}});
-    secrets.patch(world.namespace(), &PatchParams::default(), &Patch::Merge(patch)).await?;
+    secrets
+        .patch(world.namespace(), &PatchParams::default(), &Patch::Merge(patch))
+        .await?;
     let renewed = eventually(PATIENCE, "another certificate", async || {
         let now = data(&secrets, world).await?;
         ensure!(now["tls.crt"].0 != expired.certificate.as_bytes() && now["tls.crt"] != before["tls.crt"]);
@@ -73,7 +85,9 @@ async fn certificate_is_renewed(world: &Scenario) -> Result<()> {
         let now = data(&secrets, world).await?;
         let configuration = configurations.get(world.namespace()).await?;
         let webhooks = configuration.webhooks.unwrap_or_default();
-        let bundle = webhooks.first().and_then(|webhook| webhook.client_config.ca_bundle.clone());
+        let bundle = webhooks
+            .first()
+            .and_then(|webhook| webhook.client_config.ca_bundle.clone());
         ensure!(now["ca.crt"] != before["ca.crt"] && bundle.as_ref() == Some(&now["ca.crt"]));
         Ok(())
     })
@@ -89,7 +103,11 @@ async fn expect_refused(world: &Scenario, object: &Value) -> Result<()> {
     eventually(PATIENCE, "the object to be refused", async || {
         let answer = create(world, object).await?;
         ensure!(answer.status == 403, "{answer:?}");
-        for text in ["denied the request: Conflict at spec.rules[0].http.paths[0]: ", "a-first", "host or path"] {
+        for text in [
+            "denied the request: Conflict at spec.rules[0].http.paths[0]: ",
+            "a-first",
+            "host or path",
+        ] {
             ensure!(answer.body.contains(text), "no {text:?}: {answer:?}");
         }
         Ok(())
@@ -159,14 +177,19 @@ struct Created {
 
 /// Creates an object as a dry run, which is judged all the same, and keeps what the client's own types would drop.
 async fn create(world: &Scenario, object: &Value) -> Result<Created> {
-    let uri = format!("/apis/networking.k8s.io/v1/namespaces/{}/ingresses?dryRun=All", world.namespace());
+    let uri = format!(
+        "/apis/networking.k8s.io/v1/namespaces/{}/ingresses?dryRun=All",
+        world.namespace()
+    );
     let request = Request::post(uri)
         .header("content-type", "application/json")
         .body(Body::from(serde_json::to_vec(object)?))?;
     let response = world.client().send(request).await?;
     let status = response.status().as_u16();
     let warnings = response.headers().get_all("warning").iter();
-    let warnings = warnings.filter_map(|value| Some(value.to_str().ok()?.to_owned())).collect();
+    let warnings = warnings
+        .filter_map(|value| Some(value.to_str().ok()?.to_owned()))
+        .collect();
     let body = response.into_body().collect_bytes().await?;
     Ok(Created {
         status,

@@ -90,7 +90,9 @@ fn part(world: &World, keep: &BTreeSet<NamespacedName>) -> Snapshot {
 
 fn chosen<K>(objects: &Objects<K>, keep: impl Fn(&NamespacedName) -> bool) -> Objects<K> {
     let chosen = objects.iter().filter(|(name, _)| keep(name));
-    chosen.map(|(name, object)| (name.clone(), Arc::clone(object))).collect()
+    chosen
+        .map(|(name, object)| (name.clone(), Arc::clone(object)))
+        .collect()
 }
 
 /// The Ingress that the object is or becomes, those whose children are made of it, and all that share a host with one of
@@ -100,9 +102,14 @@ fn with_hosts_of(world: &World, object: &Subject) -> BTreeSet<NamespacedName> {
     let old = present.get_key_value(&object.name());
     let old = old.filter(|_| object.reference.kind == "Ingress");
     let its: Vec<_> = made_of(world, object).into_iter().chain(old).collect();
-    let all = its.iter().map(|(_, ingress)| *ingress).chain(object.alone.ingresses.values());
+    let all = its
+        .iter()
+        .map(|(_, ingress)| *ingress)
+        .chain(object.alone.ingresses.values());
     let hosts: BTreeSet<&str> = all.flat_map(|ingress| hosts(ingress)).collect();
-    let near = present.iter().filter(|(_, ingress)| self::hosts(ingress).any(|host| hosts.contains(host)));
+    let near = present
+        .iter()
+        .filter(|(_, ingress)| self::hosts(ingress).any(|host| hosts.contains(host)));
     near.chain(its).map(|(name, _)| name.clone()).collect()
 }
 
@@ -156,7 +163,11 @@ fn named(world: &World, object: &Subject) -> BTreeSet<NamespacedName> {
 fn made_of<'a>(world: &'a World, object: &Subject) -> Vec<(&'a NamespacedName, &'a Arc<Ingress>)> {
     let own = object.name();
     let classic = object.alone.api_definitions.values().any(|api| !api.is_template());
-    let oas = object.alone.tyk_oas_api_definitions.values().any(|api| !api.is_template());
+    let oas = object
+        .alone
+        .tyk_oas_api_definitions
+        .values()
+        .any(|api| !api.is_template());
     let ingresses = world.snapshot.ingresses.iter().filter(|(name, ingress)| {
         let template = ingress.annotations().get(names::ANNOTATION_TEMPLATE);
         (classic || oas) && name.namespace == own.namespace && template == Some(&own.name)
@@ -223,8 +234,12 @@ impl Rivals<'_> {
 
     /// What decides between two that want the same: the oldest first, then by name.
     fn age(&self, source: &ObjectRef) -> (bool, Option<jiff::Timestamp>, ObjectRef) {
-        let ingress = self.ingress(source).and_then(|name| self.world.snapshot.ingresses.get(name));
-        let created = ingress.and_then(|ingress| ingress.metadata.creation_timestamp.as_ref()).map(|time| time.0);
+        let ingress = self
+            .ingress(source)
+            .and_then(|name| self.world.snapshot.ingresses.get(name));
+        let created = ingress
+            .and_then(|ingress| ingress.metadata.creation_timestamp.as_ref())
+            .map(|time| time.0);
         (created.is_none(), created, source.clone())
     }
 }

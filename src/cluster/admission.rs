@@ -100,8 +100,14 @@ fn secret(place: &Place, found: Option<&Secret>, material: &Material) -> Secret 
             managed_fields: None,
             ..metadata
         },
-        type_: Some(found.and_then(|secret| secret.type_.clone()).unwrap_or_else(|| "Opaque".into())),
-        data: Some(BTreeMap::from(data.map(|(name, value)| (name.to_owned(), ByteString(value.clone()))))),
+        type_: Some(
+            found
+                .and_then(|secret| secret.type_.clone())
+                .unwrap_or_else(|| "Opaque".into()),
+        ),
+        data: Some(BTreeMap::from(
+            data.map(|(name, value)| (name.to_owned(), ByteString(value.clone()))),
+        )),
         ..Secret::default()
     }
 }
@@ -113,7 +119,10 @@ async fn announce(client: &Client, name: &str, bundle: &[u8]) -> Result<(), Stri
     let found = found.ok_or_else(|| format!("there is no ValidatingWebhookConfiguration {name} (--admission-name)"))?;
     let webhooks = found.webhooks.unwrap_or_default();
     let knows = |bundle_there: Option<&ByteString>| bundle_there.is_some_and(|there| there.0 == bundle);
-    if webhooks.iter().all(|webhook| knows(webhook.client_config.ca_bundle.as_ref())) {
+    if webhooks
+        .iter()
+        .all(|webhook| knows(webhook.client_config.ca_bundle.as_ref()))
+    {
         return Ok(());
     }
     let bundle = STANDARD.encode(bundle);
@@ -125,7 +134,12 @@ async fn announce(client: &Client, name: &str, bundle: &[u8]) -> Result<(), Stri
     });
     // Nobody else can know the authority.
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    api.patch(name, &params, &Patch::Apply(patch)).await.map_err(|error| message(&error))?;
-    tracing::info!(configuration = name, "told the API server whom to trust for the admission webhook");
+    api.patch(name, &params, &Patch::Apply(patch))
+        .await
+        .map_err(|error| message(&error))?;
+    tracing::info!(
+        configuration = name,
+        "told the API server whom to trust for the admission webhook"
+    );
     Ok(())
 }

@@ -60,7 +60,10 @@ impl ResolvesServerCert for Identity {
 
 fn certified(chain: &[u8], key: &[u8]) -> Result<CertifiedKey, &'static str> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
-    let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or("its certificate is not valid PEM")?;
+    let chain = chain
+        .ok()
+        .filter(|chain| !chain.is_empty())
+        .ok_or("its certificate is not valid PEM")?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| "its key is not valid PEM")?;
     CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|_| "its key is not that of its certificate")
 }

@@ -15,7 +15,11 @@ fn an_ingress() -> impl Strategy<Value = Value> {
     let rule = (prop::sample::select(&HOSTS[..]), prop::sample::select(&PATHS[..]));
     let rules = prop::collection::vec(rule, 0..4);
     let annotation = prop::sample::select(&["", "tyk.io/template", "tyk.io/unknown", "tyk.io/rate-limit"][..]);
-    let more = (any::<bool>(), any::<bool>(), prop::sample::select(&["tyk", "tyk", "tyk", "other"][..]));
+    let more = (
+        any::<bool>(),
+        any::<bool>(),
+        prop::sample::select(&["tyk", "tyk", "tyk", "other"][..]),
+    );
     (prop::sample::select(&INGRESSES[..]), 0..5_u32, rules, annotation, more).prop_map(
         |(name, second, rules, annotation, (tls, default, class))| {
             let mut object = ingress(name, second, &rules);
@@ -37,9 +41,8 @@ fn an_ingress() -> impl Strategy<Value = Value> {
 /// Name that the child of some Ingress has, if there is one for this host and path.
 fn child() -> impl Strategy<Value = String> {
     let place = (prop::sample::select(&HOSTS[..3]), prop::sample::select(&PATHS[..2]));
-    (prop::sample::select(&INGRESSES[..]), place).prop_map(|(name, (host, path))| {
-        names::child_name("default", name, &names::child_hash(host, path, None))
-    })
+    (prop::sample::select(&INGRESSES[..]), place)
+        .prop_map(|(name, (host, path))| names::child_name("default", name, &names::child_hash(host, path, None)))
 }
 
 fn a_definition() -> impl Strategy<Value = Value> {
@@ -47,23 +50,28 @@ fn a_definition() -> impl Strategy<Value = Value> {
         prop::sample::select(&["", "{tykhost:(?i)a\\.com[.]?}", "{tykhost:(?i)b\\.com[.]?}"][..]),
         prop::sample::select(&["/x{tykp:/|$}", "/", "/own", "/(x)"][..]),
     );
-    let port = (prop::sample::select(&[0, 8443, 6000][..]), prop::sample::select(&["http", "https", "tcp"][..]));
+    let port = (
+        prop::sample::select(&[0, 8443, 6000][..]),
+        prop::sample::select(&["http", "https", "tcp"][..]),
+    );
     let id = prop::option::weighted(0.3, child());
     let target = prop::option::weighted(0.3, child());
     let name = prop::sample::select(&["h0", "h1", "h2", "t"][..]);
-    (name, 0..5_u32, route, port, (id, target)).prop_map(|(name, second, (domain, path), (port, protocol), (id, target))| {
-        let mut spec = json!({
-            "domain": domain, "listen_port": port, "protocol": protocol,
-            "proxy": {"listen_path": path, "target_url": "http://a.test"}
-        });
-        if let Some(child) = id {
-            spec["api_id"] = json!(names::api_id("default", &child));
-        }
-        if let Some(child) = target {
-            spec["proxy"]["target_internal"] = json!({"target": {"name": child}});
-        }
-        definition(name, second, spec)
-    })
+    (name, 0..5_u32, route, port, (id, target)).prop_map(
+        |(name, second, (domain, path), (port, protocol), (id, target))| {
+            let mut spec = json!({
+                "domain": domain, "listen_port": port, "protocol": protocol,
+                "proxy": {"listen_path": path, "target_url": "http://a.test"}
+            });
+            if let Some(child) = id {
+                spec["api_id"] = json!(names::api_id("default", &child));
+            }
+            if let Some(child) = target {
+                spec["proxy"]["target_internal"] = json!({"target": {"name": child}});
+            }
+            definition(name, second, spec)
+        },
+    )
 }
 
 fn a_policy() -> impl Strategy<Value = Value> {

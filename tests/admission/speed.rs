@@ -16,7 +16,11 @@ fn a_review_among_five_thousand_ingresses() {
     let world = large();
     let taken = ingress("new", 59, &[("shop-77.example.com", "/api")]);
     let free = ingress("new", 59, &[("new.example.com", "/")]);
-    let api = definition("new", 59, json!({"proxy": {"listen_path": "/new/", "target_url": "http://a.test"}}));
+    let api = definition(
+        "new",
+        59,
+        json!({"proxy": {"listen_path": "/new/", "target_url": "http://a.test"}}),
+    );
     for (what, object) in [("a taken path", &taken), ("a free host", &free), ("an API", &api)] {
         let mut times: Vec<_> = (0..20)
             .map(|_| {

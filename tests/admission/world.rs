@@ -65,7 +65,10 @@ pub fn definition(name: &str, second: u32, mut spec: Value) -> Value {
         ("use_keyless", json!(true)),
         ("protocol", json!("http")),
         ("active", json!(true)),
-        ("version_data", json!({"not_versioned": true, "versions": {"Default": {"name": "Default"}}})),
+        (
+            "version_data",
+            json!({"not_versioned": true, "versions": {"Default": {"name": "Default"}}}),
+        ),
     ] {
         if spec[field].is_null() {
             spec[field] = value;

@@ -56,7 +56,10 @@ fn the_webhook_has_rights_to_its_own_objects_alone() -> Result<()> {
         let named = |object: &Value| object["metadata"]["name"] == "tyk-ingress-admission";
         Ok(objects.into_iter().filter(named).collect())
     };
-    ensure!(of_webhooks(&[])?.is_empty(), "without the webhook there is nothing of it");
+    ensure!(
+        of_webhooks(&[])?.is_empty(),
+        "without the webhook there is nothing of it"
+    );
     let objects = of_webhooks(&["--set=webhooks.enabled=true", "--set=watchNamespaces={shop}"])?;
     let of = |kind: &str| {
         let found = objects.iter().find(|object| object["kind"] == kind);
@@ -71,8 +74,14 @@ fn the_webhook_has_rights_to_its_own_objects_alone() -> Result<()> {
     }
     ensure!(of("ClusterRole")?["rules"][0]["verbs"] == json!(["get", "patch"]));
     let webhook = &of("ValidatingWebhookConfiguration")?["webhooks"][0];
-    ensure!(webhook["failurePolicy"] == "Ignore" && webhook["timeoutSeconds"] == 2, "{webhook}");
-    ensure!(webhook["namespaceSelector"]["matchExpressions"][0]["values"] == json!(["shop"]), "{webhook}");
+    ensure!(
+        webhook["failurePolicy"] == "Ignore" && webhook["timeoutSeconds"] == 2,
+        "{webhook}"
+    );
+    ensure!(
+        webhook["namespaceSelector"]["matchExpressions"][0]["values"] == json!(["shop"]),
+        "{webhook}"
+    );
     ensure!(webhook["clientConfig"]["service"]["name"] == of("Service")?["metadata"]["name"]);
     Ok(())
 }

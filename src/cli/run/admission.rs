@@ -79,7 +79,10 @@ impl Webhook {
 
 /// Names of the Service, and the address if it is only one.
 fn hosts(name: &str, namespace: &str, address: SocketAddr) -> Vec<String> {
-    let service = [format!("{name}.{namespace}.svc"), format!("{name}.{namespace}.svc.cluster.local")];
+    let service = [
+        format!("{name}.{namespace}.svc"),
+        format!("{name}.{namespace}.svc.cluster.local"),
+    ];
     let own = Some(address.ip()).filter(|ip| !ip.is_unspecified());
     service.into_iter().chain(own.map(|ip| ip.to_string())).collect()
 }
@@ -141,7 +144,10 @@ impl Keeper {
             let pause = if done.is_ok() { LOOK } else { FIRST_LOOK };
             let trouble = done.err();
             if let Some(trouble) = trouble.as_ref().filter(|_| trouble != self.told) {
-                tracing::warn!(trouble, "the certificate of the admission webhook is not settled; it is tried again");
+                tracing::warn!(
+                    trouble,
+                    "the certificate of the admission webhook is not settled; it is tried again"
+                );
             }
             self.told = trouble;
             let leads = self.lead.is_held();

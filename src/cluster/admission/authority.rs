@@ -58,7 +58,9 @@ pub fn renewed(present: Option<&Material>, hosts: &[String], now: Timestamp) -> 
         (present, _) => {
             let before = present.and_then(|material| first_valid(&material.bundle, now));
             let authority = KeyPair::generate().map_err(|error| error.to_string())?;
-            let made = authority_params(now).self_signed(&authority).map_err(|error| error.to_string())?;
+            let made = authority_params(now)
+                .self_signed(&authority)
+                .map_err(|error| error.to_string())?;
             let bundle = made.pem() + before.as_deref().unwrap_or_default();
             issue(&authority, bundle.into_bytes(), hosts, now).map(Some)
         }
@@ -79,19 +81,33 @@ impl State {
     fn of(material: &Material, hosts: &[String], now: Timestamp) -> Self {
         let authority = certificates(&material.bundle);
         let is_authority = |key: &[u8]| {
-            let key = std::str::from_utf8(key).ok().and_then(|key| KeyPair::from_pem(key).ok());
-            let own = authority.first().and_then(|der| parse(der)).map(|one| one.public_key().raw.to_vec());
+            let key = std::str::from_utf8(key)
+                .ok()
+                .and_then(|key| KeyPair::from_pem(key).ok());
+            let own = authority
+                .first()
+                .and_then(|der| parse(der))
+                .map(|one| one.public_key().raw.to_vec());
             key.is_some_and(|key| Some(rcgen::PublicKeyData::subject_public_key_info(&key)) == own)
         };
         if !authority.first().is_some_and(|der| is_fresh(der, now)) || !is_authority(&material.authority_key) {
             return State::Over;
         }
         let chain = certificates(&material.certificate);
-        let fits = chain.first().is_some_and(|der| is_fresh(der, now) && is_for(der, hosts));
-        let signed = chain.first().zip(authority.first()).is_some_and(|(leaf, authority)| is_from(leaf, authority));
+        let fits = chain
+            .first()
+            .is_some_and(|der| is_fresh(der, now) && is_for(der, hosts));
+        let signed = chain
+            .first()
+            .zip(authority.first())
+            .is_some_and(|(leaf, authority)| is_from(leaf, authority));
         let key = PrivateKeyDer::from_pem_slice(&material.key).ok();
         let whole = key.is_some_and(|key| CertifiedKey::from_der(chain, key, &ring::default_provider()).is_ok());
-        if fits && signed && whole { State::Good } else { State::Due }
+        if fits && signed && whole {
+            State::Good
+        } else {
+            State::Due
+        }
     }
 }
 
@@ -147,7 +163,10 @@ fn validity(der: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {
     let certificate = parse(der)?;
     let moment = |seconds: i64| Timestamp::from_second(seconds).ok();
     let validity = certificate.validity();
-    Some((moment(validity.not_before.timestamp())?, moment(validity.not_after.timestamp())?))
+    Some((
+        moment(validity.not_before.timestamp())?,
+        moment(validity.not_after.timestamp())?,
+    ))
 }
 
 /// Whether it is valid and has a third of its life before it.
@@ -167,7 +186,9 @@ fn is_for(der: &CertificateDer<'_>, hosts: &[String]) -> bool {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
         GeneralName::IPAddress(bytes) => match <[u8; 4]>::try_from(*bytes) {
             Ok(v4) => Some(std::net::IpAddr::from(v4).to_string()),
-            Err(_) => <[u8; 16]>::try_from(*bytes).ok().map(|v6| std::net::IpAddr::from(v6).to_string()),
+            Err(_) => <[u8; 16]>::try_from(*bytes)
+                .ok()
+                .map(|v6| std::net::IpAddr::from(v6).to_string()),
         },
         _ => None,
     };
@@ -181,14 +202,20 @@ fn is_from(leaf: &CertificateDer<'_>, authority: &CertificateDer<'_>) -> bool {
     let (Some(leaf), Some(authority)) = (parse(leaf), parse(authority)) else {
         return false;
     };
-    let signer = leaf.extensions().iter().find_map(|extension| match extension.parsed_extension() {
-        AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0.to_vec()),
-        _ => None,
-    });
-    let own = authority.extensions().iter().find_map(|extension| match extension.parsed_extension() {
-        SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
-        _ => None,
-    });
+    let signer = leaf
+        .extensions()
+        .iter()
+        .find_map(|extension| match extension.parsed_extension() {
+            AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0.to_vec()),
+            _ => None,
+        });
+    let own = authority
+        .extensions()
+        .iter()
+        .find_map(|extension| match extension.parsed_extension() {
+            SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+            _ => None,
+        });
     signer.is_some() && signer == own
 }
 
@@ -237,7 +264,10 @@ mod tests {
         let bundle = String::from_utf8(second.bundle.clone()).unwrap();
         assert_ne!(second.authority_key, first.authority_key);
         assert_eq!(certificates(&second.bundle).len(), 2);
-        assert!(bundle.ends_with(std::str::from_utf8(&first.bundle).unwrap().trim_start()), "{bundle}");
+        assert!(
+            bundle.ends_with(std::str::from_utf8(&first.bundle).unwrap().trim_start()),
+            "{bundle}"
+        );
         let third = renewed(Some(&second), &hosts(), at(2 * 2440)).unwrap().unwrap();
         assert_eq!(certificates(&third.bundle).len(), 2);
     }
@@ -245,13 +275,26 @@ mod tests {
     #[test]
     fn what_does_not_fit_together_is_made_anew() {
         let (one, other) = (first(), first());
-        let others_key = Material { key: other.key.clone(), ..one.clone() };
+        let others_key = Material {
+            key: other.key.clone(),
+            ..one.clone()
+        };
         assert_eq!(State::of(&others_key, &hosts(), at(1)), State::Due);
-        let others_leaf = Material { authority_key: one.authority_key.clone(), bundle: one.bundle.clone(), ..other.clone() };
+        let others_leaf = Material {
+            authority_key: one.authority_key.clone(),
+            bundle: one.bundle.clone(),
+            ..other.clone()
+        };
         assert_eq!(State::of(&others_leaf, &hosts(), at(1)), State::Due);
-        let others_authority = Material { authority_key: other.authority_key, ..one.clone() };
+        let others_authority = Material {
+            authority_key: other.authority_key,
+            ..one.clone()
+        };
         assert_eq!(State::of(&others_authority, &hosts(), at(1)), State::Over);
-        let unreadable = Material { bundle: b"x".to_vec(), ..one.clone() };
+        let unreadable = Material {
+            bundle: b"x".to_vec(),
+            ..one.clone()
+        };
         let made = renewed(Some(&unreadable), &hosts(), at(1)).unwrap().unwrap();
         assert_eq!(State::of(&made, &hosts(), at(1)), State::Good);
         assert_eq!(State::of(&one, &["other.ns.svc".to_owned()], at(1)), State::Due);
