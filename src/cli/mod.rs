@@ -35,7 +35,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the controller
-    Run(run::Run),
+    Run(Box<run::Run>),
     /// Serve manifests from a simulated gateway, and follow their edits
     Dev(dev::Dev),
     /// Redirect every request to https

@@ -1,5 +1,7 @@
 //! How long a review takes in a large cluster; `cargo test --release --test admission -- --ignored --nocapture`.
 
+#![allow(clippy::print_stdout)]
+
 use std::time::Instant;
 
 use serde_json::json;
