@@ -208,6 +208,42 @@ catalogue! {
         "Create it, or correct `spec.versioning.versions`.";
 }
 
+impl Code {
+    /// Whether it says that something is not there which somebody may still bring: applied in another order, the same
+    /// manifests would be without it. An admission review only warns of it.
+    pub fn may_come_later(self) -> bool {
+        use Code::*;
+        matches!(
+            self,
+            BackendNotFound
+                | CertificateInvalid
+                | CertificateNotFound
+                | ContextNotFound
+                | DocumentNotFound
+                | EndpointsNotReady
+                | GraphNotFound
+                | PolicyNotFound
+                | PolicyWaits
+                | PortNotFound
+                | PortalReferenceNotFound
+                | SecretNotFound
+                | SyncFailed
+                | TargetNotFound
+                | TemplateNotFound
+                | VersionNotFound
+        )
+    }
+
+    /// Whether it says that another object has what this one wants.
+    pub fn is_conflict(self) -> bool {
+        use Code::*;
+        matches!(
+            self,
+            ApiIdConflict | Conflict | GraphInUse | ListenPathCollision | PolicyIdConflict | PortalConflict
+        )
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

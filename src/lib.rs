@@ -2,6 +2,7 @@
 //!
 //! `docs/architecture.md` shows the way of the data and what each module may know.
 
+pub mod admission;
 pub mod api;
 pub mod cli;
 pub mod cluster;

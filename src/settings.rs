@@ -225,8 +225,8 @@ pub struct Controller {
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
     /// Address of the status page and of /debug; off for none
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8082", value_parser = debug_listen)]
-    pub debug_listen: DebugListen,
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8082", value_parser = optional_address)]
+    pub debug_listen: OptionalAddress,
     /// Token that /metrics asks for; better given by the environment [env: TYK_INGRESS_METRICS_TOKEN]
     #[arg(long, env = "TYK_INGRESS_METRICS_TOKEN", hide_env = true, value_parser = secret)]
     pub metrics_token: Option<Secret>,
@@ -245,6 +245,28 @@ pub struct Controller {
     /// Which of several processes works.
     #[command(flatten)]
     pub election: Election,
+    /// Whether objects are judged before they come in.
+    #[command(flatten)]
+    pub admission: Admission,
+}
+
+/// Whether objects are judged before they come in.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Admission")]
+pub struct Admission {
+    /// Address of the admission webhook; off for none [env: TYK_INGRESS_ADMISSION_LISTEN]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "TYK_INGRESS_ADMISSION_LISTEN",
+        hide_env = true,
+        default_value = "off",
+        value_parser = optional_address
+    )]
+    pub admission_listen: OptionalAddress,
+    /// Name of the webhook's Service, of its Secret and of its ValidatingWebhookConfiguration
+    #[arg(long, value_name = "NAME", default_value = "tyk-ingress-admission")]
+    pub admission_name: String,
 }
 
 /// Which of several processes works.
@@ -288,9 +310,9 @@ impl Election {
     }
 }
 
-/// Where the status page is, if anywhere.
+/// An address to listen on, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DebugListen(pub Option<SocketAddr>);
+pub struct OptionalAddress(pub Option<SocketAddr>);
 
 impl Controller {
     /// The namespaces to watch; `None` stands for all.
@@ -348,11 +370,11 @@ fn owner(text: &str) -> Result<String, String> {
     }
 }
 
-fn debug_listen(text: &str) -> Result<DebugListen, String> {
+fn optional_address(text: &str) -> Result<OptionalAddress, String> {
     match text.trim() {
-        "off" => Ok(DebugListen(None)),
+        "off" => Ok(OptionalAddress(None)),
         address => match address.parse() {
-            Ok(address) => Ok(DebugListen(Some(address))),
+            Ok(address) => Ok(OptionalAddress(Some(address))),
             Err(_) => Err("must be off, or an IP address and a port such as 127.0.0.1:8082".into()),
         },
     }

@@ -49,6 +49,22 @@ const PURE: &[&[&str]] = &[CLIENT, IMPURE, FILES];
 
 const ROOMS: &[Room] = &[
     Room {
+        name: "admission",
+        ours: &["api", "desired", "diagnostic", "ingress", "nginx", "snapshot"],
+        // The object of a review can be of any kind, which is a type of the client's part.
+        not: &[
+            &[
+                "kube::Client",
+                "kube::Api",
+                "kube::client",
+                "kube::config",
+                "kube::runtime",
+            ],
+            IMPURE,
+            FILES,
+        ],
+    },
+    Room {
         name: "api",
         ours: &[],
         not: PURE,

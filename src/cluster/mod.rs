@@ -2,6 +2,7 @@
 //! status, events.
 
 pub mod address;
+pub mod admission;
 pub mod children;
 pub mod events;
 pub mod finalizer;

@@ -9,6 +9,25 @@ use super::{Api, Candidate, oas};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::snapshot::document::EXTENSION;
 
+/// What an API has for itself at its Tyk, beside its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// Domain and listen path in one text, as the gateway compares it; `None` for what is not served.
+    pub route: Option<String>,
+    /// The port of its own, and what is spoken there.
+    pub port: Option<(u64, &'static str)>,
+}
+
+impl Claims {
+    /// Of the payload of an API.
+    pub fn of(payload: &Value) -> Self {
+        Self {
+            route: route(payload).map(|(route, _)| route),
+            port: port(payload).map(|port| (port, family(payload))),
+        }
+    }
+}
+
 /// Keeps one definition for each id and for each domain and listen path: the oldest, then by namespace and name.
 pub(super) fn settle(mut candidates: Vec<Candidate>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<String, Api> {
     candidates

@@ -24,6 +24,7 @@ use context::Contexts;
 use links::Links;
 
 pub use classic::{Link, links};
+pub use collision::Claims;
 pub use context::{Context, Operator};
 pub use installation::{GatewayService, Installation};
 

@@ -2,6 +2,7 @@
 //! people.
 
 mod access;
+pub mod admission;
 pub mod debug;
 pub mod redirector;
 

@@ -17,6 +17,11 @@
 {{- include "tyk-ingress.fullname" . }}-redirector
 {{- end }}
 
+{{/* Service, Secret and ValidatingWebhookConfiguration of the webhook. */}}
+{{- define "tyk-ingress.webhookName" -}}
+{{- include "tyk-ingress.fullname" . }}-admission
+{{- end }}
+
 {{- define "tyk-ingress.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -107,6 +112,10 @@ because it would win over the variable of the Secret.
 {{- end }}
 {{- range .Values.publishAddresses }}
 - --publish-address={{ . }}
+{{- end }}
+{{- if .Values.webhooks.enabled }}
+- --admission-listen={{ .Values.listenHost }}:{{ .Values.webhooks.port }}
+- --admission-name={{ include "tyk-ingress.webhookName" . }}
 {{- end }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}

@@ -37,6 +37,7 @@ fn wrong_values_are_refused_by_their_name() -> Result<()> {
         ("resyncInterval=30", "/resyncInterval"),
         ("httpForTlsHosts=redirected", "/httpForTlsHosts"),
         ("httpForTlsHosts=redirect", "redirector.enabled"),
+        ("webhooks.port=0", "/webhooks/port"),
         ("publishService=gateway", "/publishService"),
         ("serviceAccount.create=false", "serviceAccount.name"),
     ] {
@@ -44,6 +45,44 @@ fn wrong_values_are_refused_by_their_name() -> Result<()> {
         let error = format!("{error:#}");
         ensure!(error.contains(words), "{values}: {error}");
     }
+    Ok(())
+}
+
+/// The operator may write one Secret and one configuration, and only when it has a use for them.
+#[test]
+fn the_webhook_has_rights_to_its_own_objects_alone() -> Result<()> {
+    let of_webhooks = |more: &[&str]| -> Result<Vec<Value>> {
+        let objects = template("tyk-ingress", "tyk", more)?;
+        let named = |object: &Value| object["metadata"]["name"] == "tyk-ingress-admission";
+        Ok(objects.into_iter().filter(named).collect())
+    };
+    ensure!(
+        of_webhooks(&[])?.is_empty(),
+        "without the webhook there is nothing of it"
+    );
+    let objects = of_webhooks(&["--set=webhooks.enabled=true", "--set=watchNamespaces={shop}"])?;
+    let of = |kind: &str| {
+        let found = objects.iter().find(|object| object["kind"] == kind);
+        found.with_context(|| format!("there is no {kind}"))
+    };
+    for kind in ["Role", "ClusterRole"] {
+        for rule in of(kind)?["rules"].as_array().context("no rules")? {
+            let named = rule["resourceNames"] == json!(["tyk-ingress-admission"]);
+            // What is not there yet has no name to give rights to.
+            ensure!(named || rule["verbs"] == json!(["create"]), "{rule}");
+        }
+    }
+    ensure!(of("ClusterRole")?["rules"][0]["verbs"] == json!(["get", "patch"]));
+    let webhook = &of("ValidatingWebhookConfiguration")?["webhooks"][0];
+    ensure!(
+        webhook["failurePolicy"] == "Ignore" && webhook["timeoutSeconds"] == 2,
+        "{webhook}"
+    );
+    ensure!(
+        webhook["namespaceSelector"]["matchExpressions"][0]["values"] == json!(["shop"]),
+        "{webhook}"
+    );
+    ensure!(webhook["clientConfig"]["service"]["name"] == of("Service")?["metadata"]["name"]);
     Ok(())
 }
 

@@ -11,9 +11,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::admission::{Rules, Webhook};
 use super::engine::{Engine, Translated};
 use super::lead::Lead;
 use super::{TaskEnd, named};
+use crate::admission;
 use crate::api::{ApiDefinition, TykOasApiDefinition};
 use crate::cluster::address::Addresses;
 use crate::cluster::events::Events;
@@ -44,6 +46,8 @@ pub struct World {
     pub client: Client,
     /// A process that does not lead watches and translates, so that it can take over at once.
     pub lead: Lead,
+    /// Judges objects before they come in, if it is to.
+    pub webhook: Option<Webhook>,
 }
 
 /// Starts the tasks.
@@ -51,7 +55,7 @@ pub fn spawn(
     tasks: &mut JoinSet<TaskEnd>,
     engine: Engine,
     ended: mpsc::Receiver<Outcome>,
-    World { client, lead }: World,
+    World { client, lead, webhook }: World,
     controller: &settings::Controller,
     tyk: &settings::Tyk,
     cancel: CancellationToken,
@@ -62,6 +66,19 @@ pub fn spawn(
     };
     let store = Store::start(client.clone(), &scope, cancel.clone());
     let (sender, latest) = watch::channel(None);
+    if let Some(webhook) = webhook {
+        let (options, operator) = engine.settings();
+        let rules = Rules {
+            store: store.clone(),
+            latest: latest.clone(),
+            settings: admission::Settings {
+                options: options.clone(),
+                operator: operator.clone(),
+                namespaces: controller.namespaces(),
+            },
+        };
+        webhook.spawn(tasks, rules, (client.clone(), lead.clone()), cancel.clone());
+    }
     let health = engine.health().clone();
     let translate = Translate {
         engine,

@@ -51,6 +51,11 @@ impl Engine {
         &self.operator.own.tyk
     }
 
+    /// How Ingresses are rendered, and what holds for resources that name no context.
+    pub fn settings(&self) -> (&ingress::Options, &Operator) {
+        (&self.options, &self.operator)
+    }
+
     /// Where health is reported.
     pub fn health(&self) -> &Arc<Health> {
         &self.health

@@ -45,12 +45,8 @@ pub fn stand(
     permit: Permit,
 ) -> anyhow::Result<(Candidate, Lead)> {
     settings.check()?;
-    let namespace = settings.leader_election_namespace.clone();
     let terms = Terms {
-        name: NamespacedName::new(
-            namespace.unwrap_or_else(|| client.default_namespace().to_owned()),
-            lease_name(owner),
-        ),
+        name: NamespacedName::new(namespace(settings, &client), lease_name(owner)),
         identity: identity(),
         duration: settings.leader_election_lease_duration,
         renew_deadline: settings.leader_election_renew_deadline,
@@ -102,6 +98,12 @@ impl Candidate {
         // What it says is in the log.
         let _ = self.task.await;
     }
+}
+
+/// The operator's own namespace.
+pub fn namespace(settings: &settings::Election, client: &kube::Client) -> String {
+    let given = settings.leader_election_namespace.clone();
+    given.unwrap_or_else(|| client.default_namespace().to_owned())
 }
 
 /// Operators with different owners work side by side.

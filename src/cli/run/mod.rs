@@ -1,5 +1,6 @@
 //! `tyk-ingress run`: the controller.
 
+mod admission;
 mod cluster;
 mod engine;
 mod lead;
@@ -80,6 +81,10 @@ impl Run {
             "--tyk-gateway-service (TYK_GATEWAY_SERVICE) needs a cluster, and --manifests works without one: take a TYK_URL \
              whose host has the addresses of all gateways"
         );
+        anyhow::ensure!(
+            self.manifests.is_empty() || self.controller.admission.admission_listen.0.is_none(),
+            "--admission-listen needs a cluster, and --manifests works without one: leave one of them out"
+        );
         let client = match self.manifests.is_empty() {
             true => Some(
                 crate::cluster::connect_guarded(permit.clone())
@@ -111,9 +116,11 @@ impl Run {
         let mut candidate = None;
         if let Some(client) = client {
             let unguarded = crate::cluster::connect().await.context(NO_CLUSTER)?;
+            let namespace = lead::namespace(&self.controller.election, &unguarded);
+            let webhook = admission::Webhook::bind(&self.controller.admission, &namespace).await?;
             let (stands, lead) = lead::stand(unguarded, &self.controller.election, &self.tyk.owner, permit)?;
             candidate = Some(stands);
-            let world = cluster::World { client, lead };
+            let world = cluster::World { client, lead, webhook };
             cluster::spawn(
                 &mut tasks,
                 engine,

@@ -1,0 +1,245 @@
+//! Of a large world, the small part that decides what is said of one object.
+//!
+//! Ingresses are many, and what is said of one depends on few others: on those that share a host with it, whose paths
+//! compete with its own; and on those whose children are named, or want an id, a port or a listen path that the object or
+//! a hand-written definition wants as well. All that is no Ingress stays. So the same pure stages run over a small world,
+//! once without and once with the object.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::networking::v1::Ingress;
+use kube::ResourceExt;
+
+use super::kinds::Subject;
+use super::{Made, Settings, World};
+use crate::api::names;
+use crate::desired::{self, Claims, Desired, Fleet};
+use crate::diagnostic::ObjectRef;
+use crate::nginx;
+use crate::snapshot::{NamespacedName, Objects, Snapshot};
+
+/// What the controller makes of the neighbours of an object.
+#[derive(Debug)]
+pub struct Neighbours {
+    /// Without the object, or with the form of it that is to be replaced.
+    pub before: Made,
+    /// With it.
+    pub after: Made,
+    /// The Ingresses that were looked at beside it.
+    pub ingresses: BTreeSet<NamespacedName>,
+}
+
+impl Neighbours {
+    /// Looks at the neighbours of an object.
+    pub fn of(world: &World, object: &Subject, settings: &Settings) -> Self {
+        let mut keep = with_hosts_of(world, object);
+        keep.extend(named(world, object));
+        loop {
+            let mut snapshot = part(world, &keep);
+            let before = settings.make(&snapshot);
+            object.put(&mut snapshot);
+            let after = settings.make(&snapshot);
+            let rivals = Rivals { world };
+            let mut more = rivals.of(&before.fleet);
+            more.extend(rivals.of(&after.fleet));
+            let known = keep.len();
+            keep.extend(more);
+            if keep.len() == known {
+                return Self {
+                    before,
+                    after,
+                    ingresses: keep,
+                };
+            }
+        }
+    }
+}
+
+/// The world with these Ingresses and their children, and without all others.
+fn part(world: &World, keep: &BTreeSet<NamespacedName>) -> Snapshot {
+    let snapshot = world.snapshot.as_ref();
+    let children = &world.translation.children;
+    let oas_children = &world.translation.oas_children;
+    Snapshot {
+        ingresses: chosen(&snapshot.ingresses, |name| keep.contains(name)),
+        api_definitions: chosen(&snapshot.api_definitions, |name| {
+            children.get(name).is_none_or(|child| keep.contains(&child.ingress))
+        }),
+        tyk_oas_api_definitions: chosen(&snapshot.tyk_oas_api_definitions, |name| {
+            oas_children.get(name).is_none_or(|child| keep.contains(&child.ingress))
+        }),
+        ingress_classes: snapshot.ingress_classes.clone(),
+        namespaces: snapshot.namespaces.clone(),
+        services: snapshot.services.clone(),
+        endpoint_slices: snapshot.endpoint_slices.clone(),
+        tls_secrets: snapshot.tls_secrets.clone(),
+        secrets: snapshot.secrets.clone(),
+        operator_contexts: snapshot.operator_contexts.clone(),
+        security_policies: snapshot.security_policies.clone(),
+        tyk_streams_api_definitions: snapshot.tyk_streams_api_definitions.clone(),
+        tyk_mcp_proxy_definitions: snapshot.tyk_mcp_proxy_definitions.clone(),
+        sub_graphs: snapshot.sub_graphs.clone(),
+        super_graphs: snapshot.super_graphs.clone(),
+        api_descriptions: snapshot.api_descriptions.clone(),
+        portal_api_catalogues: snapshot.portal_api_catalogues.clone(),
+        portal_configs: snapshot.portal_configs.clone(),
+        config_maps: snapshot.config_maps.clone(),
+    }
+}
+
+fn chosen<K>(objects: &Objects<K>, keep: impl Fn(&NamespacedName) -> bool) -> Objects<K> {
+    let chosen = objects.iter().filter(|(name, _)| keep(name));
+    chosen
+        .map(|(name, object)| (name.clone(), Arc::clone(object)))
+        .collect()
+}
+
+/// The Ingress that the object is or becomes, those whose children are made of it, and all that share a host with one of
+/// them.
+fn with_hosts_of(world: &World, object: &Subject) -> BTreeSet<NamespacedName> {
+    let present = &world.snapshot.ingresses;
+    let old = present.get_key_value(&object.name());
+    let old = old.filter(|_| object.reference.kind == "Ingress");
+    let its: Vec<_> = made_of(world, object).into_iter().chain(old).collect();
+    let all = its
+        .iter()
+        .map(|(_, ingress)| *ingress)
+        .chain(object.alone.ingresses.values());
+    let hosts: BTreeSet<&str> = all.flat_map(|ingress| hosts(ingress)).collect();
+    let near = present
+        .iter()
+        .filter(|(_, ingress)| self::hosts(ingress).any(|host| hosts.contains(host)));
+    near.chain(its).map(|(name, _)| name.clone()).collect()
+}
+
+/// Hosts of the rules, those that an annotation of ingress-nginx adds to them, and the empty text for all hosts.
+fn hosts(ingress: &Ingress) -> impl Iterator<Item = &str> {
+    let spec = ingress.spec.as_ref();
+    let rules = spec.into_iter().flat_map(|spec| spec.rules.iter().flatten());
+    let of_rules = rules.map(|rule| rule.host.as_deref().unwrap_or_default());
+    let any = spec.and_then(|spec| spec.default_backend.as_ref()).map(|_| "");
+    let alias = ingress.annotations().get(&format!("{}server-alias", nginx::PREFIX));
+    let aliases = alias.map_or("", String::as_str).split([',', ' ']).map(str::trim);
+    of_rules.chain(any).chain(aliases.filter(|alias| !alias.is_empty()))
+}
+
+/// Ingresses whose children a definition or a policy names.
+fn named(world: &World, object: &Subject) -> BTreeSet<NamespacedName> {
+    let translation = &world.translation;
+    let mut found = BTreeSet::new();
+    let mut see = |kind: &str, name: &NamespacedName| {
+        let ingress = match kind {
+            "ApiDefinition" => translation.children.get(name).map(|child| &child.ingress),
+            _ => translation.oas_children.get(name).map(|child| &child.ingress),
+        };
+        found.extend(ingress.cloned());
+    };
+    for snapshot in [world.snapshot.as_ref(), &object.alone] {
+        // What a child names is in its template as well.
+        let written = snapshot.api_definitions.iter();
+        for (own, api) in written.filter(|(name, _)| !translation.children.contains_key(name)) {
+            for link in desired::links(&api.spec.definition, &own.namespace) {
+                see(link.kind, &link.name);
+            }
+        }
+        for (own, api) in &snapshot.tyk_oas_api_definitions {
+            let versions = api.spec.versioning.iter().flat_map(|versioning| &versioning.versions);
+            for reference in versions.map(|version| &version.tyk_oas_api_definition_ref) {
+                let name = NamespacedName::new(reference.namespace_or(&own.namespace), &reference.name);
+                see("TykOasApiDefinition", &name);
+            }
+        }
+        for policy in snapshot.security_policies.values() {
+            for (kind, name) in desired::policy::api_refs(policy) {
+                see(kind, &name);
+            }
+        }
+    }
+    found
+}
+
+/// Ingresses whose children are made of the object while it is served itself, so that they may compete with it.
+fn made_of<'a>(world: &'a World, object: &Subject) -> Vec<(&'a NamespacedName, &'a Arc<Ingress>)> {
+    let own = object.name();
+    let classic = object.alone.api_definitions.values().any(|api| !api.is_template());
+    let oas = object
+        .alone
+        .tyk_oas_api_definitions
+        .values()
+        .any(|api| !api.is_template());
+    let ingresses = world.snapshot.ingresses.iter().filter(|(name, ingress)| {
+        let template = ingress.annotations().get(names::ANNOTATION_TEMPLATE);
+        (classic || oas) && name.namespace == own.namespace && template == Some(&own.name)
+    });
+    ingresses.collect()
+}
+
+/// Who has in the whole world what somebody has in the small one.
+struct Rivals<'a> {
+    world: &'a World,
+}
+
+impl Rivals<'_> {
+    /// Ingresses with a child that stands in the way of something that the small world serves.
+    fn of(&self, small: &Fleet) -> BTreeSet<NamespacedName> {
+        let tyks = small.tyks.iter();
+        let both = tyks.filter_map(|(tyk, desired)| Some((desired, self.world.fleet.tyks.get(tyk)?)));
+        both.flat_map(|(small, whole)| self.of_tyk(small, whole)).collect()
+    }
+
+    fn of_tyk(&self, small: &Desired, whole: &Desired) -> BTreeSet<NamespacedName> {
+        // What is served in both has no rivals there.
+        let new = small.wanted().filter(|(id, api)| {
+            let served = whole.api(id);
+            served.is_none_or(|served| served.source != api.source || served.payload != api.payload)
+        });
+        let new: Vec<_> = new.map(|(id, api)| (id, Claims::of(&api.payload))).collect();
+        if new.is_empty() {
+            return BTreeSet::new();
+        }
+        let routes: BTreeSet<_> = new.iter().filter_map(|(_, claims)| claims.route.as_deref()).collect();
+        let ports: BTreeMap<_, _> = new.iter().filter_map(|(_, claims)| claims.port).collect();
+        let mut found = BTreeSet::new();
+        let mut first: BTreeMap<u64, _> = BTreeMap::new();
+        for (_, api) in whole.wanted() {
+            let claims = Claims::of(&api.payload);
+            if claims.route.is_some_and(|route| routes.contains(route.as_str())) {
+                found.extend(self.ingress(&api.source).cloned());
+            }
+            let Some((port, family)) = claims.port else { continue };
+            if ports.get(&port).is_some_and(|ours| *ours != family) {
+                let age = self.age(&api.source);
+                let oldest = first.entry(port).or_insert((age.clone(), &api.source));
+                if age < oldest.0 {
+                    *oldest = (age, &api.source);
+                }
+            }
+        }
+        let holders = new.iter().filter_map(|(id, _)| whole.api(id)).map(|api| &api.source);
+        let all = first.values().map(|(_, source)| *source).chain(holders);
+        found.extend(all.filter_map(|source| self.ingress(source).cloned()));
+        found
+    }
+
+    /// The Ingress that a child is made of; `None` for what is no child.
+    fn ingress(&self, source: &ObjectRef) -> Option<&NamespacedName> {
+        let name = NamespacedName::new(&source.namespace, &source.name);
+        let translation = &self.world.translation;
+        match source.kind {
+            "ApiDefinition" => translation.children.get(&name).map(|child| &child.ingress),
+            _ => translation.oas_children.get(&name).map(|child| &child.ingress),
+        }
+    }
+
+    /// What decides between two that want the same: the oldest first, then by name.
+    fn age(&self, source: &ObjectRef) -> (bool, Option<jiff::Timestamp>, ObjectRef) {
+        let ingress = self
+            .ingress(source)
+            .and_then(|name| self.world.snapshot.ingresses.get(name));
+        let created = ingress
+            .and_then(|ingress| ingress.metadata.creation_timestamp.as_ref())
+            .map(|time| time.0);
+        (created.is_none(), created, source.clone())
+    }
+}

@@ -1,0 +1,114 @@
+//! What the neighbours of an object say is what the whole world says.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tyk_ingress::admission::{Neighbours, Verdict};
+use tyk_ingress::api::names;
+
+use crate::world::{definition, ingress, of, policy, settings, subject};
+
+const HOSTS: [&str; 6] = ["a.com", "b.com", "c.com", "*.com", "", "not_a_host"];
+const PATHS: [&str; 4] = ["/", "/x", "/x/y", "no-slash"];
+const INGRESSES: [&str; 5] = ["i0", "i1", "i2", "i3", "i4"];
+
+fn an_ingress() -> impl Strategy<Value = Value> {
+    let rule = (prop::sample::select(&HOSTS[..]), prop::sample::select(&PATHS[..]));
+    let rules = prop::collection::vec(rule, 0..4);
+    let annotation = prop::sample::select(&["", "tyk.io/template", "tyk.io/unknown", "tyk.io/rate-limit"][..]);
+    let more = (
+        any::<bool>(),
+        any::<bool>(),
+        prop::sample::select(&["tyk", "tyk", "tyk", "other"][..]),
+    );
+    (prop::sample::select(&INGRESSES[..]), 0..5_u32, rules, annotation, more).prop_map(
+        |(name, second, rules, annotation, (tls, default, class))| {
+            let mut object = ingress(name, second, &rules);
+            object["spec"]["ingressClassName"] = json!(class);
+            if tls {
+                object["spec"]["tls"] = json!([{"hosts": ["a.com", "b.com"], "secretName": "later"}]);
+            }
+            if default {
+                object["spec"]["defaultBackend"] = json!({"service": {"name": "shop", "port": {"number": 80}}});
+            }
+            if !annotation.is_empty() {
+                object["metadata"]["annotations"] = json!({annotation: "t"});
+            }
+            object
+        },
+    )
+}
+
+/// Name that the child of some Ingress has, if there is one for this host and path.
+fn child() -> impl Strategy<Value = String> {
+    let place = (prop::sample::select(&HOSTS[..3]), prop::sample::select(&PATHS[..2]));
+    (prop::sample::select(&INGRESSES[..]), place)
+        .prop_map(|(name, (host, path))| names::child_name("default", name, &names::child_hash(host, path, None)))
+}
+
+fn a_definition() -> impl Strategy<Value = Value> {
+    let route = (
+        prop::sample::select(&["", "{tykhost:(?i)a\\.com[.]?}", "{tykhost:(?i)b\\.com[.]?}"][..]),
+        prop::sample::select(&["/x{tykp:/|$}", "/", "/own", "/(x)"][..]),
+    );
+    let port = (
+        prop::sample::select(&[0, 8443, 6000][..]),
+        prop::sample::select(&["http", "https", "tcp"][..]),
+    );
+    let id = prop::option::weighted(0.3, child());
+    let target = prop::option::weighted(0.3, child());
+    let name = prop::sample::select(&["h0", "h1", "h2", "t"][..]);
+    (name, 0..5_u32, route, port, (id, target)).prop_map(
+        |(name, second, (domain, path), (port, protocol), (id, target))| {
+            let mut spec = json!({
+                "domain": domain, "listen_port": port, "protocol": protocol,
+                "proxy": {"listen_path": path, "target_url": "http://a.test"}
+            });
+            if let Some(child) = id {
+                spec["api_id"] = json!(names::api_id("default", &child));
+            }
+            if let Some(child) = target {
+                spec["proxy"]["target_internal"] = json!({"target": {"name": child}});
+            }
+            definition(name, second, spec)
+        },
+    )
+}
+
+fn a_policy() -> impl Strategy<Value = Value> {
+    let id = prop::option::of(Just("same"));
+    let api = prop_oneof![child(), Just("h0".to_owned())];
+    (prop::sample::select(&["p0", "p1"][..]), 0..5_u32, id, api)
+        .prop_map(|(name, second, id, api)| policy(name, second, id, &api))
+}
+
+fn object() -> impl Strategy<Value = Value> {
+    prop_oneof![4 => an_ingress(), 2 => a_definition(), 1 => a_policy()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_part_of_the_world_says_the_same_as_the_whole(objects in prop::collection::vec(object(), 0..9), new in object()) {
+        let world = of(&objects);
+        let new = subject(&new);
+        let mut with = world.snapshot.as_ref().clone();
+        new.put(&mut with);
+        let whole = Verdict::between(&new.reference, &settings().make(&world.snapshot), &settings().make(&with));
+        let near = Neighbours::of(&world, &new, &settings());
+        let part = Verdict::between(&new.reference, &near.before, &near.after);
+        prop_assert_eq!(part, whole);
+    }
+}
+
+#[test]
+fn ingresses_of_other_hosts_are_left_out() {
+    let world = of(&[
+        ingress("one", 1, &[("a.com", "/")]),
+        ingress("two", 1, &[("b.com", "/")]),
+        ingress("three", 1, &[("c.com", "/"), ("a.com", "/x")]),
+    ]);
+    let near = Neighbours::of(&world, &subject(&ingress("new", 2, &[("a.com", "/x")])), &settings());
+    let names: Vec<_> = near.ingresses.iter().map(|name| name.name.as_str()).collect();
+    assert_eq!(names, ["one", "three"]);
+}

@@ -1,0 +1,8 @@
+//! Admission reviews: what is refused, what is warned of, and that a part of the world says the same as the whole.
+
+#![allow(clippy::unwrap_used)]
+
+mod laws;
+mod review;
+mod speed;
+mod world;
