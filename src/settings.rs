@@ -354,7 +354,7 @@ fn insecure_skip_verify(text: &str) -> Result<bool, String> {
 }
 
 /// Takes every text, because clap's message about a refused one would repeat it; [`Tyk::secret`] checks it.
-fn secret(text: &str) -> Result<Secret, String> {
+pub(crate) fn secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text.trim()))
 }
 

@@ -37,7 +37,7 @@ pub use diff::{Cause, Plan, WriteReason, diff};
 pub use fleet::{Finder, Found};
 pub use tyk::Tyk;
 pub use worker::{Trigger, Worker};
-pub use workers::{Workers, endpoint};
+pub use workers::{Workers, client, endpoint};
 
 /// Loaded definitions of a gateway by API id, or its policies by policy id.
 pub type Observed = BTreeMap<String, Value>;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::backoff::ObjectBackoff;
 use super::tyk::Tyk;
-use super::{ApiOutcome, Observed, Outcome, compare, mark};
+use super::{ApiOutcome, Cause, Observed, Outcome, Plan, WriteReason, compare, mark};
 use crate::desired::Desired;
 use crate::desired::portal::{CATALOGUE, PortalObject, PortalRemoval};
 use crate::tyk::Error;
@@ -251,6 +251,42 @@ fn in_step(wanted: &Value, hash: &str, before: Option<&(String, BTreeSet<String>
 fn unlike(wanted: &Value, held: &Value) -> BTreeMap<String, Value> {
     let found = compare::differences(wanted, held).into_iter();
     found.map(|one| (one.field, one.observed.clone())).collect()
+}
+
+/// What would be written to the portal, and what is there. Ids of documentation are not known before it is uploaded.
+pub(super) async fn difference(tyk: &Tyk, desired: &Desired) -> Result<(Plan, Observed), Error> {
+    let (mut plan, mut all) = (Plan::default(), Observed::new());
+    let Tyk::Dashboard(client) = tyk else {
+        return Ok((plan, all));
+    };
+    for (name, object) in &desired.portal {
+        let Some(held) = read(client, name).await? else {
+            plan.writes.insert(name.clone(), WriteReason::Missing);
+            continue;
+        };
+        let fields: Vec<_> = unlike(&without_documentation(&object.payload), &held)
+            .into_keys()
+            .collect();
+        if fields.is_empty() {
+            plan.unchanged.insert(name.clone());
+        } else {
+            let cause = Cause::Wanted;
+            plan.writes.insert(name.clone(), WriteReason::Changed { fields, cause });
+        }
+        all.insert(name.clone(), held);
+    }
+    Ok((plan, all))
+}
+
+/// A portal object without the texts that are uploaded on their own.
+pub fn without_documentation(payload: &Value) -> Value {
+    let mut payload = payload.clone();
+    for entry in payload["apis"].as_array_mut().into_iter().flatten() {
+        if let Some(entry) = entry.as_object_mut() {
+            entry.remove("docs");
+        }
+    }
+    payload
 }
 
 /// Names what nothing is known of as failed.

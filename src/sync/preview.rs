@@ -1,6 +1,6 @@
-//! What a round would do to a gateway, without doing it: the same reading and the same comparison.
+//! What a round would do to a Tyk, without doing it: the same reading and the same comparison.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -8,13 +8,13 @@ use super::certificates::Certificates;
 use super::diff::{Readings, diff_read};
 use super::form::{self, differences};
 use super::policies::{self, Policies};
+pub use super::portal::without_documentation;
 use super::tyk::Tyk;
-use super::{Calls, Cause, Observed, Plan, WriteReason, compare};
+use super::{Calls, Cause, Observed, Plan, WriteReason, compare, portal};
 use crate::desired::{Desired, oas};
-use crate::tyk::Error;
-use crate::tyk::gateway::Gateway;
+use crate::tyk::{Error, Kind};
 
-/// The difference between a desired state and a gateway. It holds secrets.
+/// The difference between a desired state and a Tyk. It holds secrets.
 #[derive(Default)]
 pub struct Preview {
     /// What would be done to its APIs.
@@ -29,6 +29,12 @@ pub struct Preview {
     pub held_policies: Observed,
     /// Why its policies cannot be read or written, although it answers.
     pub policies_failure: Option<String>,
+    /// What would be done to the portal of a Dashboard. Documentation is told by its entries alone.
+    pub portal: Plan,
+    /// The portal, by the names of its objects.
+    pub held_portal: Observed,
+    /// By id: why a Dashboard would not take a document.
+    pub refused: BTreeMap<String, String>,
 }
 
 /// One field that a write would change. Values can be secrets.
@@ -42,23 +48,52 @@ pub struct FieldChange<'a> {
     pub wanted: &'a Value,
 }
 
-/// Reads the gateway and compares. Nothing is written and nothing reloaded.
+/// Reads the Tyk and compares. Nothing is written and nothing reloaded; a Dashboard tries the documents.
 ///
 /// # Errors
-/// The gateway does not answer as one.
-pub async fn preview(gateway: &Gateway, desired: &Desired, owner: &str) -> Result<Preview, Error> {
+/// The Tyk does not answer as one.
+pub async fn preview(tyk: &Tyk, desired: &Desired, owner: &str) -> Result<Preview, Error> {
     let mut calls = Calls::default();
-    let tyk = &Tyk::from(gateway.clone());
     let held_apis = tyk.list_apis(desired, &mut calls).await?;
     let listed = Policies::new(owner.to_owned()).read(tyk, desired, &mut calls).await?;
+    let apis = diff_read(desired, &held_apis, owner, &Readings::new());
+    let (portal, held_portal) = portal::difference(tyk, desired).await?;
     Ok(Preview {
-        apis: diff_read(desired, &held_apis, owner, &Readings::new()),
+        refused: refused(tyk, desired, apis.writes.keys()).await?,
+        portal,
+        held_portal,
+        apis,
         policies: policies::difference(desired, &listed.held, owner, &Readings::new()),
         certificates: Certificates::missing(tyk, desired).await?,
         held_apis,
         held_policies: listed.held,
         policies_failure: listed.failure,
     })
+}
+
+/// What a Dashboard says of these documents when it only tries them; nothing where it has no such call.
+///
+/// # Errors
+/// The Dashboard does not answer.
+pub async fn refused(
+    tyk: &Tyk,
+    desired: &Desired,
+    ids: impl IntoIterator<Item = &String>,
+) -> Result<BTreeMap<String, String>, Error> {
+    let Tyk::Dashboard(dashboard) = tyk else {
+        return Ok(BTreeMap::new());
+    };
+    let mut refused = BTreeMap::new();
+    for (id, api) in ids.into_iter().filter_map(|id| desired.oas.get_key_value(id)) {
+        match dashboard.dry_run(&api.payload).await {
+            Ok(_) => {}
+            Err(error) if error.kind() == Kind::Rejected => drop(refused.insert(id.clone(), error.to_string())),
+            // It is older than the call.
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Malformed) => return Ok(BTreeMap::new()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(refused)
 }
 
 /// The fields that a write of `payload` would change on a gateway that holds `held`. What is only on the gateway goes

@@ -143,7 +143,11 @@ impl Workers {
     }
 }
 
-pub(super) fn client(tyk: &Installation, endpoint: Endpoint) -> Result<Tyk, Error> {
+/// The client that a Tyk is spoken to by.
+///
+/// # Errors
+/// When its URL or its certificates cannot be used.
+pub fn client(tyk: &Installation, endpoint: Endpoint) -> Result<Tyk, Error> {
     match tyk.is_dashboard() {
         true => Dashboard::new(endpoint).map(Tyk::from),
         false => Gateway::new(endpoint).map(Tyk::from),

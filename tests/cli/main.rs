@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod commands;
+mod dashboard;
 mod dev;
 mod diff;
 mod environment;

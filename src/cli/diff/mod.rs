@@ -16,8 +16,7 @@ use super::{End, output, runtime};
 use crate::diagnostic::any_error;
 use crate::settings::{self, CrossNamespaceContexts};
 use crate::snapshot::Loaded;
-use crate::sync::{endpoint, preview::preview};
-use crate::tyk::gateway::Gateway;
+use crate::sync::{client, endpoint, preview::preview};
 use report::Report;
 
 /// Arguments of `diff`.
@@ -74,8 +73,8 @@ impl Diff {
         let owner = &self.tyk.owner;
         let mut reports = Vec::new();
         for (tyk, desired) in &world.fleet.tyks {
-            let gateway = Gateway::new(endpoint(tyk)).with_context(|| format!("cannot use {tyk}"))?;
-            let found = preview(&gateway, desired, owner).await?;
+            let client = client(tyk, endpoint(tyk)).with_context(|| format!("cannot use {tyk}"))?;
+            let found = preview(&client, desired, owner).await?;
             reports.push(Report::of(tyk, desired, &found));
         }
         let found = &world.diagnostics;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::shown;
 use crate::desired::{Desired, Installation};
 use crate::diagnostic::Diagnostic;
-use crate::sync::preview::{Preview, field_changes};
+use crate::sync::preview::{Preview, field_changes, without_documentation};
 use crate::sync::{Cause, Observed, Plan, WriteReason};
 
 /// The differences of one Tyk.
@@ -25,7 +25,7 @@ pub struct Report {
 /// One object.
 #[derive(Debug, Serialize)]
 pub struct Change {
-    /// `certificate`, `policy` or `api`.
+    /// `certificate`, `policy`, `api` or `portal`.
     pub sort: &'static str,
     /// What would be done.
     pub action: Action,
@@ -94,6 +94,25 @@ impl Report {
             .collect();
         changes.extend(of_plan("policy", &found.policies, &policies, &found.held_policies));
         changes.extend(of_plan("api", &found.apis, &apis, &found.held_apis));
+        let portal: Vec<_> = desired
+            .portal
+            .iter()
+            .map(|(name, one)| {
+                (
+                    name.as_str(),
+                    (one.source.to_string(), without_documentation(&one.payload)),
+                )
+            })
+            .collect();
+        let portal = portal
+            .iter()
+            .map(|(name, (source, payload))| (*name, (source.clone(), payload)));
+        changes.extend(of_plan("portal", &found.portal, &portal.collect(), &found.held_portal));
+        for change in changes.iter_mut().filter(|change| change.sort == "api") {
+            if let Some(refusal) = found.refused.get(&change.id) {
+                (change.action, change.reason) = (Action::Refuse, Some(refusal.clone()));
+            }
+        }
         if let Some(failure) = &found.policies_failure {
             for change in changes.iter_mut().filter(|change| change.sort == "policy") {
                 (change.action, change.reason) = (Action::Refuse, Some(failure.clone()));
@@ -103,7 +122,10 @@ impl Report {
         Report {
             url: tyk.url.clone(),
             changes,
-            unchanged: certificates + found.apis.unchanged.len() + found.policies.unchanged.len(),
+            unchanged: certificates
+                + found.apis.unchanged.len()
+                + found.policies.unchanged.len()
+                + found.portal.unchanged.len(),
         }
     }
 

@@ -12,7 +12,7 @@ const CERTIFICATES: [&str; 2] = ["certificates", "client_certificates"];
 const CERTIFICATES_BY_HOST: [&str; 2] = ["upstream_certificates", "pinned_public_keys"];
 
 /// The manifest of an API.
-pub fn manifest(id: &str, api: &Value, link: &Link, links: &Links) -> Manifest {
+pub fn manifest(id: &str, api: &Value, link: &Link, (links, dashboard): (&Links, bool)) -> Manifest {
     let mut notes = Vec::new();
     let mut spec = api.as_object().cloned().unwrap_or_default();
     // Every value counts here: the operator completes a version that says too little.
@@ -33,10 +33,11 @@ pub fn manifest(id: &str, api: &Value, link: &Link, links: &Links) -> Manifest {
     if !is_zero(&versions) {
         spec.insert("version_data".into(), versions);
     }
-    if api["active"] != true {
+    let active = api["active"] == true || !dashboard;
+    if api["active"] != true && !dashboard {
         notes.push("active was false, which a gateway does not look at: it serves the API".to_owned());
     }
-    spec.insert("active".into(), json!(true));
+    spec.insert("active".into(), json!(active));
     spec.insert("api_id".into(), json!(id));
     let name = spec.entry("name").or_insert_with(|| json!(link.name));
     if name.as_str().is_none_or(str::is_empty) {

@@ -1,4 +1,4 @@
-//! `tyk-ingress export`: manifests for what a gateway already holds.
+//! `tyk-ingress export`: manifests for what a gateway or a Dashboard already holds.
 
 mod classic;
 mod document;
@@ -14,12 +14,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{End, runtime};
 use crate::desired::owner;
 use crate::settings;
+use crate::sync::{Tyk, client};
 use crate::tyk::Kind;
+use crate::tyk::dashboard::{Dashboard, DocumentKind};
 use crate::tyk::gateway::Gateway;
 use links::Links;
 use manifest::Manifest;
@@ -43,9 +45,11 @@ pub struct Export {
     tyk: settings::Tyk,
 }
 
-/// What a gateway holds. It holds secrets.
+/// What a Tyk holds. It holds secrets.
 #[derive(Default)]
 struct Held {
+    /// A Dashboard looks at `active`, a gateway does not.
+    dashboard: bool,
     apis: BTreeMap<String, Value>,
     documents: BTreeMap<String, Value>,
     policies: BTreeMap<String, Value>,
@@ -53,8 +57,13 @@ struct Held {
 
 impl Export {
     pub(super) fn run(self) -> anyhow::Result<End> {
-        let gateway = self.tyk.endpoint()?;
-        let held = runtime("warn")?.block_on(async { read(&Gateway::new(gateway)?).await })?;
+        let endpoint = self.tyk.endpoint()?;
+        let held = runtime("warn")?.block_on(async {
+            match client(&self.tyk.context().tyk, endpoint)? {
+                Tyk::Gateway(gateway) => of_gateway(&gateway).await,
+                Tyk::Dashboard(dashboard) => of_dashboard(&dashboard).await,
+            }
+        })?;
         let manifests = manifests(&held, &self);
         match &self.write {
             Some(folder) => write(folder, &manifests)?,
@@ -74,7 +83,7 @@ impl Export {
     }
 }
 
-async fn read(gateway: &Gateway) -> anyhow::Result<Held> {
+async fn of_gateway(gateway: &Gateway) -> anyhow::Result<Held> {
     let apis = gateway.list_apis().await?;
     let mut documents = BTreeMap::new();
     if apis.values().any(|api| api["is_oas"] == true && !is_mcp(api)) {
@@ -91,7 +100,50 @@ async fn read(gateway: &Gateway) -> anyhow::Result<Held> {
         apis,
         documents,
         policies,
+        dashboard: false,
     })
+}
+
+async fn of_dashboard(dashboard: &Dashboard) -> anyhow::Result<Held> {
+    let mut held = Held {
+        dashboard: true,
+        ..Held::default()
+    };
+    for (id, record) in dashboard.list_apis().await? {
+        if record.is_oas() {
+            let document = match dashboard.document(DocumentKind::Oas, &id).await? {
+                None => dashboard.document(DocumentKind::Streams, &id).await?,
+                document => document,
+            };
+            held.documents.extend(document.map(|document| (id.clone(), document)));
+        }
+        let mut definition = record.definition().clone();
+        if let Some(fields) = definition.as_object_mut() {
+            // Of the database.
+            fields.remove("id");
+        }
+        held.apis.insert(id, definition);
+    }
+    let proxies = match dashboard.list_mcps().await {
+        // It is older than they are.
+        Err(error) if error.kind() == Kind::Malformed => BTreeMap::new(),
+        proxies => proxies?,
+    };
+    for (id, document) in proxies {
+        let name = document
+            .pointer("/x-tyk-api-gateway/info/name")
+            .cloned()
+            .unwrap_or_default();
+        let classic = json!({"api_id": id, "name": name, "is_oas": true, "application_protocol": "mcp"});
+        held.apis.insert(id.clone(), classic);
+        held.documents.insert(id, document);
+    }
+    for record in dashboard.list_policies().await? {
+        // One without an id of its own is known, and taken over, by that of the database.
+        let fields = Value::Object(record.fields().clone());
+        held.policies.insert(record.id().to_owned(), fields);
+    }
+    Ok(held)
 }
 
 /// Whether the classic form of an API stands for an MCP proxy.
@@ -111,12 +163,12 @@ fn manifests(held: &Held, options: &Export) -> Vec<Manifest> {
         let Some(link) = links.apis.get(id) else { continue };
         match held.documents.get(id) {
             Some(document) => manifests.extend(document::manifests(document, link, options.configmaps)),
-            None => manifests.push(classic::manifest(id, api, link, &links)),
+            None => manifests.push(classic::manifest(id, api, link, (&links, held.dashboard))),
         }
     }
     for (id, policy) in policies.iter().filter(|(_, policy)| wanted(policy)) {
         if let Some(link) = links.policies.get(id) {
-            manifests.push(policy::manifest(id, policy, link, &links));
+            manifests.push(policy::manifest(id, policy, link, (&links, held.dashboard)));
         }
     }
     manifests.sort_by_key(Manifest::order);

@@ -31,7 +31,7 @@ const MARK: &str = "tyk-ingress=";
 const NO_API: &str = "tyk-ingress.none";
 
 /// The manifest of a policy.
-pub fn manifest(id: &str, policy: &Value, link: &Link, links: &Links) -> Manifest {
+pub fn manifest(id: &str, policy: &Value, link: &Link, (links, dashboard): (&Links, bool)) -> Manifest {
     let mut notes = Vec::new();
     let mut spec = policy.as_object().cloned().unwrap_or_default();
     if let Some(rights) = spec.get_mut("graphql_access_rights").and_then(Value::as_object_mut) {
@@ -44,13 +44,14 @@ pub fn manifest(id: &str, policy: &Value, link: &Link, links: &Links) -> Manifes
     LEFT_OUT.iter().for_each(|field| drop(spec.remove(*field)));
     without_zeros(&mut spec);
     spec.extend(limits.into_iter().map(|(field, value)| (field.to_owned(), value)));
-    if policy["active"] != true && policy["is_inactive"] != true {
+    let active = policy["active"] == true || !dashboard;
+    if !dashboard && policy["active"] != true && policy["is_inactive"] != true {
         notes.push("active was false, which a gateway does not look at: keys of the policy are let in".to_owned());
     }
     spec.insert("id".into(), json!(id));
     spec.entry("name").or_insert_with(|| json!(link.name));
-    spec.insert("active".into(), json!(true));
-    spec.insert("state".into(), json!("active"));
+    spec.insert("active".into(), json!(active));
+    spec.insert("state".into(), json!(if active { "active" } else { "deny" }));
     let mut rights = Vec::new();
     for (api, right) in policy["access_rights"].as_object().into_iter().flatten() {
         match links.apis.get(api) {

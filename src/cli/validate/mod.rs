@@ -11,12 +11,16 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::input::{Input, World, load};
-use super::{End, output};
+use super::{End, output, runtime};
 use crate::api::{ApiDefinition, TykOasApiDefinition};
-use crate::desired::Context;
+use crate::desired::{Context, oas};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity, any_error};
+use crate::secret::Secret;
 use crate::settings;
 use crate::snapshot::{NamespacedName, SnapshotKind};
+use crate::sync::preview;
+use crate::tyk::Endpoint;
+use crate::tyk::dashboard::Dashboard;
 use source::Sources;
 
 /// Arguments of `validate`.
@@ -35,6 +39,12 @@ pub struct Validate {
     /// Base URL of the gateway's control API, to know which OperatorContexts mean it [env: TYK_URL]
     #[arg(long, env = "TYK_URL", hide_env = true)]
     tyk_url: Option<String>,
+    /// Also let the Dashboard at --tyk-url try the OpenAPI documents, which changes nothing on it
+    #[arg(long, requires = "tyk_url", requires = "tyk_auth")]
+    server_side: bool,
+    /// Key of a user of the Dashboard, for --server-side; better given by the environment [env: TYK_AUTH]
+    #[arg(long, env = "TYK_AUTH", hide_env = true, value_parser = settings::secret)]
+    tyk_auth: Option<Secret>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -57,6 +67,9 @@ impl Validate {
         let locations = &world.loaded.locations;
         let mut found = schema::check(&texts, locations);
         found.extend(world.diagnostics.iter().filter(|one| !is_echo(one, &world)).cloned());
+        if self.server_side {
+            found.extend(runtime("warn")?.block_on(self.tried(&world))?);
+        }
         found.sort();
         let sources = Sources::of(&texts, locations);
         let check = Check {
@@ -79,6 +92,25 @@ impl Validate {
         }
         let fails = any_error(&found) || self.strict && !found.is_empty();
         Ok(if fails { End::Errors } else { End::Clean })
+    }
+}
+
+impl Validate {
+    /// What the Dashboard says against the documents.
+    async fn tried(&self, world: &World) -> anyhow::Result<Vec<Diagnostic>> {
+        let url = self.tyk_url.as_deref().unwrap_or_default();
+        let dashboard = Dashboard::new(Endpoint::new(
+            url,
+            self.tyk_auth.as_ref().map(Secret::expose).unwrap_or_default(),
+        ))?;
+        let documents = &world.desired.oas;
+        let refused = preview::refused(&dashboard.into(), &world.desired, documents.keys()).await?;
+        let one = |(id, reason): (String, String)| {
+            let source = documents.get(&id)?.source.clone();
+            let field = oas::source_field(source.kind).unwrap_or_default();
+            Some(Diagnostic::new(Code::InvalidDocument, source, field, reason))
+        };
+        Ok(refused.into_iter().filter_map(one).collect())
     }
 }
 
