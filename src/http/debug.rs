@@ -24,11 +24,15 @@ use super::access::{self, Access};
 use crate::inspect::{self, PageRequest, World, json};
 use crate::log::Level;
 
+/// Says which API answers a request in this world, or what is wrong with the request.
+pub type Explain = Arc<dyn Fn(&World, &str) -> Result<Value, String> + Send + Sync>;
+
 /// What the routes need.
 #[derive(Clone)]
 struct Served {
     health: Arc<Health>,
     level: Level,
+    explain: Explain,
 }
 
 /// Binds the address, if there is one. That it is in use is no reason not to start: nothing but this page needs it.
@@ -57,7 +61,7 @@ pub async fn bind(address: Option<SocketAddr>, access: &Access) -> Option<TcpLis
 pub async fn serve(
     listener: TcpListener,
     health: Arc<Health>,
-    (access, level): (Access, Level),
+    (access, level, explain): (Access, Level, Explain),
     cancel: CancellationToken,
 ) -> std::io::Result<()> {
     let by_name = access.is_open();
@@ -67,11 +71,12 @@ pub async fn serve(
         .route("/debug/desired", get(desired))
         .route("/debug/plan", get(plan))
         .route("/debug/diagnostics", get(diagnostics))
+        .route("/debug/explain", get(explained))
         .route("/debug/log-level", get(log_level).put(set_log_level))
         .layer(middleware::from_fn_with_state(access, access::check))
         .layer(middleware::from_fn_with_state(by_name, check_host))
         .layer(middleware::from_fn(private))
-        .with_state(Served { health, level });
+        .with_state(Served { health, level, explain });
     axum::serve(listener, routes)
         .with_graceful_shutdown(cancel.cancelled_owned())
         .await
@@ -105,6 +110,15 @@ async fn plan(State(served): State<Served>) -> Response {
 
 async fn diagnostics(State(served): State<Served>) -> Response {
     answer(served.health.world(), json::diagnostics).await
+}
+
+async fn explained(State(served): State<Served>, uri: Uri) -> Response {
+    let (world, request) = (served.health.world(), parameter(&uri, "request"));
+    match tokio::task::spawn_blocking(move || (served.explain)(&world, &request)).await {
+        Ok(Ok(answer)) => ([(CONTENT_TYPE, "application/json")], format!("{answer:#}\n")).into_response(),
+        Ok(Err(reason)) => (StatusCode::BAD_REQUEST, format!("request: {reason}\n")).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 async fn answer(world: World, make: impl FnOnce(&World) -> Value + Send + 'static) -> Response {

@@ -80,6 +80,37 @@ async fn debug_tells_what_is_there_and_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_controller_explains_a_request() {
+    let world = World::start(&[], &[("TYK_INGRESS_DEBUG_TOKEN", "planted-token")]).await;
+    let explain = |token: &str, request: &str| {
+        let arguments = ["explain", "--controller", &world.page, "--request", request];
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_tyk-ingress"))
+            .args(arguments)
+            .env("TYK_INGRESS_DEBUG_TOKEN", token)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), text)
+    };
+    let (code, text) = explain("planted-token", "GET http://shop.example.com/api/v1");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("answered by  Ingress web/shop spec.rules[0].http.paths[1]"),
+        "{text}"
+    );
+    assert!(
+        text.contains("second       Ingress web/shop spec.rules[0].http.paths[0]"),
+        "{text}"
+    );
+    let (code, text) = explain("planted-token", "GET http://shop.example.com/pay/x");
+    assert!(code == Some(0) && !text.contains("planted-user"), "{text}");
+    let (code, text) = explain("planted-token", "GET http://nobody.example.com/");
+    assert_eq!(code, Some(1), "{text}");
+    let (code, text) = explain("wrong", "GET http://shop.example.com/");
+    assert!(code == Some(2) && text.contains("TYK_INGRESS_DEBUG_TOKEN"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_token_opens_the_page_and_another_one_the_metrics() {
     let tokens = [
         ("TYK_INGRESS_DEBUG_TOKEN", "planted-token"),

@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::request::Request;
 use crate::cli::input::World;
-use crate::desired::{Api, Context, oas};
+use crate::desired::{Api, oas};
 use crate::diagnostic::Severity;
 use crate::ingress::Options;
 use crate::inspect::routes::{self, Route};
@@ -23,7 +23,7 @@ use crate::snapshot::{Loaded, NamespacedName, Snapshot};
 const HIDDEN_PATH: &str = "/tyk-ingress.hidden-by-explain";
 
 /// What a request gets.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Answer {
     /// Who answers, if anybody does.
     pub winner: Option<Candidate>,
@@ -34,7 +34,7 @@ pub struct Answer {
 }
 
 /// An API that could answer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Candidate {
     /// Resource to edit, for example `Ingress default/shop`.
     pub source: String,
@@ -62,12 +62,17 @@ pub struct Candidate {
     pub target: String,
 }
 
-/// Follows a request through manifests.
+/// Follows a request through manifests, of which `make` makes what the operator would.
 ///
 /// # Errors
 /// A definition cannot be loaded.
-pub fn of(request: &Request, loaded: Loaded, options: &Options, context: &Context) -> anyhow::Result<Answer> {
-    let world = World::of(loaded, options, context);
+pub fn of(
+    request: &Request,
+    loaded: Loaded,
+    options: &Options,
+    make: &dyn Fn(Loaded) -> World,
+) -> anyhow::Result<Answer> {
+    let world = make(loaded);
     let port = match port_of(request, &world, options) {
         Ok(port) => port,
         Err(because) => {
@@ -88,11 +93,11 @@ pub fn of(request: &Request, loaded: Loaded, options: &Options, context: &Contex
     };
     let mut without = world.loaded.clone();
     hide(&mut without.snapshot, &world, &id);
-    let mut second = runner_up(request, port, World::of(without.clone(), options, context))?;
+    let mut second = runner_up(request, port, make(without.clone()))?;
     if let (None, Some(winner)) = (&second, &winner) {
         // A host with rules of its own gets nothing from a wildcard, whatever their paths.
         hide_host(&mut without.snapshot, &winner.host);
-        second = runner_up(request, port, World::of(without, options, context))?;
+        second = runner_up(request, port, make(without))?;
     }
     let because = match (&winner, &second) {
         (Some(winner), Some(second)) => Some(why(winner, second)),

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::{Answer, Candidate};
 use super::request::Request;
@@ -53,10 +53,9 @@ fn candidate(out: &mut dyn Write, title: &str, candidate: &Candidate) -> std::io
     writeln!(out, "  target       {target}")
 }
 
-/// Prints it as one object.
-pub fn json(out: &mut dyn Write, request: &Request, answer: &Answer) -> anyhow::Result<()> {
-    let value = json!({
+/// It as one object.
+pub fn json(request: &Request, answer: &Answer) -> Value {
+    json!({
         "request": request.to_string(), "winner": answer.winner, "second": answer.second, "because": answer.because,
-    });
-    Ok(writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?)
+    })
 }

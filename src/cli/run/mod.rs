@@ -99,6 +99,7 @@ impl Run {
         };
         let mut operator = self.tyk.operator();
         operator.cross_namespace = self.controller.cross_namespace_contexts == CrossNamespaceContexts::Allow;
+        let explaining = operator.clone();
         let engine = engine::Engine::new(self.ingress.options(&self.tyk.owner), operator, workers, health.clone());
 
         // Every task runs until `cancel`; one that ends before ends the process, so that it is started anew as a whole.
@@ -110,7 +111,8 @@ impl Run {
         ));
         let access = Access::new(self.controller.debug_token.clone());
         if let Some(listener) = http::debug::bind(self.controller.debug_listen.0, &access).await {
-            let served = http::debug::serve(listener, health, (access, level), cancel.clone());
+            let explain = super::explain::in_controller(self.ingress.options(&self.tyk.owner), explaining);
+            let served = http::debug::serve(listener, health, (access, level, explain), cancel.clone());
             tasks.spawn(named("debug", served));
         }
         let mut candidate = None;
