@@ -1,8 +1,10 @@
 //! Runs of the program.
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
@@ -110,4 +112,20 @@ pub fn ingress(name: &str, host: &str, path: &str, service: &str) -> String {
 /// A Service with port 80.
 pub fn service(name: &str) -> String {
     format!("---\napiVersion: v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec: {{ ports: [{{ port: 80 }}] }}\n")
+}
+
+/// A port of the loopback interface that nobody listens on.
+pub fn free_port() -> u16 {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Not of those that whoever binds port 0 gets, which other tests do all the time.
+    let ports = || {
+        10_000
+            + std::process::id()
+                .wrapping_mul(487)
+                .wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed))
+                % 9_000
+    };
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut found = std::iter::repeat_with(|| u16::try_from(ports()).unwrap()).take(9_000);
+    found.find(is_free).unwrap()
 }

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tyk_ingress::sim::{Config, Failure, Gateway};
 
-use crate::program::{Folder, command, ingress, run, service};
+use crate::program::{Folder, command, free_port, ingress, run, service};
 
 /// The words, one for each place.
 const PLANTED: [&str; 9] = [
@@ -102,11 +102,7 @@ async fn planted_secrets_are_in_no_log_and_no_metric() {
     .await
     .unwrap();
     gateway.faults().fail_next(2, "POST", "/tyk/apis", Failure::Status(500));
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let log = folder.path().join("log");
     let (out, err) = (
         std::fs::File::create(&log).unwrap(),

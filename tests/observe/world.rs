@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, Response};
@@ -197,8 +198,18 @@ impl Drop for World {
 
 /// An address of the loopback interface that nobody listens on.
 pub fn free() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Not of those that whoever binds port 0 gets, which other tests do all the time.
+    let ports = || {
+        10_000
+            + std::process::id()
+                .wrapping_mul(487)
+                .wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed))
+                % 9_000
+    };
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut found = std::iter::repeat_with(|| u16::try_from(ports()).unwrap()).take(9_000);
+    format!("127.0.0.1:{}", found.find(is_free).unwrap())
 }
 
 /// The first of these programs that is installed.
