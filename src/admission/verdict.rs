@@ -21,6 +21,11 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Whether the object is refused.
+    pub fn is_refusal(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
     /// Of an object that is not of the shape of its kind.
     pub(super) fn unreadable(finding: Diagnostic) -> Self {
         Self {

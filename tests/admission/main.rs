@@ -1,4 +1,4 @@
-//! Admission reviews: what is refused, what is warned of, and that a part of the world says the same as the whole.
+//! Admission reviews: what is refused, what is warned of, and that a part of the world decides as the whole.
 
 #![allow(clippy::unwrap_used)]
 
