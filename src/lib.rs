@@ -21,5 +21,6 @@ pub mod secret;
 pub mod settings;
 pub mod sim;
 pub mod snapshot;
+pub mod stages;
 pub mod sync;
 pub mod tyk;

@@ -50,7 +50,7 @@ const PURE: &[&[&str]] = &[CLIENT, IMPURE, FILES];
 const ROOMS: &[Room] = &[
     Room {
         name: "admission",
-        ours: &["api", "desired", "diagnostic", "ingress", "nginx", "snapshot"],
+        ours: &["api", "desired", "diagnostic", "ingress", "nginx", "snapshot", "stages"],
         // The object of a review can be of any kind, which is a type of the client's part.
         not: &[
             &[
@@ -165,6 +165,11 @@ const ROOMS: &[Room] = &[
         name: "snapshot",
         ours: &["api", "diagnostic", "secret"],
         not: &[CLIENT, IMPURE],
+    },
+    Room {
+        name: "stages",
+        ours: &["desired", "diagnostic", "ingress", "nginx", "snapshot"],
+        not: PURE,
     },
     Room {
         name: "sync",

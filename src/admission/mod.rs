@@ -12,10 +12,9 @@ use kube::api::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation};
 
 use crate::desired::{self, Fleet};
-use crate::diagnostic::Diagnostic;
-use crate::ingress::{self, Options, Translation};
-use crate::nginx;
+use crate::ingress::{Options, Translation};
 use crate::snapshot::Snapshot;
+use crate::stages::{self, Made};
 
 pub use kinds::Subject;
 pub use neighbours::Neighbours;
@@ -43,30 +42,10 @@ pub struct Settings {
     pub namespaces: Option<Vec<String>>,
 }
 
-/// What the controller makes of a snapshot.
-#[derive(Debug)]
-pub struct Made {
-    /// Children of the Ingresses.
-    pub translation: Translation,
-    /// What every Tyk should hold.
-    pub fleet: Fleet,
-    /// Findings of all stages.
-    pub diagnostics: Vec<Diagnostic>,
-}
-
 impl Settings {
     /// Runs the stages of the controller.
     pub fn make(&self, snapshot: &Snapshot) -> Made {
-        let (prepared, mut diagnostics) = nginx::prepared(snapshot, &self.options);
-        let translation = ingress::render(&prepared, &self.options);
-        let (fleet, found) = desired::build_all(&prepared, &translation, &self.operator);
-        diagnostics.extend(translation.diagnostics.iter().cloned());
-        diagnostics.extend(found);
-        Made {
-            translation,
-            fleet,
-            diagnostics,
-        }
+        stages::run(snapshot, &self.options, &self.operator, || ())
     }
 }
 

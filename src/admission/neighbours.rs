@@ -12,12 +12,13 @@ use k8s_openapi::api::networking::v1::Ingress;
 use kube::ResourceExt;
 
 use super::kinds::Subject;
-use super::{Made, Settings, World};
+use super::{Settings, World};
 use crate::api::names;
 use crate::desired::{self, Claims, Desired, Fleet};
 use crate::diagnostic::ObjectRef;
 use crate::nginx;
 use crate::snapshot::{NamespacedName, Objects, Snapshot};
+use crate::stages::Made;
 
 /// What the controller makes of the neighbours of an object.
 #[derive(Debug)]
@@ -129,11 +130,7 @@ fn named(world: &World, object: &Subject) -> BTreeSet<NamespacedName> {
     let translation = &world.translation;
     let mut found = BTreeSet::new();
     let mut see = |kind: &str, name: &NamespacedName| {
-        let ingress = match kind {
-            "ApiDefinition" => translation.children.get(name).map(|child| &child.ingress),
-            _ => translation.oas_children.get(name).map(|child| &child.ingress),
-        };
-        found.extend(ingress.cloned());
+        found.extend(translation.origin(kind, name).map(|(ingress, _)| ingress.clone()));
     };
     for snapshot in [world.snapshot.as_ref(), &object.alone] {
         // What a child names is in its template as well.
@@ -225,11 +222,8 @@ impl Rivals<'_> {
     /// The Ingress that a child is made of; `None` for what is no child.
     fn ingress(&self, source: &ObjectRef) -> Option<&NamespacedName> {
         let name = NamespacedName::new(&source.namespace, &source.name);
-        let translation = &self.world.translation;
-        match source.kind {
-            "ApiDefinition" => translation.children.get(&name).map(|child| &child.ingress),
-            _ => translation.oas_children.get(&name).map(|child| &child.ingress),
-        }
+        let origin = self.world.translation.origin(source.kind, &name);
+        origin.map(|(ingress, _)| ingress)
     }
 
     /// What decides between two that want the same: the oldest first, then by name.

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Made;
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 use crate::snapshot::NamespacedName;
+use crate::stages::Made;
 
 /// Characters of a warning that an API server passes on whole.
 const WARNING_MAX: usize = 256;

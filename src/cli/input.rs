@@ -13,9 +13,9 @@ use crate::cluster::{self, Scope, Store};
 use crate::desired::{self, Desired, Fleet, Operator};
 use crate::diagnostic::Diagnostic;
 use crate::ingress::{self, Translation};
-use crate::nginx;
 use crate::settings;
 use crate::snapshot::{LoadError, Loaded, Loader, Snapshot, manifest_files};
+use crate::stages;
 
 /// How long a cluster may take to tell what it holds.
 const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
@@ -127,20 +127,15 @@ impl World {
     /// Runs the pure stages over manifests as they are at this moment.
     pub fn under(loaded: Loaded, options: &ingress::Options, mut operator: Operator) -> World {
         operator.own = operator.own.at(Timestamp::now());
-        let (snapshot, not_kept) = nginx::prepared(&loaded.snapshot, options);
-        let translation = ingress::render(&snapshot, options);
-        let (fleet, found) = desired::build_all(&snapshot, &translation, &operator);
-        let desired = fleet.tyks.get(&operator.own.tyk).cloned().unwrap_or_default();
-        let mut diagnostics = loaded.diagnostics.clone();
-        diagnostics.extend(not_kept);
-        diagnostics.extend(translation.diagnostics.iter().cloned());
-        diagnostics.extend(found);
+        let made = stages::run(&loaded.snapshot, options, &operator, || ());
+        let mut diagnostics = made.diagnostics;
+        diagnostics.extend(loaded.diagnostics.iter().cloned());
         diagnostics.sort();
         World {
+            desired: made.fleet.tyks.get(&operator.own.tyk).cloned().unwrap_or_default(),
+            translation: made.translation,
+            fleet: made.fleet,
             loaded,
-            translation,
-            desired,
-            fleet,
             diagnostics,
         }
     }

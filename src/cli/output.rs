@@ -12,24 +12,35 @@ pub fn diagnostics(
     found: &[Diagnostic],
     locations: &BTreeMap<ObjectRef, Location>,
 ) -> io::Result<()> {
-    for diagnostic in found {
-        let Diagnostic {
-            object,
-            field,
-            code,
-            message,
-        } = diagnostic;
-        writeln!(out, "{}[{code}] {object}", diagnostic.severity().as_str())?;
-        if let Some(location) = locations.get(object) {
-            writeln!(out, "  at   {}:{}", location.file, location.line)?;
-        }
-        if !field.is_empty() {
-            writeln!(out, "  in   {field}")?;
-        }
-        writeln!(out, "  what {message}")?;
-        writeln!(out, "  fix  {}", code.fix())?;
+    for one in found {
+        diagnostic(out, one.severity(), one, |out| match locations.get(&one.object) {
+            Some(location) => writeln!(out, "  at   {}:{}", location.file, location.line),
+            None => Ok(()),
+        })?;
     }
     Ok(())
+}
+
+/// Prints one; `at` writes where it is.
+pub fn diagnostic(
+    out: &mut dyn Write,
+    severity: Severity,
+    diagnostic: &Diagnostic,
+    at: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let Diagnostic {
+        object,
+        field,
+        code,
+        message,
+    } = diagnostic;
+    writeln!(out, "{}[{code}] {object}", severity.as_str())?;
+    at(out)?;
+    if !field.is_empty() {
+        writeln!(out, "  in   {field}")?;
+    }
+    writeln!(out, "  what {message}")?;
+    writeln!(out, "  fix  {}", code.fix())
 }
 
 /// One line that counts errors and warnings.

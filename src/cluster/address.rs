@@ -1,18 +1,15 @@
 //! The addresses at which the gateway is reached, as they now are.
 
 use std::collections::BTreeSet;
-use std::future;
-use std::time::Instant;
 
-use futures::StreamExt;
 use k8s_openapi::api::core::v1::Service;
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client};
 use tokio::sync::watch::{Receiver, Sender};
 use tokio_util::sync::CancellationToken;
 
-use super::LOG_INTERVAL;
+use super::watch::each;
+use super::{Told, send_changed};
 use crate::report::{Address, addresses_of};
 use crate::snapshot::NamespacedName;
 
@@ -47,16 +44,9 @@ pub fn follow(
         fixed,
         sender,
         list: None,
-        logged: None,
+        logged: Told::default(),
     };
-    tokio::spawn(async move {
-        let events = watch(api, only).default_backoff().take_until(cancel.cancelled_owned());
-        let handle = |event| {
-            pump.handle(event);
-            future::ready(())
-        };
-        events.for_each(handle).await;
-    });
+    each(api, only, cancel, move |event| pump.handle(event));
     receiver
 }
 
@@ -66,7 +56,7 @@ struct Pump {
     sender: Sender<Addresses>,
     /// The Service in a list that has not ended.
     list: Option<Service>,
-    logged: Option<Instant>,
+    logged: Told,
 }
 
 impl Pump {
@@ -91,17 +81,12 @@ impl Pump {
         let mut addresses = self.fixed.clone();
         addresses.extend(service.into_iter().flat_map(addresses_of));
         let addresses = Some(addresses);
-        self.sender.send_if_modified(|before| {
-            let changed = *before != addresses;
-            *before = addresses;
-            changed
-        });
+        send_changed(&self.sender, addresses);
     }
 
     fn log(&mut self, error: &watcher::Error) {
-        if self.logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
+        if self.logged.is_due() {
             tracing::warn!(service = %self.service, %error, "cannot watch the Service of --publish-service; retrying");
-            self.logged = Some(Instant::now());
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Diagnostics, and what begins to be served, as Events of the objects that they are about.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -11,7 +10,7 @@ use kube::api::PostParams;
 use kube::runtime::events::Reporter;
 use kube::{Api, Client, Error};
 
-use super::{LOG_INTERVAL, message};
+use super::{Told, message};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind};
 
@@ -33,7 +32,7 @@ pub struct Events {
     reporter: Reporter,
     published: BTreeSet<Occurrence>,
     synced: Synced,
-    logged: Option<Instant>,
+    logged: Told,
 }
 
 /// A diagnostic about one life of its object.
@@ -47,7 +46,7 @@ impl Events {
             reporter: Reporter::from(reporter),
             published: BTreeSet::new(),
             synced: Synced::default(),
-            logged: None,
+            logged: Told::default(),
         }
     }
 
@@ -126,10 +125,9 @@ impl Events {
     }
 
     fn log(&mut self, object: &ObjectReference, error: &Error) {
-        if self.logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
+        if self.logged.is_due() {
             let (kind, name) = (object.kind.as_deref(), object.name.as_deref());
             tracing::warn!(kind, name, error = message(error), "cannot publish an event");
-            self.logged = Some(Instant::now());
         }
     }
 }

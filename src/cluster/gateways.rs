@@ -1,19 +1,16 @@
 //! The gateways behind a Service, as its EndpointSlices name them.
 
 use std::collections::BTreeMap;
-use std::future;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
 
-use futures::StreamExt;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch::{Receiver, Sender};
 use tokio_util::sync::CancellationToken;
 
-use super::LOG_INTERVAL;
+use super::watch::each;
+use super::{Told, send_changed};
 use crate::snapshot::NamespacedName;
 
 /// Gateways by address, each with whether it takes users' requests; `None` while they are not known. `Some` of an
@@ -36,16 +33,9 @@ pub fn follow(client: Client, service: NamespacedName, port: String, cancel: Can
         sender,
         slices: BTreeMap::new(),
         list: BTreeMap::new(),
-        logged: None,
+        logged: Told::default(),
     };
-    tokio::spawn(async move {
-        let events = watch(api, only).default_backoff().take_until(cancel.cancelled_owned());
-        let handle = |event| {
-            pump.handle(event);
-            future::ready(())
-        };
-        events.for_each(handle).await;
-    });
+    each(api, only, cancel, move |event| pump.handle(event));
     receiver
 }
 
@@ -56,7 +46,7 @@ struct Pump {
     slices: BTreeMap<String, EndpointSlice>,
     /// A list that has not ended.
     list: BTreeMap<String, EndpointSlice>,
-    logged: Option<Instant>,
+    logged: Told,
 }
 
 impl Pump {
@@ -82,17 +72,12 @@ impl Pump {
 
     fn tell(&self) {
         let now = Some(gateways(self.slices.values(), &self.port));
-        self.sender.send_if_modified(|before| {
-            let changed = *before != now;
-            *before = now;
-            changed
-        });
+        send_changed(&self.sender, now);
     }
 
     fn log(&mut self, error: &watcher::Error) {
-        if self.logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
+        if self.logged.is_due() {
             tracing::warn!(service = %self.service, %error, "cannot watch the endpoints of the gateways; retrying");
-            self.logged = Some(Instant::now());
         }
     }
 }

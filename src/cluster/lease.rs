@@ -13,7 +13,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::time::{sleep, timeout_at};
 
-use super::{LOG_INTERVAL, message, status_code};
+use super::{Told, message, status_code};
 use crate::permit::Permit;
 use crate::snapshot::NamespacedName;
 
@@ -38,7 +38,7 @@ pub struct Elector {
     terms: Terms,
     permit: Permit,
     view: View,
-    logged: Option<Instant>,
+    logged: Told,
 }
 
 impl Elector {
@@ -49,7 +49,7 @@ impl Elector {
             view: View::new(&terms),
             terms,
             permit,
-            logged: None,
+            logged: Told::default(),
         }
     }
 
@@ -150,9 +150,8 @@ impl Elector {
     }
 
     fn log(&mut self, error: &str) {
-        if self.logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
+        if self.logged.is_due() {
             tracing::warn!(lease = %self.terms.name, error, "the lease cannot be read or written; retrying");
-            self.logged = Some(Instant::now());
         }
     }
 }

@@ -20,7 +20,7 @@ mod watch;
 pub use published::Published;
 pub use store::{Scope, Store};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::{Method, Request};
 use kube::client::{Body, ClientBuilder};
@@ -36,6 +36,30 @@ const CONCURRENCY: usize = 16;
 
 /// Time between two log lines about the same trouble.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// When a trouble that lasts was last told.
+#[derive(Debug, Default)]
+struct Told(Option<Instant>);
+
+impl Told {
+    /// Whether to tell it again; then it counts as told.
+    fn is_due(&mut self) -> bool {
+        let due = self.0.is_none_or(|at| at.elapsed() >= LOG_INTERVAL);
+        if due {
+            self.0 = Some(Instant::now());
+        }
+        due
+    }
+}
+
+/// Sends a value only if it is another one.
+fn send_changed<T: PartialEq>(sender: &tokio::sync::watch::Sender<T>, now: T) {
+    sender.send_if_modified(|before| {
+        let changed = *before != now;
+        *before = now;
+        changed
+    });
+}
 
 /// A client from the kubeconfig, or from the service account of the pod.
 ///

@@ -108,6 +108,27 @@ impl Starter<'_> {
     }
 }
 
+/// Hands over each event of a watch outside the store, until `cancel`.
+pub(super) fn each<K>(
+    api: Api<K>,
+    selected: watcher::Config,
+    cancel: CancellationToken,
+    mut handle: impl FnMut(watcher::Result<Event<K>>) + Send + 'static,
+) where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    tokio::spawn(async move {
+        let events = watch(api, selected)
+            .default_backoff()
+            .take_until(cancel.cancelled_owned());
+        let handle = |event| {
+            handle(event);
+            future::ready(())
+        };
+        events.for_each(handle).await;
+    });
+}
+
 /// Delivers the events of a watch to the store until they end.
 pub(super) async fn pump<K, W>(
     store: Arc<Store>,

@@ -25,7 +25,7 @@ use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 const NOT_SENT: [&str; 4] = ["_id", "access_rights", "access_rights_array", "state"];
 
 /// `-1` is no limit; the gateway's own zero value is none as well for some of them only. As Tyk Operator documents it.
-const UNLIMITED: [&str; 6] = [
+pub const UNLIMITED: [&str; 6] = [
     "rate",
     "per",
     "quota_max",

@@ -27,7 +27,7 @@ use kube::ResourceExt;
 
 use crate::api::{ApiDefinition, TykOasApiDefinition};
 use crate::diagnostic::Diagnostic;
-use crate::snapshot::{NamespacedName, Snapshot};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 
 pub use class::Classes;
 pub use host::Host;
@@ -104,6 +104,20 @@ pub struct Translation {
     pub ending: Vec<NamespacedName>,
     /// Findings, sorted by object and field.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Translation {
+    /// The Ingress that a child is made from, and its field; `None` for a resource that is no child.
+    pub fn origin(&self, kind: &str, name: &NamespacedName) -> Option<(&NamespacedName, &str)> {
+        fn of<K>(child: &Child<K>) -> (&NamespacedName, &str) {
+            (&child.ingress, child.field.as_str())
+        }
+        match kind {
+            ApiDefinition::KIND => self.children.get(name).map(of),
+            TykOasApiDefinition::KIND => self.oas_children.get(name).map(of),
+            _ => None,
+        }
+    }
 }
 
 /// A generated resource and what it came from.

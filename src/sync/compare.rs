@@ -106,7 +106,8 @@ fn resolves_to(text: &str, held: &str) -> bool {
         .is_some_and(|start| held.starts_with(&text[..start]))
 }
 
-fn is_zero(value: &Value) -> bool {
+/// Whether a value is the one that Go has for nothing.
+pub fn is_zero(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,

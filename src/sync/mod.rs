@@ -33,6 +33,7 @@ use serde_json::Value;
 
 use crate::desired::{Desired, Installation};
 
+pub use compare::is_zero;
 pub use diff::{Cause, Plan, WriteReason, diff};
 pub use fleet::{Finder, Found};
 pub use tyk::Tyk;

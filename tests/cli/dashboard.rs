@@ -8,7 +8,7 @@ use tyk_ingress::sim::dashboard::{Config, Dashboard};
 use tyk_ingress::tyk::Endpoint;
 use tyk_ingress::tyk::dashboard::{self as wire, DocumentKind, Owners};
 
-use crate::program::{Ended, Folder, command};
+use crate::program::{Ended, Folder, command, ended};
 
 struct World {
     runtime: Runtime,
@@ -34,19 +34,14 @@ impl World {
     }
 
     fn run(&self, arguments: &[&str]) -> Ended {
-        let output = command()
+        let mut command = command();
+        command
             .env("TYK_MODE", "pro")
             .env("TYK_URL", self.dashboard.url())
             .env("TYK_AUTH", "key")
             .env("TYK_ORG", "org")
-            .args(arguments)
-            .output()
-            .unwrap();
-        Ended {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+            .args(arguments);
+        ended(&mut command)
     }
 
     fn writes(&self) -> usize {

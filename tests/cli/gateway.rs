@@ -10,7 +10,7 @@ use tyk_ingress::sim;
 use tyk_ingress::tyk::Endpoint;
 use tyk_ingress::tyk::gateway::Gateway;
 
-use crate::program::{Ended, command};
+use crate::program::{Ended, command, ended};
 
 /// Secret of the control API.
 pub const SECRET: &str = "gateway-hunter2";
@@ -75,17 +75,11 @@ impl Tyk {
     /// Runs the program to its end against this gateway.
     pub fn run(&self, arguments: &[&str]) -> Ended {
         let mut command = command();
-        let output = command
+        command
             .env("TYK_URL", self.sim.url())
             .env("TYK_AUTH", SECRET)
-            .args(arguments)
-            .output()
-            .unwrap();
-        Ended {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+            .args(arguments);
+        ended(&mut command)
     }
 
     /// Runs the controller on a folder until `diff` finds nothing left to do.

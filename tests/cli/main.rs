@@ -10,5 +10,7 @@ mod environment;
 mod explain;
 mod export;
 mod gateway;
+#[path = "../support/ports.rs"]
+mod ports;
 mod program;
 mod secrets;

@@ -1,10 +1,8 @@
 //! Runs of the program.
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -16,6 +14,14 @@ pub struct Ended {
 }
 
 impl Ended {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// The output as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
@@ -56,21 +62,12 @@ pub fn run_on(text: &str, arguments: &[&str]) -> Ended {
         .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    Ended {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+    Ended::of(child.wait_with_output().unwrap())
 }
 
-fn ended(command: &mut Command) -> Ended {
-    let output = command.output().unwrap();
-    Ended {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+/// Runs a command to its end.
+pub fn ended(command: &mut Command) -> Ended {
+    Ended::of(command.output().unwrap())
 }
 
 /// A folder that goes with the test.
@@ -112,20 +109,4 @@ pub fn ingress(name: &str, host: &str, path: &str, service: &str) -> String {
 /// A Service with port 80.
 pub fn service(name: &str) -> String {
     format!("---\napiVersion: v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec: {{ ports: [{{ port: 80 }}] }}\n")
-}
-
-/// A port of the loopback interface that nobody listens on.
-pub fn free_port() -> u16 {
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    // Not of those that whoever binds port 0 gets, which other tests do all the time.
-    let ports = || {
-        10_000
-            + std::process::id()
-                .wrapping_mul(487)
-                .wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed))
-                % 9_000
-    };
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let mut found = std::iter::repeat_with(|| u16::try_from(ports()).unwrap()).take(9_000);
-    found.find(is_free).unwrap()
 }

@@ -9,7 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tyk_ingress::sim::{Config, Failure, Gateway};
 
-use crate::program::{Folder, command, free_port, ingress, run, service};
+use crate::ports;
+use crate::program::{Folder, command, ingress, run, service};
 
 /// The words, one for each place.
 const PLANTED: [&str; 9] = [
@@ -102,7 +103,7 @@ async fn planted_secrets_are_in_no_log_and_no_metric() {
     .await
     .unwrap();
     gateway.faults().fail_next(2, "POST", "/tyk/apis", Failure::Status(500));
-    let port = free_port();
+    let port = ports::free();
     let log = folder.path().join("log");
     let (out, err) = (
         std::fs::File::create(&log).unwrap(),

@@ -18,12 +18,7 @@ async fn nothing_that_can_be_read_holds_a_secret() {
         .unwrap()
         .trim()
         .to_owned();
-    let metrics = world
-        .get(&format!("http://{}/metrics", world.metrics))
-        .await
-        .text()
-        .await
-        .unwrap();
+    let metrics = world.metrics_text().await;
     let mut texts = vec![("metrics", metrics)];
     for path in [
         "/",

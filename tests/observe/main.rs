@@ -5,5 +5,7 @@
 mod browser;
 mod debug;
 mod logs;
+#[path = "../support/ports.rs"]
+mod ports;
 mod prometheus;
 mod world;

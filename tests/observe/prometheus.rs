@@ -71,12 +71,7 @@ fn selectors(expression: &str) -> Vec<(String, BTreeSet<String>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn expressions_name_metrics_and_labels_that_there_are() {
     let world = World::start(&[], &[]).await;
-    let metrics = world
-        .get(&format!("http://{}/metrics", world.metrics))
-        .await
-        .text()
-        .await
-        .unwrap();
+    let metrics = world.metrics_text().await;
     for (name, expression) in panels().into_iter().chain(alerts()) {
         for (metric, labels) in selectors(&expression) {
             let line = metrics

@@ -1,15 +1,15 @@
 //! `tyk-ingress run --manifests` as a process, against a simulated gateway.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
 use tempfile::TempDir;
 use tyk_ingress::sim;
+
+use crate::ports;
 
 /// How long something may take that should take about a second.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -119,6 +119,12 @@ impl World {
         world
     }
 
+    /// What `/metrics` says.
+    pub async fn metrics_text(&self) -> String {
+        let answer = self.get(&format!("http://{}/metrics", self.metrics)).await;
+        answer.text().await.unwrap()
+    }
+
     /// Writes a manifest.
     pub fn write(&self, name: &str, text: &str) {
         // A half of a file is no manifest.
@@ -198,18 +204,7 @@ impl Drop for World {
 
 /// An address of the loopback interface that nobody listens on.
 pub fn free() -> String {
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    // Not of those that whoever binds port 0 gets, which other tests do all the time.
-    let ports = || {
-        10_000
-            + std::process::id()
-                .wrapping_mul(487)
-                .wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed))
-                % 9_000
-    };
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let mut found = std::iter::repeat_with(|| u16::try_from(ports()).unwrap()).take(9_000);
-    format!("127.0.0.1:{}", found.find(is_free).unwrap())
+    format!("127.0.0.1:{}", ports::free())
 }
 
 /// The first of these programs that is installed.

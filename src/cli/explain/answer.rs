@@ -209,16 +209,7 @@ fn candidate(world: &World, id: &str) -> Option<Candidate> {
 
 /// The Ingress and its field that an API is made from; `None` for a hand-written definition.
 fn place<'a>(world: &'a World, api: &Api) -> Option<(&'a NamespacedName, &'a str)> {
-    let name = routes::name(api);
-    let classic = world
-        .translation
-        .children
-        .get(&name)
-        .map(|child| (&child.ingress, child.field.as_str()));
-    classic.or_else(|| {
-        let oas = world.translation.oas_children.get(&name);
-        oas.map(|child| (&child.ingress, child.field.as_str()))
-    })
+    world.translation.origin(api.source.kind, &routes::name(api))
 }
 
 /// Takes the rule or the definition of an API out of the world. Rules beside it keep their numbers.

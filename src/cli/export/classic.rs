@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::links::{Link, Links};
 use super::manifest::Manifest;
-use super::values::{is_zero, without_nulls, without_zeros};
+use super::values::{without_nulls, without_zeros};
+use crate::sync::is_zero;
 
 /// Lists of ids of certificates.
 const CERTIFICATES: [&str; 2] = ["certificates", "client_certificates"];

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::links::Link;
 use super::manifest::Manifest;
-use super::values::is_zero;
 use crate::snapshot::document::EXTENSION;
+use crate::sync::is_zero;
 
 /// Key of the document in its ConfigMap.
 const KEY: &str = "oas.json";

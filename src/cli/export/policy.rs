@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::links::{Link, Links};
 use super::manifest::Manifest;
 use super::values::without_zeros;
+use crate::desired::policy::UNLIMITED;
 
 /// What Tyk writes itself, or what the operator makes anew.
 const LEFT_OUT: [&str; 7] = [
@@ -15,15 +16,6 @@ const LEFT_OUT: [&str; 7] = [
     "access_rights",
     "config_data",
     "state",
-];
-/// Numbers for which nothing is no limit, and zero is something else.
-const LIMITS: [&str; 6] = [
-    "rate",
-    "per",
-    "quota_max",
-    "quota_renewal_rate",
-    "throttle_interval",
-    "throttle_retry_limit",
 ];
 /// Beginning of a key that is the mark of an operator.
 const MARK: &str = "tyk-ingress=";
@@ -37,7 +29,7 @@ pub fn manifest(id: &str, policy: &Value, link: &Link, (links, dashboard): (&Lin
     if let Some(rights) = spec.get_mut("graphql_access_rights").and_then(Value::as_object_mut) {
         rights.retain(|key, _| !key.starts_with(MARK));
     }
-    let limits: Vec<_> = LIMITS
+    let limits: Vec<_> = UNLIMITED
         .iter()
         .filter_map(|field| Some((*field, spec.get(*field)?.clone())))
         .collect();

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::sync::is_zero;
+
 /// Fields whose content is the user's own, where a zero is a value.
 const FREE_FORM: [&str; 8] = [
     "config_data",
@@ -43,18 +45,6 @@ pub fn without_nulls(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(without_nulls),
         _ => {}
-    }
-}
-
-/// Whether a value is the one that Go has for nothing.
-pub fn is_zero(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(flag) => !flag,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.values().all(is_zero),
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use crate::desired::{self, Fleet, Installation, Operator};
+use crate::desired::{Fleet, Installation, Operator};
 use crate::diagnostic::Diagnostic;
 use crate::http::Health;
 use crate::ingress::{self, Translation};
-use crate::nginx;
 use crate::snapshot::Snapshot;
+use crate::stages;
 use crate::sync::Workers;
 
 /// All that was made of one snapshot.
@@ -71,22 +71,18 @@ impl Engine {
         operator.own = operator.own.at(Timestamp::now());
         let pure = move || {
             let start = Instant::now();
-            let (prepared, not_kept) = nginx::prepared(&input, &options);
-            let translation = ingress::render(&prepared, &options);
-            let rendered = start.elapsed();
-            let (fleet, found) = desired::build_all(&prepared, &translation, &operator);
-            let mut diagnostics = translation.diagnostics.clone();
-            diagnostics.extend(not_kept);
-            diagnostics.extend(found);
-            diagnostics.sort();
-            (translation, fleet, diagnostics, (rendered, start.elapsed()))
+            let mut rendered = Duration::ZERO;
+            let mut made = stages::run(&input, &options, &operator, || rendered = start.elapsed());
+            made.diagnostics.sort();
+            (made, rendered, start.elapsed())
         };
-        let (translation, fleet, diagnostics, (rendered, all)) = tokio::task::spawn_blocking(pure)
+        let (made, rendered, all) = tokio::task::spawn_blocking(pure)
             .await
             .context("the translation failed")?;
         self.health.metrics.translation(rendered, all);
-        self.remember(&snapshot, &fleet);
-        let (translation, fleet, diagnostics) = (Arc::new(translation), Arc::new(fleet), Arc::new(diagnostics));
+        self.remember(&snapshot, &made.fleet);
+        let (translation, fleet) = (Arc::new(made.translation), Arc::new(made.fleet));
+        let diagnostics = Arc::new(made.diagnostics);
         self.health
             .translated(snapshot, (translation.clone(), fleet.clone()), diagnostics.clone());
         Ok(Translated {

@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
+use k8s_openapi::api::networking::v1::Ingress;
 use serde_json::{Value, json};
 
 use super::input::{Input, World, load};
 use super::{End, output, runtime};
-use crate::api::{ApiDefinition, TykOasApiDefinition};
 use crate::desired::{Context, oas};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity, any_error};
 use crate::secret::Secret;
@@ -66,7 +66,7 @@ impl Validate {
         let world = World::of(load(&texts)?, &self.ingress.options(&context.owner), &context);
         let locations = &world.loaded.locations;
         let mut found = schema::check(&texts, locations);
-        found.extend(world.diagnostics.iter().filter(|one| !is_echo(one, &world)).cloned());
+        found.extend(without_echoes(&world).cloned());
         if self.server_side {
             found.extend(runtime("warn")?.block_on(self.tried(&world))?);
         }
@@ -114,18 +114,16 @@ impl Validate {
     }
 }
 
-/// Whether a finding about a generated child says what is said about its Ingress, too, which is what the user wrote.
-fn is_echo(diagnostic: &Diagnostic, world: &World) -> bool {
-    let name = NamespacedName::new(&diagnostic.object.namespace, &diagnostic.object.name);
-    let ingress = match diagnostic.object.kind {
-        ApiDefinition::KIND => world.translation.children.get(&name).map(|child| &child.ingress),
-        TykOasApiDefinition::KIND => world.translation.oas_children.get(&name).map(|child| &child.ingress),
-        _ => None,
-    };
-    ingress.is_some_and(|ingress| {
-        let written = ObjectRef::new("Ingress", &ingress.namespace, &ingress.name);
-        let mut all = world.diagnostics.iter();
-        all.any(|other| other.object == written && other.code == diagnostic.code)
+/// Without what is said of a generated child and of its Ingress, too, which is what the user wrote.
+fn without_echoes(world: &World) -> impl Iterator<Item = &Diagnostic> {
+    let said: BTreeSet<(&ObjectRef, Code)> = world.diagnostics.iter().map(|one| (&one.object, one.code)).collect();
+    world.diagnostics.iter().filter(move |one| {
+        let name = NamespacedName::new(&one.object.namespace, &one.object.name);
+        let origin = world.translation.origin(one.object.kind, &name);
+        !origin.is_some_and(|(ingress, _)| {
+            let written = ObjectRef::new(Ingress::KIND, &ingress.namespace, &ingress.name);
+            said.contains(&(&written, one.code))
+        })
     })
 }
 
@@ -149,27 +147,19 @@ impl Check<'_> {
     /// As every command prints diagnostics, with the line of the field.
     fn human(&self, out: &mut dyn Write) -> std::io::Result<()> {
         for diagnostic in self.found {
-            let Diagnostic {
-                object,
-                field,
-                code,
-                message,
-            } = diagnostic;
-            writeln!(out, "{}[{code}] {object}", self.severity(diagnostic).as_str())?;
-            if let Some(place) = self.sources.place(diagnostic) {
+            output::diagnostic(out, self.severity(diagnostic), diagnostic, |out| {
+                let Some(place) = self.sources.place(diagnostic) else {
+                    return Ok(());
+                };
                 writeln!(out, "  at   {}:{}", place.file, place.line)?;
                 // A line of a Secret is not shown.
-                if let Some(column) = place.column.filter(|_| object.kind != "Secret") {
+                if let Some(column) = place.column.filter(|_| diagnostic.object.kind != "Secret") {
                     let caret = usize::try_from(column).unwrap_or(1).max(1);
                     writeln!(out, "       | {}", place.text)?;
                     writeln!(out, "       | {:>caret$}", "^")?;
                 }
-            }
-            if !field.is_empty() {
-                writeln!(out, "  in   {field}")?;
-            }
-            writeln!(out, "  what {message}")?;
-            writeln!(out, "  fix  {}", code.fix())?;
+                Ok(())
+            })?;
         }
         Ok(())
     }

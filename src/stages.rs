@@ -1,0 +1,33 @@
+//! The pure stages in their order: Ingresses to children, resources to what every Tyk should hold.
+
+use crate::desired::{self, Fleet, Operator};
+use crate::diagnostic::Diagnostic;
+use crate::ingress::{self, Options, Translation};
+use crate::nginx;
+use crate::snapshot::Snapshot;
+
+/// What the controller makes of a snapshot.
+#[derive(Debug)]
+pub struct Made {
+    /// Children of the Ingresses.
+    pub translation: Translation,
+    /// What every Tyk should hold.
+    pub fleet: Fleet,
+    /// Findings of all stages, one stage after the other.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Runs the stages; `rendered` is told when the Ingresses have become children.
+pub fn run(snapshot: &Snapshot, options: &Options, operator: &Operator, rendered: impl FnOnce()) -> Made {
+    let (prepared, mut diagnostics) = nginx::prepared(snapshot, options);
+    let translation = ingress::render(&prepared, options);
+    rendered();
+    let (fleet, found) = desired::build_all(&prepared, &translation, operator);
+    diagnostics.extend(translation.diagnostics.iter().cloned());
+    diagnostics.extend(found);
+    Made {
+        translation,
+        fleet,
+        diagnostics,
+    }
+}
