@@ -37,6 +37,7 @@ pub struct Metrics {
     rounds: IntCounterVec,
     calls: IntCounterVec,
     drift: IntCounterVec,
+    reviews: HistogramVec,
 }
 
 #[derive(Debug, Default)]
@@ -181,6 +182,15 @@ impl Metrics {
                 "Changes made behind our back and repaired.",
                 &["tyk", "reason"],
             )?,
+            reviews: histograms(
+                &registry,
+                (
+                    "tyk_ingress_admission_review_seconds",
+                    "Time to answer a review of the admission webhook, in seconds.",
+                ),
+                "result",
+                vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0],
+            )?,
             registry,
         })
     }
@@ -189,6 +199,12 @@ impl Metrics {
     pub fn stage(&self, stage: Stage, took: Duration) {
         let stage = self.stages.with_label_values(&[stage.as_str()]);
         stage.observe(took.as_secs_f64());
+    }
+
+    /// One answer of the admission webhook.
+    pub fn reviewed(&self, allowed: bool, took: Duration) {
+        let result = if allowed { "allowed" } else { "denied" };
+        self.reviews.with_label_values(&[result]).observe(took.as_secs_f64());
     }
 
     /// Whether this process writes.
@@ -254,7 +270,7 @@ impl Metrics {
         ] {
             self.calls.with_label_values(&[tyk, call]).inc_by(number);
         }
-        let drift = outcome.drift;
+        let drift = &outcome.drift;
         for (reason, number) in [
             ("lost", drift.lost),
             ("edited", drift.edited),

@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 
 use crate::eventually::eventually;
 use crate::process::{Process, Spec};
-use crate::{apply, assets, pki, ports, run_dir};
+use crate::{apply, assets, audit, pki, ports, run_dir};
 
 /// Namespace of the product's service account in `manifests/rbac.yaml`.
 pub const SYSTEM_NAMESPACE: &str = "tyk-ingress-system";
@@ -220,6 +220,7 @@ impl Files {
             ("service-account.pub", &signing.public),
             ("tokens.csv", &format!("{token},admin,admin,system:masters\n")),
             ("kubeconfig", &kubeconfig(url, &serving.authority, &token)?),
+            ("audit-policy.json", &audit::policy().to_string()),
         ] {
             run_dir::write_private(&dir.join(name), content)?;
         }
@@ -292,6 +293,8 @@ fn api_server_args(dir: &Path, etcd_port: u16, port: u16) -> Vec<OsString> {
         flag("--service-account-key-file", dir.join("service-account.pub")),
         flag("--service-account-signing-key-file", dir.join("service-account.key")),
         flag("--service-cluster-ip-range", "10.0.0.0/24"),
+        flag("--audit-policy-file", dir.join("audit-policy.json")),
+        flag("--audit-log-path", dir.join(audit::LOG)),
         // Endpoints may not be loopback addresses, and nothing here runs in a pod.
         flag("--endpoint-reconciler-type", "none"),
     ]

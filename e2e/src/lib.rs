@@ -5,10 +5,12 @@
 pub mod api_definition;
 pub mod apply;
 pub mod assets;
+pub mod audit;
 pub mod control_plane;
 pub mod dashboard;
 pub mod echo;
 pub mod eventually;
+pub mod examples;
 pub mod fixtures;
 pub mod gateway;
 pub mod http;

@@ -55,6 +55,11 @@ async fn the_api_server_asks_before_it_takes_an_object() -> Result<()> {
     certificate_is_renewed(&world).await?;
     expect_refused(&world, &taken).await?;
 
+    let metrics = world.operator()?.get("/metrics").await?.body;
+    for result in ["allowed", "denied"] {
+        let counted = format!("tyk_ingress_admission_review_seconds_count{{result=\"{result}\"}}");
+        ensure!(metrics.contains(&counted), "no {counted} in {metrics}");
+    }
     world.stop_operator().await?;
     let answer = create(&world, &taken).await?;
     ensure!(answer.status == 201, "after the operator has gone: {answer:?}");

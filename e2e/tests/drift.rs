@@ -103,6 +103,8 @@ async fn an_api_changed_on_the_gateway_comes_back() -> Result<()> {
     world.gateway.create_api(&api).await?;
     world.gateway.reload().await?;
     world.expect_backend(&host, "/", &blue).await?;
+    let words = ["Repaired", "proxy.target_url"];
+    world.expect_event_on("Normal", ("Ingress", "shop"), &words).await?;
     world.stop().await
 }
 

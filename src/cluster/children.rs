@@ -37,7 +37,7 @@ pub async fn apply<'a, K: Published>(
     let results = stream::iter(actions).map(|(name, action)| {
         let client = client.clone();
         async move {
-            let result = action.run(&client, &name, ours.owner).await;
+            let result = action.run(&client, &name).await;
             (name, result)
         }
     });
@@ -172,9 +172,9 @@ fn is_as<K: Published>(existing: &K, child: &K) -> bool {
 }
 
 impl<K: Published> Action<K> {
-    async fn run(self, client: &Client, name: &NamespacedName, owner: &str) -> Result<(), String> {
+    async fn run(self, client: &Client, name: &NamespacedName) -> Result<(), String> {
         let result = match self {
-            Self::Create(child) => create(client, name, *child, owner).await?,
+            Self::Create(child) => create(client, name, &*child).await,
             Self::Update { uid, child } => update(client, name, uid, *child).await,
             Self::Delete { uid } => delete::<K>(client, name, uid).await,
         };
@@ -185,31 +185,16 @@ impl<K: Published> Action<K> {
     }
 }
 
-/// Not by server-side apply, which would take over an object that somebody made a moment ago.
-async fn create<K: Published>(
-    client: &Client,
-    name: &NamespacedName,
-    child: K,
-    owner: &str,
-) -> Result<Result<(), Error>, String> {
+/// Not by server-side apply, which would take over an object that somebody made a moment ago. Of one that is there
+/// already the watch will tell, be it our own or not.
+async fn create<K: Published>(client: &Client, name: &NamespacedName, child: &K) -> Result<(), Error> {
     let params = PostParams {
         field_manager: Some(names::FIELD_MANAGER.to_owned()),
         ..PostParams::default()
     };
-    let api = api::<K>(client, name);
-    match api.create(&params, &child).await {
-        Err(error) if status_code(&error) == Some(409) => {}
-        result => return Ok(result.map(drop)),
-    }
-    // The watch has not told of it yet: our own of a moment ago, or not ours.
-    let existing = match api.get_opt(&name.name).await {
-        Ok(Some(existing)) => existing,
-        Ok(None) => return Ok(Ok(())),
-        Err(error) => return Ok(Err(error)),
-    };
-    match action_for(Some(&existing), &child, owner)? {
-        Some(Action::Update { uid, child }) => Ok(update(client, name, uid, *child).await),
-        _ => Ok(Ok(())),
+    match api::<K>(client, name).create(&params, child).await {
+        Err(error) if status_code(&error) == Some(409) => Ok(()),
+        result => result.map(drop),
     }
 }
 

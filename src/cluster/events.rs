@@ -17,6 +17,9 @@ use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind};
 /// Events of one round; what is over waits for the next.
 const PER_ROUND: usize = 50;
 
+/// Repairs that are told of those that one report knows. A gateway that lost everything is told by the metrics.
+const REPAIRS_TOLD: usize = 10;
+
 /// Longest note in bytes; the API server takes 1024.
 const NOTE_MAX: usize = 1000;
 
@@ -78,7 +81,7 @@ impl Events {
             let Some((key, note)) = self.synced.pending.first_key_value() else {
                 break;
             };
-            let (key, text) = (key.clone(), Text::synced(note));
+            let (key, text) = (key.clone(), Text::normal("Synced", note));
             let object = reference(snapshot, &key.0).filter(|object| object.uid.as_ref() == Some(&key.1));
             if let Some(object) = object
                 && !self.create(&object, &text).await
@@ -86,6 +89,17 @@ impl Events {
                 return;
             }
             self.synced.pending.remove(&key);
+        }
+    }
+
+    /// Publishes a `Repaired` for the first ten of these. Failures are logged, never returned.
+    pub async fn publish_repaired(&mut self, snapshot: &Snapshot, repaired: &BTreeMap<ObjectRef, String>) {
+        for (object, note) in repaired.iter().take(REPAIRS_TOLD) {
+            if let Some(object) = reference(snapshot, object)
+                && !self.create(&object, &Text::normal("Repaired", note)).await
+            {
+                return;
+            }
         }
     }
 
@@ -152,12 +166,12 @@ impl Text {
         }
     }
 
-    fn synced(note: &str) -> Self {
+    fn normal(reason: &'static str, note: &str) -> Self {
         Self {
             type_: "Normal",
-            reason: "Synced",
+            reason,
             action: "Sync",
-            note: note.to_owned(),
+            note: cut(note, NOTE_MAX).to_owned(),
         }
     }
 }

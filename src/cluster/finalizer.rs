@@ -13,9 +13,6 @@ use crate::api::names;
 use crate::diagnostic::ObjectRef;
 use crate::snapshot::{NamespacedName, Snapshot};
 
-/// Looks at an object whose finalizers somebody else changes at the same time.
-const ATTEMPTS: usize = 3;
-
 /// Sets our finalizer on a hand-written definition. Nothing is sent for a template, for an object that has it, is being
 /// deleted or is gone.
 ///
@@ -62,45 +59,31 @@ fn needs_finalizer<K: Published>(definition: &K) -> bool {
 }
 
 /// Takes our finalizer, and the one that Tyk Operator leaves on templates, off an object that is being deleted. Those of
-/// others stay. Nothing is sent for an object that is not being deleted; one that is gone is no error.
+/// others stay. Nothing is sent for an object that is not being deleted; one that is gone is no error, nor is one that
+/// somebody else changes at the same time: the watch brings its new form.
 ///
 /// # Errors
 /// When the API server refuses it or does not answer.
 pub async fn release<K: Published>(client: &Client, definition: &K) -> Result<(), Error> {
-    let name = NamespacedName::of(definition.meta());
-    let api = api::<K>(client, &name);
-    let mut newest = None;
-    for attempt in 1.. {
-        let object: &K = newest.as_ref().unwrap_or(definition);
-        let others: Vec<_> = object
-            .finalizers()
-            .iter()
-            .filter(|finalizer| !is_ours::<K>(finalizer))
-            .collect();
-        let replaced = object.meta().uid != definition.meta().uid;
-        if replaced || others.len() == object.finalizers().len() || object.meta().deletion_timestamp.is_none() {
-            break;
-        }
-        let patch = json!([
-            {"op": "test", "path": "/metadata/uid", "value": object.meta().uid},
-            {"op": "test", "path": "/metadata/finalizers", "value": object.finalizers()},
-            {"op": "replace", "path": "/metadata/finalizers", "value": others},
-        ]);
-        let patch = Patch::Json::<()>(serde_json::from_value(patch).map_err(Error::SerdeError)?);
-        match api.patch(&name.name, &PatchParams::default(), &patch).await {
-            Ok(_) => break,
-            Err(error) => match status_code(&error) {
-                Some(404) => break,
-                Some(409 | 422) if attempt < ATTEMPTS => {}
-                _ => return Err(error),
-            },
-        }
-        newest = api.get_opt(&name.name).await?;
-        if newest.is_none() {
-            break;
-        }
+    let finalizers = definition.finalizers();
+    let others: Vec<_> = finalizers.iter().filter(|finalizer| !is_ours::<K>(finalizer)).collect();
+    if others.len() == finalizers.len() || definition.meta().deletion_timestamp.is_none() {
+        return Ok(());
     }
-    Ok(())
+    let name = NamespacedName::of(definition.meta());
+    let patch = json!([
+        {"op": "test", "path": "/metadata/uid", "value": definition.meta().uid},
+        {"op": "test", "path": "/metadata/finalizers", "value": finalizers},
+        {"op": "replace", "path": "/metadata/finalizers", "value": others},
+    ]);
+    let patch = Patch::Json::<()>(serde_json::from_value(patch).map_err(Error::SerdeError)?);
+    let answer = api::<K>(client, &name)
+        .patch(&name.name, &PatchParams::default(), &patch)
+        .await;
+    match answer {
+        Err(error) if matches!(status_code(&error), Some(404 | 409 | 422)) => Ok(()),
+        result => result.map(drop),
+    }
 }
 
 fn is_ours<K: Published>(finalizer: &str) -> bool {

@@ -7,6 +7,7 @@ mod fields;
 mod ingress;
 mod refusal;
 mod release;
+mod repaired;
 mod status;
 mod subject;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use subject::{Role, Subject};
 
 pub use address::{Address, addresses_of};
 pub use ingress::IngressStatus;
+pub use repaired::repaired;
 
 /// All that a report is made from.
 #[derive(Clone, Debug)]

@@ -154,8 +154,8 @@ impl Fleet {
                     let now = found.borrow_and_update().clone();
                     now.is_some_and(|now| self.follow(&mut members, &now, &sender, &cancel))
                 }
-                Some(outcome) = ended.recv() => {
-                    counted.0.add(outcome.drift);
+                Some(mut outcome) = ended.recv() => {
+                    counted.0.add(std::mem::take(&mut outcome.drift));
                     counted.1.add(outcome.calls);
                     members.take(outcome)
                 }

@@ -32,6 +32,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::desired::{Desired, Installation};
+use crate::diagnostic::ObjectRef;
 
 pub use compare::is_zero;
 pub use diff::{Cause, Plan, WriteReason, diff};
@@ -88,8 +89,19 @@ pub struct Outcome {
     pub took: Duration,
 }
 
-/// Repaired differences by what had happened, for metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+impl Outcome {
+    /// Resources whose API or policy was repaired, and what had happened to it. What is not wanted any more is left out.
+    pub fn repaired(&self) -> impl Iterator<Item = (&ObjectRef, &WriteReason)> {
+        let apis = self.drift.apis.iter();
+        let apis = apis.filter_map(|(id, reason)| Some((&self.desired.api(id)?.source, reason)));
+        let policies = self.drift.policies.iter();
+        let policies = policies.filter_map(|(id, reason)| Some((&self.desired.policies.get(id)?.source, reason)));
+        apis.chain(policies)
+    }
+}
+
+/// Repaired differences by what had happened, for metrics and Events.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Drift {
     /// Objects that were gone.
     pub lost: u64,
@@ -99,6 +111,10 @@ pub struct Drift {
     pub renamed: u64,
     /// Certificates that were gone.
     pub certificates: u64,
+    /// What had happened last, by API id.
+    pub apis: BTreeMap<String, WriteReason>,
+    /// The same by policy id.
+    pub policies: BTreeMap<String, WriteReason>,
 }
 
 impl Drift {
@@ -112,9 +128,16 @@ impl Drift {
         self.edited += other.edited;
         self.renamed += other.renamed;
         self.certificates += other.certificates;
+        self.apis.extend(other.apis);
+        self.policies.extend(other.policies);
     }
 
-    fn count(&mut self, reason: &WriteReason) {
+    fn count(&mut self, sort: batch::Sort, id: &str, reason: &WriteReason) {
+        let objects = match sort {
+            batch::Sort::Api => &mut self.apis,
+            batch::Sort::Policy => &mut self.policies,
+        };
+        objects.insert(id.to_owned(), reason.clone());
         match reason {
             WriteReason::Missing => self.lost += 1,
             WriteReason::Changed { .. } => self.edited += 1,

@@ -164,7 +164,7 @@ impl Memory {
                 if let Some(reason) = part.plan.writes.get(id)
                     && (reason.is_drift() || known.get(id) == Some(&hash))
                 {
-                    drift.count(reason);
+                    drift.count(self.sort, id, reason);
                     tracing::warn!(%id, %reason, "drift of {} repaired", self.sort.indefinite());
                 }
                 self.synced.insert(id.to_owned(), hash);

@@ -21,7 +21,7 @@ const CONCURRENCY: usize = 24;
 async fn every_gateway_ends_with_exactly_what_the_manifests_say() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let number = |name, default| std::env::var(name).map_or(default, |text: String| text.parse().unwrap());
-    let (first, seeds): (u64, u64) = (number("FAULT_FIRST", 0), number("FAULT_SEEDS", 40));
+    let (first, seeds): (u64, u64) = (number("FAULT_FIRST", 0), number("FAULT_SEEDS", 200));
     let start = Instant::now();
     let results: Vec<_> = stream::iter(first..first + seeds)
         .map(|seed| async move { (seed, run::run(seed).await) })

@@ -126,10 +126,19 @@ impl Scenario {
     /// # Errors
     /// When there is none.
     pub async fn expect_warning_on(&self, kind: &str, name: &str, words: &[&str]) -> Result<Event> {
+        self.expect_event_on("Warning", (kind, name), words).await
+    }
+
+    /// Waits for an Event of this type on the object of this kind and name whose note or reason contains every one of
+    /// `words`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn expect_event_on(&self, type_: &str, (kind, name): (&str, &str), words: &[&str]) -> Result<Event> {
         let events: Api<Event> = Api::namespaced(self.client(), &self.namespace);
         eventually(
             PATIENCE,
-            &format!("a Warning on {kind} {name} with {words:?}"),
+            &format!("a {type_} Event on {kind} {name} with {words:?}"),
             async || {
                 let mut seen = Vec::new();
                 for event in events.list(&ListParams::default()).await?.items {
@@ -141,7 +150,7 @@ impl Scenario {
                         event.reason.as_deref().unwrap_or_default(),
                         event.note.as_deref().unwrap_or_default()
                     );
-                    if on && event.type_.as_deref() == Some("Warning") && words.iter().all(|word| note.contains(word)) {
+                    if on && event.type_.as_deref() == Some(type_) && words.iter().all(|word| note.contains(word)) {
                         return Ok(event);
                     }
                     seen.push(note);

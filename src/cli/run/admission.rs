@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -20,6 +20,7 @@ use super::{TaskEnd, named};
 use crate::admission::{self, World};
 use crate::cluster::Store;
 use crate::cluster::admission::Place;
+use crate::http::Health;
 use crate::http::admission::{Answer, Identity, serve};
 use crate::settings;
 use crate::snapshot::NamespacedName;
@@ -95,11 +96,14 @@ pub struct Rules {
     pub latest: watch::Receiver<Option<Arc<Translated>>>,
     /// The controller's settings.
     pub settings: admission::Settings,
+    /// Where the time of each answer is counted.
+    pub health: Arc<Health>,
 }
 
 impl Rules {
     fn answer(self) -> Answer {
         Arc::new(move |body| {
+            let start = Instant::now();
             let review: AdmissionReview<DynamicObject> = serde_json::from_slice(body).ok()?;
             let name = review.request.as_ref().map(|request| {
                 let namespace = request.namespace.as_deref().unwrap_or_default();
@@ -112,7 +116,10 @@ impl Rules {
                 let (object, reason) = (name.unwrap_or_default(), &response.result.message);
                 tracing::info!(object, reason, "refused an object");
             }
-            serde_json::to_vec(&response.into_review()).ok()
+            let allowed = response.allowed;
+            let answer = serde_json::to_vec(&response.into_review()).ok();
+            self.health.metrics.reviewed(allowed, start.elapsed());
+            answer
         })
     }
 

@@ -21,10 +21,11 @@ use crate::cluster::address::Addresses;
 use crate::cluster::events::Events;
 use crate::cluster::{self, Scope, Store};
 use crate::desired::Installation;
+use crate::diagnostic::ObjectRef;
 use crate::http::Health;
 use crate::ingress::Translation;
 use crate::metrics::Stage;
-use crate::report::{ReportInput, report};
+use crate::report::{ReportInput, repaired, report};
 use crate::settings::{self, CrossNamespaceContexts};
 use crate::snapshot::{NamespacedName, Snapshot};
 use crate::sync::Outcome;
@@ -76,6 +77,7 @@ pub fn spawn(
                 operator: operator.clone(),
                 namespaces: controller.namespaces(),
             },
+            health: engine.health().clone(),
         };
         webhook.spawn(tasks, rules, (client.clone(), lead.clone()), cancel.clone());
     }
@@ -106,6 +108,7 @@ pub fn spawn(
         health,
         org: tyk.org.clone(),
         outcomes: BTreeMap::new(),
+        repaired: BTreeMap::new(),
         own: tyk.context().tyk,
         lead,
     };
@@ -234,6 +237,8 @@ struct Reporter {
     addresses: watch::Receiver<Addresses>,
     /// How the last round against each Tyk ended.
     outcomes: BTreeMap<Arc<Installation>, Outcome>,
+    /// What was put right since the last report.
+    repaired: BTreeMap<ObjectRef, String>,
     /// The operator's own Tyk, without which it is not ready.
     own: Arc<Installation>,
     lead: Lead,
@@ -254,7 +259,13 @@ impl Reporter {
                 () = cancel.cancelled() => return Ok(()),
                 changed = latest.changed() => changed.context("the translation ended")?,
                 changed = self.addresses.changed() => changed.context("the watch of the addresses ended")?,
-                outcome = ended.recv() => self.take(outcome.context("the sync workers ended")?),
+                outcome = ended.recv() => {
+                    let outcome = outcome.context("the sync workers ended")?;
+                    if let Some(translated) = latest.borrow().as_ref() {
+                        self.repaired.extend(repaired(&outcome, &translated.translation));
+                    }
+                    self.take(outcome);
+                }
                 _ = tick.tick() => {
                     self.health.set_unready(self.unready());
                     continue;
@@ -316,6 +327,8 @@ impl Reporter {
         for (name, error) in cluster::ingress::publish(&self.client, &self.owner, &found.ingresses).await {
             tracing::warn!(%name, error, "the status of an Ingress could not be written; it is tried again");
         }
+        let repaired = std::mem::take(&mut self.repaired);
+        self.events.publish_repaired(&snapshot, &repaired).await;
         self.events.publish(&snapshot, &found.diagnostics, &found.synced).await;
     }
 }
