@@ -5,7 +5,7 @@
 //! a hand-written definition wants as well. All that is no Ingress stays. So the same pure stages run over a small world,
 //! once without and once with the object.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::api::networking::v1::Ingress;
@@ -191,32 +191,20 @@ impl Rivals<'_> {
             let served = whole.api(id);
             served.is_none_or(|served| served.source != api.source || served.payload != api.payload)
         });
-        let new: Vec<_> = new.map(|(id, api)| (id, Claims::of(&api.payload))).collect();
-        if new.is_empty() {
-            return BTreeSet::new();
-        }
-        let routes: BTreeSet<_> = new.iter().filter_map(|(_, claims)| claims.route.as_deref()).collect();
-        let ports: BTreeMap<_, _> = new.iter().filter_map(|(_, claims)| claims.port).collect();
-        let mut found = BTreeSet::new();
-        let mut first: BTreeMap<u64, _> = BTreeMap::new();
-        for (_, api) in whole.wanted() {
+        let holders = new.flat_map(|(id, api)| {
             let claims = Claims::of(&api.payload);
-            if claims.route.is_some_and(|route| routes.contains(route.as_str())) {
-                found.extend(self.ingress(&api.source).cloned());
-            }
-            let Some((port, family)) = claims.port else { continue };
-            if ports.get(&port).is_some_and(|ours| *ours != family) {
-                let age = self.age(&api.source);
-                let oldest = first.entry(port).or_insert((age.clone(), &api.source));
-                if age < oldest.0 {
-                    *oldest = (age, &api.source);
-                }
-            }
-        }
-        let holders = new.iter().filter_map(|(id, _)| whole.api(id)).map(|api| &api.source);
-        let all = first.values().map(|(_, source)| *source).chain(holders);
-        found.extend(all.filter_map(|source| self.ingress(source).cloned()));
-        found
+            let of_id = whole.api(id).map(|api| &api.source);
+            let of_route = claims.route.and_then(|route| whole.holders.routes.get(&route));
+            let of_port = claims.port.and_then(|(port, family)| {
+                let (spoken, first) = whole.holders.ports.get(&port)?;
+                (*spoken != family).then_some(first)
+            });
+            [of_id, of_route, of_port]
+        });
+        holders
+            .flatten()
+            .filter_map(|source| self.ingress(source).cloned())
+            .collect()
     }
 
     /// The Ingress that a child is made of; `None` for what is no child.
@@ -224,16 +212,5 @@ impl Rivals<'_> {
         let name = NamespacedName::new(&source.namespace, &source.name);
         let origin = self.world.translation.origin(source.kind, &name);
         origin.map(|(ingress, _)| ingress)
-    }
-
-    /// What decides between two that want the same: the oldest first, then by name.
-    fn age(&self, source: &ObjectRef) -> (bool, Option<jiff::Timestamp>, ObjectRef) {
-        let ingress = self
-            .ingress(source)
-            .and_then(|name| self.world.snapshot.ingresses.get(name));
-        let created = ingress
-            .and_then(|ingress| ingress.metadata.creation_timestamp.as_ref())
-            .map(|time| time.0);
-        (created.is_none(), created, source.clone())
     }
 }

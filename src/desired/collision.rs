@@ -28,13 +28,24 @@ impl Claims {
     }
 }
 
+/// Who has what at a Tyk.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Holders {
+    /// By [`Claims::route`].
+    pub routes: BTreeMap<String, ObjectRef>,
+    /// By port: what is spoken there, and the one that decided it.
+    pub ports: BTreeMap<u64, (&'static str, ObjectRef)>,
+}
+
 /// Keeps one definition for each id and for each domain and listen path: the oldest, then by namespace and name.
-pub(super) fn settle(mut candidates: Vec<Candidate>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<String, Api> {
+pub(super) fn settle(
+    mut candidates: Vec<Candidate>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (BTreeMap<String, Api>, Holders) {
     candidates
         .sort_by(|a, b| (a.created.is_none(), a.created, &a.name).cmp(&(b.created.is_none(), b.created, &b.name)));
     let mut apis: BTreeMap<String, Api> = BTreeMap::new();
-    let mut routes: BTreeMap<String, ObjectRef> = BTreeMap::new();
-    let mut ports: BTreeMap<u64, (&'static str, ObjectRef)> = BTreeMap::new();
+    let Holders { mut routes, mut ports } = Holders::default();
     for Candidate { id, api, .. } in candidates {
         if let Some(winner) = apis.get(&id) {
             let message = format!("API id {id:?} belongs to {}", winner.source);
@@ -63,7 +74,7 @@ pub(super) fn settle(mut candidates: Vec<Candidate>, diagnostics: &mut Vec<Diagn
         }
         apis.insert(id, api);
     }
-    apis
+    (apis, Holders { routes, ports })
 }
 
 /// The field to change: `classic`, or where the document is.

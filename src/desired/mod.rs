@@ -24,7 +24,7 @@ use context::Contexts;
 use links::Links;
 
 pub use classic::{Link, links};
-pub use collision::Claims;
+pub use collision::{Claims, Holders};
 pub use context::{Context, Operator};
 pub use installation::{GatewayService, Installation};
 
@@ -62,6 +62,8 @@ pub struct Desired {
     pub held_portal: BTreeSet<String>,
     /// Those of them whose resource is being deleted.
     pub portal_removals: BTreeMap<String, portal::PortalRemoval>,
+    /// Which of them has which route and which port.
+    pub holders: Holders,
     /// Names of the contexts that mean this Tyk, as owner marks have them. What bears our mark under another one is the
     /// business of another worker, which may reach the same Tyk by another URL.
     pub contexts: BTreeSet<String>,
@@ -90,6 +92,7 @@ impl Desired {
             portal: BTreeMap::new(),
             held_portal: BTreeSet::new(),
             portal_removals: BTreeMap::new(),
+            holders: Holders::default(),
             contexts,
         }
     }
@@ -418,7 +421,8 @@ impl Builder<'_> {
         }
         for (tyk, desired) in &mut tyks {
             let rivals = candidates.remove(tyk).unwrap_or_default();
-            let apis = collision::settle(rivals, &mut self.diagnostics);
+            let apis;
+            (apis, desired.holders) = collision::settle(rivals, &mut self.diagnostics);
             let held = self
                 .held
                 .iter()
