@@ -9,8 +9,9 @@ use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use crate::eventually::eventually;
 use crate::process::{Process, Spec};
@@ -43,8 +44,16 @@ pub struct ControlPlane {
     started_in: Duration,
     // Ended in this order: who depends on another goes first.
     _controller_manager: Process,
-    _api_server: Process,
+    api_server: Mutex<ApiServer>,
     _etcd: Process,
+}
+
+/// kube-apiserver, and how to start it again.
+#[derive(Debug)]
+struct ApiServer {
+    process: Process,
+    programs: PathBuf,
+    args: Vec<OsString>,
 }
 
 impl ControlPlane {
@@ -86,12 +95,8 @@ impl ControlPlane {
         let url = format!("https://127.0.0.1:{api_port}");
         let files = Files::write(&dir, &url)?;
         let mut etcd = spawn(programs, &dir, "etcd", etcd_args(&dir, client_port, peer_port))?;
-        let mut api_server = spawn(
-            programs,
-            &dir,
-            "kube-apiserver",
-            api_server_args(&dir, client_port, api_port),
-        )?;
+        let args = api_server_args(&dir, client_port, api_port);
+        let mut api_server = spawn(programs, &dir, "kube-apiserver", args.clone())?;
         let client = client(&files.kubeconfig).await?;
         eventually(START_DEADLINE, "kube-apiserver to be ready", async || {
             // No look at a port that belongs to somebody else by now.
@@ -120,7 +125,11 @@ impl ControlPlane {
             url,
             started_in: begin.elapsed(),
             _controller_manager: controller_manager,
-            _api_server: api_server,
+            api_server: Mutex::new(ApiServer {
+                process: api_server,
+                programs: programs.to_owned(),
+                args,
+            }),
             _etcd: etcd,
         })
     }
@@ -151,6 +160,35 @@ impl ControlPlane {
     /// When the kubeconfig cannot be read.
     pub async fn admin(&self) -> Result<Client> {
         client(&self.kubeconfig).await
+    }
+
+    /// Ends the API server with SIGKILL, and starts it again after `down`. What it had stored is there again.
+    ///
+    /// # Errors
+    /// When it does not become ready, with the end of its log.
+    pub async fn restart_api_server(&self, down: Duration) -> Result<()> {
+        let mut server = self.api_server.lock().await;
+        server.process.signal("KILL")?;
+        server.process.wait(START_DEADLINE).await?;
+        sleep(down).await;
+        server.process = spawn(&server.programs, &self.dir, "kube-apiserver", server.args.clone())?;
+        let client = self.admin().await?;
+        eventually(START_DEADLINE, "kube-apiserver to be ready again", async || {
+            server.process.ensure_running()?;
+            ready(&client).await.with_context(|| server.process.tail())
+        })
+        .await
+    }
+
+    /// Stops the API server for a while: connections stay, and nobody answers.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn pause_api_server(&self, pause: Duration) -> Result<()> {
+        let mut server = self.api_server.lock().await;
+        server.process.signal("STOP")?;
+        sleep(pause).await;
+        server.process.signal("CONT")
     }
 
     /// Applies every document of a YAML text on the server side, as the admin.

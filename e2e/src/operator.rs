@@ -148,14 +148,28 @@ impl Operator {
     /// # Errors
     /// When it takes too long or the exit code is another.
     pub async fn stop(mut self) -> Result<()> {
-        self.process.signal("TERM")?;
-        let code = self.process.wait(STOP_DEADLINE).await?;
+        let code = self.end().await?;
         ensure!(
             code == 0,
             "after SIGTERM the exit code is {code}; {}",
             self.process.tail()
         );
         Ok(())
+    }
+
+    /// Sends SIGTERM, and waits for the end. The exit code, also of one that had ended already.
+    ///
+    /// # Errors
+    /// When it takes too long.
+    pub async fn end(&mut self) -> Result<i32> {
+        let sent = self.process.signal("TERM");
+        match self.process.exit_code()? {
+            Some(code) => Ok(code),
+            None => {
+                sent?;
+                self.process.wait(STOP_DEADLINE).await
+            }
+        }
     }
 
     /// Sends SIGKILL and waits for the end.
@@ -165,6 +179,14 @@ impl Operator {
     pub async fn kill(mut self) -> Result<()> {
         self.process.signal("KILL")?;
         self.process.wait(STOP_DEADLINE).await.map(drop)
+    }
+
+    /// The exit code if it has ended by itself.
+    ///
+    /// # Errors
+    /// When the system cannot tell.
+    pub fn exit_code(&mut self) -> Result<Option<i32>> {
+        self.process.exit_code()
     }
 
     /// Waits until it ends by itself and returns the exit code.

@@ -118,14 +118,20 @@ fn quiet_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     runtime.context("cannot start the asynchronous runtime")
 }
 
-/// Ends when the process is told to end, by SIGTERM or by Ctrl-C.
-async fn interrupted() -> anyhow::Result<()> {
+/// Listens from now on for SIGTERM and Ctrl-C; what it returns ends with the first of them.
+///
+/// # Errors
+/// When the system does not let us listen.
+fn interrupted() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        interrupt = tokio::signal::ctrl_c() => interrupt.context("cannot listen for Ctrl-C"),
-    }
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// The reader of our output went away, as `head` does.

@@ -26,6 +26,7 @@ impl Redirector {
     }
 
     async fn serve(self) -> anyhow::Result<End> {
+        let interrupted = interrupted()?;
         let listen = self.listen;
         let listener = http::bind(listen)
             .await
@@ -36,8 +37,7 @@ impl Redirector {
         tokio::pin!(server);
         tokio::select! {
             ended = &mut server => ended.context("the listener failed")?,
-            signal = interrupted() => {
-                signal?;
+            () = interrupted => {
                 cancel.cancel();
                 server.await?;
             }

@@ -169,10 +169,10 @@ impl Session<'_> {
         let world = World::read(&self.dev.input, &self.dev.ingress, &self.dev.tyk.context())?;
         self.show(world).await?;
         let mut tick = tokio::time::interval(files::INTERVAL);
-        let mut interrupted = std::pin::pin!(super::interrupted());
+        let mut interrupted = std::pin::pin!(super::interrupted()?);
         loop {
             tokio::select! {
-                signal = &mut interrupted => return signal,
+                () = &mut interrupted => return Ok(()),
                 Some(outcome) = ended.recv() => self.report(&outcome)?,
                 _ = tick.tick() => {
                     let now = files::fingerprint(&self.dev.input.filename);

@@ -56,6 +56,7 @@ impl Run {
     }
 
     async fn serve(self, level: Level) -> anyhow::Result<End> {
+        let interrupted = super::interrupted()?;
         self.tyk.endpoint()?;
         let context = self.tyk.context();
         tracing::info!(
@@ -137,7 +138,7 @@ impl Run {
             tasks.spawn(named("manifests", follow));
         }
         let result = tokio::select! {
-            signal = super::interrupted() => signal,
+            () = interrupted => Ok(()),
             Some(ended) = tasks.join_next() => Err(early(ended)),
             error = lost(&mut candidate) => {
                 // Whoever holds the lease now works: nothing here may end in a write.
