@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use tyk_ingress::admission::{Neighbours, Verdict};
 use tyk_ingress::api::names;
 
-use crate::world::{definition, ingress, of, policy, settings, subject};
+use crate::world::{
+    context, definition, document, ingress, of, policy, service, settings, snapshot, subject, translating, world_of,
+};
 
 const HOSTS: [&str; 6] = ["a.com", "b.com", "c.com", "*.com", "", "not_a_host"];
 const PATHS: [&str; 4] = ["/", "/x", "/x/y", "no-slash"];
@@ -15,14 +17,28 @@ const INGRESSES: [&str; 5] = ["i0", "i1", "i2", "i3", "i4"];
 fn an_ingress() -> impl Strategy<Value = Value> {
     let rule = (prop::sample::select(&HOSTS[..]), prop::sample::select(&PATHS[..]));
     let rules = prop::collection::vec(rule, 0..4);
-    let annotation = prop::sample::select(&["", "tyk.io/template", "tyk.io/unknown", "tyk.io/rate-limit"][..]);
+    let annotation = prop::sample::select(
+        &[
+            ("", ""),
+            ("", ""),
+            ("tyk.io/template", "t"),
+            ("tyk.io/template", "d0"),
+            ("tyk.io/unknown", "t"),
+            ("tyk.io/rate-limit", "t"),
+            ("nginx.ingress.kubernetes.io/server-alias", "b.com"),
+            ("nginx.ingress.kubernetes.io/use-regex", "true"),
+            ("nginx.ingress.kubernetes.io/rewrite-target", "/other"),
+            ("nginx.ingress.kubernetes.io/canary", "true"),
+            ("nginx.ingress.kubernetes.io/from-to-www-redirect", "true"),
+        ][..],
+    );
     let more = (
         any::<bool>(),
         any::<bool>(),
         prop::sample::select(&["tyk", "tyk", "tyk", "other"][..]),
     );
     (prop::sample::select(&INGRESSES[..]), 0..5_u32, rules, annotation, more).prop_map(
-        |(name, second, rules, annotation, (tls, default, class))| {
+        |(name, second, rules, (annotation, value), (tls, default, class))| {
             let mut object = ingress(name, second, &rules);
             object["spec"]["ingressClassName"] = json!(class);
             if tls {
@@ -32,7 +48,7 @@ fn an_ingress() -> impl Strategy<Value = Value> {
                 object["spec"]["defaultBackend"] = json!({"service": {"name": "shop", "port": {"number": 80}}});
             }
             if !annotation.is_empty() {
-                object["metadata"]["annotations"] = json!({annotation: "t"});
+                object["metadata"]["annotations"] = json!({annotation: value});
             }
             object
         },
@@ -58,8 +74,9 @@ fn a_definition() -> impl Strategy<Value = Value> {
     let id = prop::option::weighted(0.3, child());
     let target = prop::option::weighted(0.3, child());
     let name = prop::sample::select(&["h0", "h1", "h2", "t"][..]);
-    (name, 0..5_u32, route, port, (id, target)).prop_map(
-        |(name, second, (domain, path), (port, protocol), (id, target))| {
+    let context = prop::option::weighted(0.2, Just("ctx"));
+    (name, 0..5_u32, route, port, (id, target, context)).prop_map(
+        |(name, second, (domain, path), (port, protocol), (id, target, context))| {
             let mut spec = json!({
                 "domain": domain, "listen_port": port, "protocol": protocol,
                 "proxy": {"listen_path": path, "target_url": "http://a.test"}
@@ -70,9 +87,44 @@ fn a_definition() -> impl Strategy<Value = Value> {
             if let Some(child) = target {
                 spec["proxy"]["target_internal"] = json!({"target": {"name": child}});
             }
+            if let Some(context) = context {
+                spec["contextRef"] = json!({"name": context, "namespace": "default"});
+            }
             definition(name, second, spec)
         },
     )
+}
+
+fn a_document() -> impl Strategy<Value = Value> {
+    let path = prop::sample::select(&["/x", "/x{tykp:/|$}", "/own"][..]);
+    let domain = prop::sample::select(&["", "a.com"][..]);
+    let port = prop::sample::select(&[0, 8443][..]);
+    let context = prop::option::weighted(0.2, Just("ctx"));
+    (
+        prop::sample::select(&["d0", "d1"][..]),
+        0..5_u32,
+        (path, domain, port),
+        context,
+    )
+        .prop_map(|(name, second, (path, domain, port), context)| {
+            let mut server = json!({"listenPath": {"value": path}});
+            if !domain.is_empty() {
+                server["customDomain"] = json!({"enabled": true, "name": domain});
+            }
+            if port != 0 {
+                server["port"] = json!(port);
+            }
+            document(name, second, server, context)
+        })
+}
+
+/// A context that means the operator's own Tyk, or another one.
+fn a_context() -> impl Strategy<Value = Value> {
+    prop::sample::select(&["http://gateway.test", "http://east.test", ""][..]).prop_map(context)
+}
+
+fn a_service() -> impl Strategy<Value = Value> {
+    prop::sample::select(&[80, 81][..]).prop_map(|port| service("shop", port))
 }
 
 fn a_policy() -> impl Strategy<Value = Value> {
@@ -83,7 +135,12 @@ fn a_policy() -> impl Strategy<Value = Value> {
 }
 
 fn object() -> impl Strategy<Value = Value> {
-    prop_oneof![4 => an_ingress(), 2 => a_definition(), 1 => a_policy()]
+    prop_oneof![8 => an_ingress(), 4 => a_definition(), 2 => a_policy(), 2 => a_document(), 1 => a_context()]
+}
+
+/// What is there besides, and is never the one that is asked about.
+fn others() -> impl Strategy<Value = Vec<Value>> {
+    prop::option::of(a_service()).prop_map(|service| service.into_iter().collect())
 }
 
 proptest! {
@@ -91,13 +148,16 @@ proptest! {
 
     /// Of an object that loses or wins several conflicts at once the two may tell another one first.
     #[test]
-    fn a_part_of_the_world_decides_as_the_whole(objects in prop::collection::vec(object(), 0..9), new in object()) {
-        let world = of(&objects);
+    fn a_part_of_the_world_decides_as_the_whole(
+        objects in prop::collection::vec(object(), 0..9), others in others(), new in object(), translate in any::<bool>(),
+    ) {
+        let settings = if translate { translating() } else { settings() };
+        let world = world_of(snapshot(&[objects, others].concat()), &settings);
         let new = subject(&new);
         let mut with = world.snapshot.as_ref().clone();
         new.put(&mut with);
-        let whole = Verdict::between(&new.reference, &settings().make(&world.snapshot), &settings().make(&with));
-        let near = Neighbours::of(&world, &new, &settings());
+        let whole = Verdict::between(&new.reference, &settings.make(&world.snapshot), &settings.make(&with));
+        let near = Neighbours::of(&world, &new, &settings);
         let part = Verdict::between(&new.reference, &near.before, &near.after);
         prop_assert_eq!(part.is_refusal(), whole.is_refusal(), "{:?} {:?}", part, whole);
     }

@@ -1,9 +1,10 @@
 //! Objects, worlds of them, and reviews.
 
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::Ingress;
 use serde_json::{Value, json};
 use tyk_ingress::admission::{self, Settings, Subject, World};
-use tyk_ingress::api::{ApiDefinition, SecurityPolicy};
+use tyk_ingress::api::{ApiDefinition, OperatorContext, SecurityPolicy, TykOasApiDefinition};
 use tyk_ingress::desired::{Context, Operator};
 use tyk_ingress::ingress::Options;
 use tyk_ingress::snapshot::Snapshot;
@@ -16,8 +17,19 @@ pub fn settings() -> Settings {
     }
 }
 
+/// The same for a controller that translates the annotations of ingress-nginx.
+pub fn translating() -> Settings {
+    let mut settings = settings();
+    settings.options.nginx_annotations = true;
+    settings
+}
+
 pub fn world(snapshot: Snapshot) -> World {
-    let made = settings().make(&snapshot);
+    world_of(snapshot, &settings())
+}
+
+pub fn world_of(snapshot: Snapshot, settings: &Settings) -> World {
+    let made = settings.make(&snapshot);
     World {
         snapshot: snapshot.into(),
         translation: made.translation.into(),
@@ -27,9 +39,13 @@ pub fn world(snapshot: Snapshot) -> World {
 
 /// A world of manifests.
 pub fn of(objects: &[Value]) -> World {
+    world(snapshot(objects))
+}
+
+pub fn snapshot(objects: &[Value]) -> Snapshot {
     let mut snapshot = Snapshot::default();
     objects.iter().for_each(|object| subject(object).put(&mut snapshot));
-    world(snapshot)
+    snapshot
 }
 
 pub fn subject(object: &Value) -> Subject {
@@ -38,6 +54,9 @@ pub fn subject(object: &Value) -> Subject {
         "Ingress" => Subject::new::<Ingress>(serde_json::from_value(object).unwrap()),
         "ApiDefinition" => Subject::new::<ApiDefinition>(serde_json::from_value(object).unwrap()),
         "SecurityPolicy" => Subject::new::<SecurityPolicy>(serde_json::from_value(object).unwrap()),
+        "TykOasApiDefinition" => Subject::new::<TykOasApiDefinition>(serde_json::from_value(object).unwrap()),
+        "OperatorContext" => Subject::new::<OperatorContext>(serde_json::from_value(object).unwrap()),
+        "Service" => Subject::new::<Service>(serde_json::from_value(object).unwrap()),
         other => panic!("{other}"),
     }
 }
@@ -77,6 +96,31 @@ pub fn definition(name: &str, second: u32, mut spec: Value) -> Value {
     json!({
         "apiVersion": "tyk.tyk.io/v1alpha1", "kind": "ApiDefinition",
         "metadata": metadata(name, second), "spec": spec
+    })
+}
+
+pub fn document(name: &str, second: u32, server: Value, context: Option<&str>) -> Value {
+    let document = json!({"openapi": "3.0.3", "info": {"title": name, "version": "1"}, "paths": {},
+        "x-tyk-api-gateway": {"info": {"name": name, "state": {"active": true}}, "upstream": {"url": "http://a.test"},
+            "server": server}});
+    let context = context.map(|name| json!({"name": name, "namespace": "default"}));
+    json!({
+        "apiVersion": "tyk.tyk.io/v1alpha1", "kind": "TykOasApiDefinition",
+        "metadata": metadata(name, second), "spec": {"contextRef": context, "tykOAS": {"document": document}}
+    })
+}
+
+pub fn context(url: &str) -> Value {
+    json!({
+        "apiVersion": "tyk.tyk.io/v1alpha1", "kind": "OperatorContext", "metadata": metadata("ctx", 0),
+        "spec": {"env": {"mode": "ce", "url": url, "auth": "x", "org": "o"}}
+    })
+}
+
+pub fn service(name: &str, port: u16) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": metadata(name, 0),
+        "spec": {"ports": [{"port": port, "name": "http"}]}
     })
 }
 
