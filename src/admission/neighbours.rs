@@ -35,8 +35,11 @@ impl Neighbours {
     /// Looks at the neighbours of an object.
     pub fn of(world: &World, object: &Subject, settings: &Settings) -> Self {
         let mut keep = with_hosts_of(world, object);
-        keep.extend(named(world, object));
+        keep.extend(with_rivals(world, named(world, object)));
         loop {
+            if settings.options.nginx_annotations {
+                keep.extend(beside(world, &keep, nginx::is_annotated));
+            }
             let mut snapshot = part(world, &keep);
             let before = settings.make(&snapshot);
             object.put(&mut snapshot);
@@ -45,7 +48,7 @@ impl Neighbours {
             let mut more = rivals.of(&before.fleet);
             more.extend(rivals.of(&after.fleet));
             let known = keep.len();
-            keep.extend(more);
+            keep.extend(with_rivals(world, more));
             if keep.len() == known {
                 return Self {
                     before,
@@ -112,6 +115,30 @@ fn with_hosts_of(world: &World, object: &Subject) -> BTreeSet<NamespacedName> {
         .iter()
         .filter(|(_, ingress)| self::hosts(ingress).any(|host| hosts.contains(host)));
     near.chain(its).map(|(name, _)| name.clone()).collect()
+}
+
+/// These, and those that decide which of their children there are.
+fn with_rivals(world: &World, names: BTreeSet<NamespacedName>) -> BTreeSet<NamespacedName> {
+    let rivals = beside(world, &names, |_| true);
+    names.into_iter().chain(rivals).collect()
+}
+
+/// Ingresses that share a host with one of these. An annotation of ingress-nginx can count for every Ingress of a host, and
+/// so for the paths that such an Ingress has at other hosts.
+fn beside(
+    world: &World,
+    names: &BTreeSet<NamespacedName>,
+    which: impl Fn(&Ingress) -> bool,
+) -> BTreeSet<NamespacedName> {
+    let present = &world.snapshot.ingresses;
+    let kept = names.iter().filter_map(|name| present.get(name));
+    let hosts: BTreeSet<&str> = kept.flat_map(|ingress| hosts(ingress)).collect();
+    if hosts.is_empty() {
+        return BTreeSet::new();
+    }
+    let shares = |ingress: &Ingress| self::hosts(ingress).any(|host| hosts.contains(host));
+    let beside = present.iter().filter(|(_, ingress)| which(ingress) && shares(ingress));
+    beside.map(|(name, _)| name.clone()).collect()
 }
 
 /// Hosts of the rules, those that an annotation of ingress-nginx adds to them, and the empty text for all hosts.

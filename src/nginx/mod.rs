@@ -197,7 +197,8 @@ fn one(
     draft.finish(true)
 }
 
-fn is_annotated(ingress: &Ingress) -> bool {
+/// Whether an Ingress has an annotation of ingress-nginx.
+pub fn is_annotated(ingress: &Ingress) -> bool {
     ingress.annotations().keys().any(|key| key.starts_with(PREFIX))
 }
 

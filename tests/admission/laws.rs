@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::{Value, json};
-use tyk_ingress::admission::{Neighbours, Verdict};
+use tyk_ingress::admission::{Neighbours, Settings, Verdict};
 use tyk_ingress::api::names;
 
 use crate::world::{
@@ -152,15 +152,51 @@ proptest! {
         objects in prop::collection::vec(object(), 0..9), others in others(), new in object(), translate in any::<bool>(),
     ) {
         let settings = if translate { translating() } else { settings() };
-        let world = world_of(snapshot(&[objects, others].concat()), &settings);
-        let new = subject(&new);
-        let mut with = world.snapshot.as_ref().clone();
-        new.put(&mut with);
-        let whole = Verdict::between(&new.reference, &settings.make(&world.snapshot), &settings.make(&with));
-        let near = Neighbours::of(&world, &new, &settings);
-        let part = Verdict::between(&new.reference, &near.before, &near.after);
+        let (part, whole) = verdicts(&[objects, others].concat(), &new, &settings);
         prop_assert_eq!(part.is_refusal(), whole.is_refusal(), "{:?} {:?}", part, whole);
     }
+}
+
+/// What is said of an object by its neighbours, and by the whole world.
+fn verdicts(objects: &[Value], new: &Value, settings: &Settings) -> (Verdict, Verdict) {
+    let world = world_of(snapshot(objects), settings);
+    let new = subject(new);
+    let mut with = world.snapshot.as_ref().clone();
+    new.put(&mut with);
+    let whole = Verdict::between(&new.reference, &settings.make(&world.snapshot), &settings.make(&with));
+    let near = Neighbours::of(&world, &new, settings);
+    (Verdict::between(&new.reference, &near.before, &near.after), whole)
+}
+
+/// `use-regex` counts for every Ingress of the host, and so for what `both` has at another one.
+#[test]
+fn an_annotation_of_a_host_reaches_a_path_of_another_host() {
+    let mut regex = ingress("regex", 0, &[("a.com", "/")]);
+    regex["metadata"]["annotations"] = json!({"nginx.ingress.kubernetes.io/use-regex": "true"});
+    let both = ingress("both", 0, &[("a.com", "/"), ("b.com", "/")]);
+    let new = ingress("new", 1, &[("b.com", "/")]);
+    let (part, whole) = verdicts(&[regex, both], &new, &translating());
+    assert!(!part.is_refusal() && !whole.is_refusal(), "{part:?} {whole:?}");
+}
+
+/// The child that is named loses the default backend to an Ingress that serves nothing, for want of its template.
+#[test]
+fn a_named_child_is_there_only_if_it_has_no_rival() {
+    let backend = json!({"service": {"name": "shop", "port": {"number": 80}}});
+    let mut first = ingress("first", 0, &[]);
+    first["metadata"]["annotations"] = json!({"tyk.io/template": "missing"});
+    let mut second = ingress("second", 0, &[("a.com", "/")]);
+    for object in [&mut first, &mut second] {
+        object["spec"]["defaultBackend"] = backend.clone();
+    }
+    let child = names::child_name("default", "second", &names::child_hash("a.com", "/", None));
+    let new = definition(
+        "new",
+        0,
+        json!({"proxy": {"listen_path": "/", "target_url": "http://a.test"}}),
+    );
+    let (part, whole) = verdicts(&[first, second, policy("p", 0, None, &child)], &new, &settings());
+    assert!(!part.is_refusal() && !whole.is_refusal(), "{part:?} {whole:?}");
 }
 
 #[test]
