@@ -1,0 +1,9 @@
+//! The pages: what they say of code is compared with the code, their links lead somewhere, their manifests and commands
+//! are run. `UPDATE=1 cargo test --test docs` writes the generated pages.
+
+#![allow(clippy::unwrap_used)]
+
+mod book;
+mod examples;
+mod pages;
+mod reference;

@@ -1,0 +1,64 @@
+//! Pages that are written from code, or name everything that there is of something.
+
+use std::collections::BTreeSet;
+
+use clap::CommandFactory;
+use regex::Regex;
+use tyk_ingress::cli::Cli;
+use tyk_ingress::diagnostic::Code;
+
+use crate::pages::{assert_generated, text as page};
+
+/// The page of the catalogue.
+fn diagnostics() -> String {
+    let mut page = String::from(
+        "# Diagnostics\n\n\
+         <!-- Written by `UPDATE=1 cargo test --test docs` from `src/diagnostic.rs`. -->\n\n\
+         What is wrong with an object, and how to put it right. The same code is printed by `render`, `validate` and \
+         `dev`, is the\nreason of an Event and of a condition, and the label `code` of the metric \
+         `tyk_ingress_diagnostics`. An *error* keeps\nsomething from being served as the object asks; a *warning* does \
+         not. Neither costs another object anything, unless\nthe two ask for the same thing.\n",
+    );
+    for code in Code::ALL {
+        let (severity, summary, fix) = (code.severity().as_str(), code.summary(), code.fix());
+        page.push_str(&format!("\n## {code}\n\n**{severity}.** {summary}\n\nFix: {fix}\n"));
+    }
+    page
+}
+
+#[test]
+fn the_page_of_diagnostics_is_the_catalogue() {
+    assert_generated("docs/diagnostics.md", &diagnostics());
+}
+
+#[test]
+fn the_page_of_metrics_names_each_metric_and_no_other() {
+    let name = Regex::new("tyk_ingress_[a-z_]+").unwrap();
+    let names =
+        |text: &str| -> BTreeSet<String> { name.find_iter(text).map(|found| found.as_str().to_owned()).collect() };
+    let (code, mut written) = (names(&page("src/metrics.rs")), names(&page("docs/metrics.md")));
+    // In the examples histograms have their buckets.
+    written.retain(|name| !name.ends_with("_bucket"));
+    assert!(code.len() >= 9, "{code:?}");
+    assert_eq!(code, written);
+}
+
+#[test]
+fn the_readme_names_each_command_flag_and_variable() {
+    let readme = page("README.md");
+    let mut missing = Vec::new();
+    for command in Cli::command().get_subcommands() {
+        let name = command.get_name();
+        if !readme.contains(&format!("| `{name}")) {
+            missing.push(name.to_owned());
+        }
+        for argument in command.get_arguments() {
+            let flag = argument.get_long().map(|long| format!("`--{long}"));
+            let variable = argument
+                .get_env()
+                .map(|variable| format!("`{}`", variable.to_str().unwrap()));
+            missing.extend(flag.into_iter().chain(variable).filter(|text| !readme.contains(text)));
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
