@@ -7,3 +7,4 @@ mod book;
 mod examples;
 mod pages;
 mod reference;
+mod settings;

@@ -38,7 +38,9 @@ pub fn assert_generated(name: &str, expected: &str) {
 pub fn of_the_book() -> Vec<String> {
     let entries = std::fs::read_dir(root().join("docs")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = names.filter(|name| name.ends_with(".md") && name != "SUMMARY.md").collect();
+    let mut names: Vec<_> = names
+        .filter(|name| name.ends_with(".md") && name != "SUMMARY.md")
+        .collect();
     names.sort();
     names
 }
@@ -47,7 +49,9 @@ pub fn of_the_book() -> Vec<String> {
 pub fn all() -> Vec<PathBuf> {
     let book = of_the_book().into_iter().map(|name| root().join("docs").join(name));
     let summary = root().join("docs/SUMMARY.md");
-    book.chain([summary]).chain(OTHERS.map(|name| root().join(name))).collect()
+    book.chain([summary])
+        .chain(OTHERS.map(|name| root().join(name)))
+        .collect()
 }
 
 /// A page without its fenced blocks.
@@ -65,7 +69,10 @@ pub fn prose(text: &str) -> String {
 pub fn anchors(text: &str) -> Vec<String> {
     let mut anchors: Vec<String> = Vec::new();
     for line in prose(text).lines() {
-        let Some((_, title)) = line.split_once("# ").filter(|(marks, _)| marks.chars().all(|c| c == '#')) else {
+        let Some((_, title)) = line
+            .split_once("# ")
+            .filter(|(marks, _)| marks.chars().all(|c| c == '#'))
+        else {
             continue;
         };
         let slug: String = title
@@ -74,7 +81,8 @@ pub fn anchors(text: &str) -> Vec<String> {
             .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
             .map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() })
             .collect();
-        let same = |anchor: &&String| **anchor == slug || anchor.strip_prefix(&format!("{slug}-")).is_some_and(is_number);
+        let same =
+            |anchor: &&String| **anchor == slug || anchor.strip_prefix(&format!("{slug}-")).is_some_and(is_number);
         let before = anchors.iter().filter(same).count();
         anchors.push(match before {
             0 => slug,
