@@ -1,10 +1,10 @@
 //! The book: its contents, and links.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use regex::Regex;
 
-use crate::pages::{all, anchors, of_the_book, prose, text};
+use crate::pages::{anchors, names, of_the_book, prose, root, text};
 
 /// What is linked, without titles and without what is in code.
 fn links(page: &str) -> Vec<String> {
@@ -35,8 +35,8 @@ fn every_page_has_one_title() {
 #[test]
 fn links_lead_to_files_and_headings() {
     let (mut dead, mut followed) = (Vec::new(), 0);
-    for page in all() {
-        let text = std::fs::read_to_string(&page).unwrap();
+    for page in names() {
+        let (text, page) = (text(&page), root().join(page));
         for link in links(&text).into_iter().filter(|link| !link.contains("://")) {
             followed += 1;
             let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
@@ -53,7 +53,7 @@ fn links_lead_to_files_and_headings() {
     assert!(followed > 100, "only {followed} links");
 }
 
-fn leads_to(file: &PathBuf, anchor: &str) -> bool {
+fn leads_to(file: &Path, anchor: &str) -> bool {
     match anchor {
         "" => file.exists(),
         anchor => std::fs::read_to_string(file).is_ok_and(|text| anchors(&text).iter().any(|one| one == anchor)),

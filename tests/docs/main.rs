@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod blocks;
 mod book;
+mod commands;
 mod examples;
+mod manifests;
 mod pages;
 mod reference;
 mod settings;

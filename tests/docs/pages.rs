@@ -1,6 +1,6 @@
 //! The pages of the repository.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Pages outside of `docs`.
 const OTHERS: [&str; 7] = [
@@ -45,13 +45,11 @@ pub fn of_the_book() -> Vec<String> {
     names
 }
 
-/// Every page that people read.
-pub fn all() -> Vec<PathBuf> {
-    let book = of_the_book().into_iter().map(|name| root().join("docs").join(name));
-    let summary = root().join("docs/SUMMARY.md");
-    book.chain([summary])
-        .chain(OTHERS.map(|name| root().join(name)))
-        .collect()
+/// Every page that people read, by its name in the repository.
+pub fn names() -> Vec<String> {
+    let book = of_the_book().into_iter().map(|name| format!("docs/{name}"));
+    let others = OTHERS.map(str::to_owned);
+    book.chain(["docs/SUMMARY.md".to_owned()]).chain(others).collect()
 }
 
 /// A page without its fenced blocks.
