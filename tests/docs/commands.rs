@@ -145,7 +145,10 @@ fn every_call_is_one_that_the_program_takes() {
     let mut count = 0;
     for page in names() {
         let blocks = blocks::of(&page);
-        for block in blocks.iter().filter(|block| ["sh", "console"].contains(&block.language())) {
+        for block in blocks
+            .iter()
+            .filter(|block| ["sh", "console"].contains(&block.language()))
+        {
             for arguments in steps(block).iter().flat_map(|step| calls(&step.line)) {
                 let parsed = Cli::try_parse_from(["tyk-ingress".to_owned()].into_iter().chain(arguments));
                 assert!(parsed.is_ok(), "{}: {}", block.place, parsed.unwrap_err());

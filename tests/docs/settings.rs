@@ -42,7 +42,7 @@ const HEADINGS: [&str; 6] = [
 /// One setting, with the commands that have it.
 struct Row {
     heading: String,
-    cells: [String; 4],
+    cells: [String; 3],
     commands: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ fn rows(cli: &Command) -> Vec<Row> {
             .filter(|one| !own.contains(&one.get_id().as_str()))
         {
             let heading = argument.get_help_heading().unwrap_or("Single commands").to_owned();
-            let cells = [flag(argument), variable(argument), default(argument), meaning(argument)];
+            let cells = [ways(argument), default(argument), meaning(argument)];
             let same = rows.iter_mut().find(|row| row.heading == heading && row.cells == cells);
             let name = format!("`{}`", command.get_name());
             match same {
@@ -71,19 +71,18 @@ fn rows(cli: &Command) -> Vec<Row> {
     rows
 }
 
-fn flag(argument: &Arg) -> String {
-    let short = argument.get_short().map(|short| format!("`-{short}`, "));
-    let name = argument.get_long().map_or_else(
-        || format!("`{}`", argument.get_value_names().unwrap_or_default()[0]),
-        |long| format!("`--{long}`"),
-    );
-    format!("{}{name}", short.unwrap_or_default())
-}
-
-fn variable(argument: &Arg) -> String {
-    argument
+/// Every way to set it.
+fn ways(argument: &Arg) -> String {
+    let short = argument.get_short().map(|short| format!("`-{short}`"));
+    let long = argument.get_long().map(|long| format!("`--{long}`"));
+    let variable = argument
         .get_env()
-        .map_or_else(String::new, |name| format!("`{}`", name.to_str().unwrap()))
+        .map(|variable| format!("`{}`", variable.to_str().unwrap()));
+    let ways: Vec<_> = short.into_iter().chain(long).chain(variable).collect();
+    match ways.is_empty() {
+        true => format!("`{}`", argument.get_value_names().unwrap_or_default()[0]),
+        false => ways.join(", "),
+    }
 }
 
 fn default(argument: &Arg) -> String {
@@ -143,7 +142,7 @@ fn settings() -> String {
     assert!(strays.is_none(), "{:?}", strays.map(|row| &row.heading));
     for heading in HEADINGS {
         page.push_str(&format!(
-            "\n## {heading}\n\n| flag | variable | default | meaning | commands |\n| --- | --- | --- | --- | --- |\n"
+            "\n## {heading}\n\n| flag, variable | default | meaning | commands |\n| --- | --- | --- | --- |\n"
         ));
         for row in rows.iter().filter(|row| row.heading == heading) {
             let commands = match row.commands.len() == count {
