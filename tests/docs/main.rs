@@ -7,6 +7,7 @@ mod blocks;
 mod book;
 mod commands;
 mod examples;
+mod gitops;
 mod manifests;
 mod pages;
 mod reference;
