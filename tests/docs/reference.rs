@@ -43,6 +43,24 @@ fn the_page_of_metrics_names_each_metric_and_no_other() {
     assert_eq!(code, written);
 }
 
+/// The page shows what `kubectl get tykapis` prints, which cannot be run here.
+#[test]
+fn the_columns_are_those_of_the_definition() {
+    let definition = tyk_ingress::api::all_crds()
+        .into_iter()
+        .find(|crd| crd.spec.names.kind == "ApiDefinition")
+        .unwrap();
+    let columns = definition.spec.versions[0].additional_printer_columns.clone().unwrap();
+    let shown = columns.iter().filter(|column| column.priority.unwrap_or_default() == 0);
+    let expected: Vec<_> = ["NAME".to_owned()]
+        .into_iter()
+        .chain(shown.map(|column| column.name.to_uppercase()))
+        .collect();
+    let page = page("docs/ingress-status.md");
+    let header = page.lines().find(|line| line.starts_with("NAME ")).unwrap();
+    assert_eq!(header.split_whitespace().collect::<Vec<_>>(), expected);
+}
+
 #[test]
 fn the_readme_names_each_command() {
     let readme = page("README.md");
