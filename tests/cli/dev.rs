@@ -172,6 +172,40 @@ fn the_quick_start_shows_what_it_prints_and_answers() {
     );
 }
 
+/// The manifests of a page, with the Services that it names.
+fn page(name: &str) -> Folder {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs").join(name)).unwrap();
+    let folder = Folder::new();
+    let blocks = page.split("```yaml\n").skip(1);
+    for (number, block) in blocks.enumerate() {
+        folder.write(&format!("{number}.yaml"), block.split("```").next().unwrap());
+    }
+    let cluster = std::fs::read_to_string(root.join("tests/data/docs-cluster.yaml")).unwrap();
+    folder.write("cluster.yaml", &cluster);
+    folder
+}
+
+#[test]
+fn the_pages_do_what_they_say() {
+    let folder = page("authentication-and-rate-limits.md");
+    let dev = Dev::start(folder.text());
+    assert_eq!(dev.get("orders.example.com", "/").0, 401, "a key is asked for");
+
+    let folder = page("middleware.md");
+    let dev = Dev::start(folder.text());
+    assert_eq!(
+        dev.get("shop.example.com", "/").0,
+        403,
+        "127.0.0.1 is not of 10.0.0.0/8"
+    );
+
+    let folder = page("canary.md");
+    let dev = Dev::start(folder.text());
+    let answers = (0..100).map(|_| dev.get("shop.example.com", "/").1);
+    assert_eq!(answers.filter(|body| body.contains("service web-next.")).count(), 20);
+}
+
 #[test]
 fn an_edit_is_followed_and_a_broken_file_changes_nothing() {
     let folder = Folder::new();
