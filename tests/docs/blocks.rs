@@ -30,17 +30,24 @@ impl Block {
 pub fn of(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut open: Option<Block> = None;
+    // A block of a list is indented with it.
+    let mut indent = 0;
     for (number, line) in text(page).lines().enumerate() {
-        match (line.strip_prefix("```"), &mut open) {
+        let inner = line.trim_start();
+        match (inner.strip_prefix("```"), &mut open) {
             (Some(_), Some(_)) => blocks.extend(open.take()),
             (Some(info), None) => {
+                indent = line.len() - inner.len();
                 open = Some(Block {
                     info: info.to_owned(),
                     text: String::new(),
                     place: format!("{page}:{}", number + 1),
                 });
             }
-            (None, Some(block)) => block.text.push_str(&format!("{line}\n")),
+            (None, Some(block)) => {
+                block.text.push_str(line.get(indent..).unwrap_or_default());
+                block.text.push('\n');
+            }
             (None, None) => {}
         }
     }
