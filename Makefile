@@ -6,7 +6,13 @@ CARGO ?= cargo
 PRO = annotations backends bad_input conformance drift handover ing kinds lifecycle oas ports process routing \
       templates tls
 
-.PHONY: all test check unit e2e assets deny update fmt
+MDBOOK_VERSION = 0.5.4
+MDBOOK = target/mdbook-$(MDBOOK_VERSION)/bin/mdbook
+
+# Where the book finds what the pages link to outside of docs/.
+SOURCE = https://github.com/tyk-ingress/tyk-ingress/blob/main
+
+.PHONY: all test check unit e2e assets deny docs update fmt
 
 all: test
 
@@ -35,6 +41,17 @@ assets:
 ## deny: licences, advisories and duplicate versions of the dependencies; needs cargo-deny
 deny:
 	$(CARGO) deny --all-features check
+
+## docs: the pages as a book, target/docs/index.html, with search and without anything from elsewhere
+docs: $(MDBOOK)
+	rm -rf target/docs target/docs-src
+	cp -R docs target/docs-src
+	for page in docs/*.md; do sed 's#](\.\./#]($(SOURCE)/#g' $$page > target/docs-src/$${page#docs/} || exit 1; done
+	$(MDBOOK) build target/docs-src --dest-dir "$(CURDIR)/target/docs"
+
+$(MDBOOK):
+	$(CARGO) install mdbook --version $(MDBOOK_VERSION) --locked --no-default-features --features search \
+	  --root target/mdbook-$(MDBOOK_VERSION)
 
 ## update: write golden files and generated manifests anew; read the difference before you commit it
 update:

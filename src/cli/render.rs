@@ -25,10 +25,16 @@ pub struct Render {
     #[command(flatten)]
     ingress: settings::Ingress,
     /// Organisation of APIs that name none [env: TYK_ORG]
-    #[arg(long = "tyk-org", env = "TYK_ORG", hide_env = true, default_value = "")]
+    #[arg(
+        long = "tyk-org",
+        env = "TYK_ORG",
+        hide_env = true,
+        default_value = "",
+        help_heading = "Tyk"
+    )]
     org: String,
     /// Base URL of the gateway's control API, to know which OperatorContexts mean it [env: TYK_URL]
-    #[arg(long, env = "TYK_URL", hide_env = true)]
+    #[arg(long, env = "TYK_URL", hide_env = true, help_heading = "Tyk")]
     tyk_url: Option<String>,
 }
 

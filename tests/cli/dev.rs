@@ -130,6 +130,82 @@ fn the_quickstart_answers_as_its_table_says() {
     assert_eq!(dev.terminate(), Some(0), "{}", dev.printed());
 }
 
+/// The lines of the only block of a language of `docs/quick-start.md`.
+fn shown(language: &str) -> Vec<String> {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/quick-start.md")).unwrap();
+    let (_, rest) = page.split_once(&format!("```{language}\n")).unwrap();
+    let (block, _) = rest.split_once("```").unwrap();
+    block.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_quick_start_shows_what_it_prints_and_answers() {
+    let dev = Dev::start("examples/quickstart");
+    let seconds = regex::Regex::new(r"[0-9.]+ s after").unwrap();
+    let timeless = |text: &str| seconds.replace(text, "N s after").into_owned();
+    let printed = dev.printed().replace(&dev.authority(), "127.0.0.1:9080");
+    assert_eq!(timeless(printed.trim()), timeless(&shown("text").join("\n")));
+
+    let request = regex::Regex::new(r"^\$ curl -H 'Host: (.+)' 'http://127.0.0.1:9080(.+)'$").unwrap();
+    let lines = shown("console");
+    let mut asked = 0;
+    for (number, found) in lines
+        .iter()
+        .enumerate()
+        .filter_map(|(number, line)| Some((number, request.captures(line)?)))
+    {
+        let answer = lines[number + 1..].iter().take_while(|line| !line.starts_with('$'));
+        let answer: Vec<_> = answer.map(String::as_str).collect();
+        let (status, body) = dev.get(&found[1], &found[2]);
+        assert_eq!(
+            (status, body.lines().collect::<Vec<_>>()),
+            (200, answer),
+            "{}",
+            lines[number]
+        );
+        asked += 1;
+    }
+    assert_eq!(
+        asked,
+        lines.iter().filter(|line| line.starts_with('$')).count(),
+        "{lines:?}"
+    );
+}
+
+/// The manifests of a page, with the Services that it names.
+fn page(name: &str) -> Folder {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs").join(name)).unwrap();
+    let folder = Folder::new();
+    let blocks = page.split("```yaml\n").skip(1);
+    for (number, block) in blocks.enumerate() {
+        folder.write(&format!("{number}.yaml"), block.split("```").next().unwrap());
+    }
+    let cluster = std::fs::read_to_string(root.join("tests/data/docs-cluster.yaml")).unwrap();
+    folder.write("cluster.yaml", &cluster);
+    folder
+}
+
+#[test]
+fn the_pages_do_what_they_say() {
+    let folder = page("authentication-and-rate-limits.md");
+    let dev = Dev::start(folder.text());
+    assert_eq!(dev.get("orders.example.com", "/").0, 401, "a key is asked for");
+
+    let folder = page("middleware.md");
+    let dev = Dev::start(folder.text());
+    assert_eq!(
+        dev.get("shop.example.com", "/").0,
+        403,
+        "127.0.0.1 is not of 10.0.0.0/8"
+    );
+
+    let folder = page("canary.md");
+    let dev = Dev::start(folder.text());
+    let answers = (0..100).map(|_| dev.get("shop.example.com", "/").1);
+    assert_eq!(answers.filter(|body| body.contains("service web-next.")).count(), 20);
+}
+
 #[test]
 fn an_edit_is_followed_and_a_broken_file_changes_nothing() {
     let folder = Folder::new();

@@ -86,6 +86,51 @@ fn the_webhook_has_rights_to_its_own_objects_alone() -> Result<()> {
     Ok(())
 }
 
+/// The pages' lines of Helm for the chart of the repository, with what one of them says in several lines.
+fn lines_of_the_pages() -> Result<Vec<String>> {
+    let mut pages = vec![root().join("README.md"), chart().join("README.md")];
+    for entry in fs::read_dir(root().join("docs"))? {
+        pages.push(entry?.path());
+    }
+    let mut lines = Vec::new();
+    for page in pages
+        .iter()
+        .filter(|page| page.extension().is_some_and(|extension| extension == "md"))
+    {
+        let text = fs::read_to_string(page)?.replace("\\\n", " ");
+        let of_helm = |line: &&str| {
+            ["helm install ", "helm upgrade "]
+                .iter()
+                .any(|start| line.starts_with(start))
+                && line.contains(" charts/tyk-ingress ")
+        };
+        lines.extend(text.lines().map(str::trim).filter(of_helm).map(str::to_owned));
+    }
+    Ok(lines)
+}
+
+#[test]
+fn helm_takes_the_commands_of_the_pages() -> Result<()> {
+    let lines = lines_of_the_pages()?;
+    ensure!(lines.len() > 5, "only {lines:?}");
+    let chart = chart();
+    for line in &lines {
+        let mut words: Vec<&str> = line
+            .split_whitespace()
+            .skip(1)
+            .map(|word| word.trim_matches('\''))
+            .collect();
+        // There is nothing to upgrade: the values are those of an installation.
+        words[0] = "install";
+        words.retain(|word| *word != "--reset-then-reuse-values");
+        words[2] = path(&chart)?;
+        words.push("--dry-run=client");
+        let out = helm(None, &words).with_context(|| line.clone())?;
+        ensure!(out.contains("kind: Deployment"), "{line}: {out}");
+    }
+    Ok(())
+}
+
 /// Each pod would start: its arguments are ones that the program knows.
 #[test]
 fn the_program_takes_the_arguments_of_every_pod() -> Result<()> {

@@ -58,7 +58,7 @@ pub struct Explain {
     #[command(flatten)]
     ingress: settings::Ingress,
     /// Base URL of the gateway's control API, to know which OperatorContexts mean it [env: TYK_URL]
-    #[arg(long, env = "TYK_URL", hide_env = true)]
+    #[arg(long, env = "TYK_URL", hide_env = true, help_heading = "Tyk")]
     tyk_url: Option<String>,
 }
 

@@ -33,7 +33,7 @@ pub struct Run {
     #[command(flatten)]
     controller: settings::Controller,
     /// How log lines are written; text for a terminal and json for anything else, unless given
-    #[arg(long, value_enum, value_name = "FORMAT")]
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Controller")]
     log_format: Option<Format>,
     #[command(flatten)]
     ingress: settings::Ingress,

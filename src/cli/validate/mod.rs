@@ -37,13 +37,13 @@ pub struct Validate {
     #[command(flatten)]
     ingress: settings::Ingress,
     /// Base URL of the gateway's control API, to know which OperatorContexts mean it [env: TYK_URL]
-    #[arg(long, env = "TYK_URL", hide_env = true)]
+    #[arg(long, env = "TYK_URL", hide_env = true, help_heading = "Tyk")]
     tyk_url: Option<String>,
     /// Also let the Dashboard at --tyk-url try the OpenAPI documents, which changes nothing on it
-    #[arg(long, requires = "tyk_url", requires = "tyk_auth")]
+    #[arg(long, requires = "tyk_url", requires = "tyk_auth", help_heading = "Tyk")]
     server_side: bool,
     /// Key of a user of the Dashboard, for --server-side; better given by the environment [env: TYK_AUTH]
-    #[arg(long, env = "TYK_AUTH", hide_env = true, value_parser = settings::secret)]
+    #[arg(long, env = "TYK_AUTH", hide_env = true, value_parser = settings::secret, help_heading = "Tyk")]
     tyk_auth: Option<Secret>,
 }
 

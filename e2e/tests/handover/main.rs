@@ -1,5 +1,7 @@
 //! Ingresses that change hands: between classes, operators, and from Tyk Operator.
 
+mod tyk_operator;
+
 use anyhow::{Result, ensure};
 use e2e::api_definition::INGRESS_LABEL;
 use e2e::fixtures::{ingress_class, prefix, rule};
