@@ -15,6 +15,7 @@ pub mod fixtures;
 pub mod gateway;
 pub mod http;
 pub mod https;
+pub mod load;
 pub mod operator;
 pub mod pki;
 pub mod pods;

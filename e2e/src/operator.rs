@@ -197,6 +197,14 @@ impl Operator {
         self.process.wait(START_DEADLINE).await
     }
 
+    /// Id of its process.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pid(&self) -> Result<u32> {
+        self.process.pid()
+    }
+
     /// All it has written so far.
     #[must_use]
     pub fn log(&self) -> String {
@@ -210,20 +218,14 @@ impl Operator {
     }
 }
 
-/// `$TYK_INGRESS_BIN`, else the binary that cargo built into the folder of the test binary.
+/// `$TYK_INGRESS_BIN`, else the binary that cargo built with the profile of this program.
 ///
 /// # Errors
 /// When there is no such file.
 pub fn binary() -> Result<PathBuf> {
     let path = match env::var_os("TYK_INGRESS_BIN") {
         Some(path) => PathBuf::from(path),
-        None => {
-            let test = env::current_exe().context("the test binary has no path")?;
-            test.ancestors()
-                .nth(2)
-                .context("the test binary is not in a target folder")?
-                .join("tyk-ingress")
-        }
+        None => run_dir::profile()?.join("tyk-ingress"),
     };
     ensure!(
         path.is_file(),

@@ -97,6 +97,21 @@ impl Process {
         writeln!(orders, "{name}").with_context(|| format!("cannot send {name}: the child has ended"))
     }
 
+    /// Id of the child's process.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pid(&self) -> Result<u32> {
+        let keeper = self.child.id();
+        let path = format!("/proc/{keeper}/task/{keeper}/children");
+        let children = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        // The shell starts the child first.
+        let first = children.split_whitespace().next();
+        first
+            .and_then(|pid| pid.parse().ok())
+            .context("the child has ended")
+    }
+
     /// The exit code if the child has ended: 128 and the signal's number if a signal ended it.
     ///
     /// # Errors

@@ -51,12 +51,25 @@ pub fn write_private(path: &Path, content: &str) -> Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Folder of what cargo builds with the profile of this program.
+///
+/// # Errors
+/// When this program has no path.
+pub fn profile() -> Result<PathBuf> {
+    let executable = env::current_exe().context("this program has no path")?;
+    let folder = executable.parent().context("this program is in no folder")?;
+    // That of tests is one below.
+    let folder = match folder.file_name().is_some_and(|name| name == "deps") {
+        true => folder.parent(),
+        false => Some(folder),
+    };
+    folder.map(Path::to_owned).context("this program is not in a target folder")
+}
+
 fn open() -> Result<Run> {
     let executable = env::current_exe().context("the test binary has no path")?;
-    let target = executable
-        .ancestors()
-        .nth(3)
-        .context("the test binary is not in a target folder")?;
+    let profile = profile()?;
+    let target = profile.parent().context("the test binary is not in a target folder")?;
     let binary = executable
         .file_stem()
         .unwrap_or_default()

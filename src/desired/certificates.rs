@@ -375,7 +375,7 @@ pub fn references(definition: &Value) -> BTreeSet<&str> {
 
 fn collect<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
     match value {
-        Value::String(text) => found.extend(text.split(',').map(str::trim).filter(|text| is_id(text))),
+        Value::String(text) => found.extend(ids(text)),
         Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
         Value::Object(fields) => {
             let fields = fields.iter().filter(|(key, _)| !owner::is_mark(key));
@@ -383,6 +383,15 @@ fn collect<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
         }
         _ => {}
     }
+}
+
+/// Whether a text of a definition names certificates.
+pub fn is_reference(text: &str) -> bool {
+    ids(text).next().is_some()
+}
+
+fn ids(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|text| is_id(text))
 }
 
 fn is_id(text: &str) -> bool {

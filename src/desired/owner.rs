@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::snapshot::document::EXTENSION;
 
 /// Key below `config_data`, the one free-form object of a definition that every gateway keeps as it is.
-const KEY: &str = "tyk-ingress";
+pub const KEY: &str = "tyk-ingress";
 
 /// Puts the mark of `owner` into a definition; what else is in `config_data` stays.
 pub fn mark(definition: &mut Map<String, Value>, owner: &str, source: &str) {

@@ -33,7 +33,7 @@ pub use class::Classes;
 pub use host::Host;
 pub use listener::HttpForTlsHosts;
 pub use overrides::{EVERY_PATH, METHODS};
-pub use path::PathMatch;
+pub use path::{PathMatch, PathType};
 
 /// What the engine is told by the operator's settings.
 #[derive(Clone, Debug)]

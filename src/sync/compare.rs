@@ -6,6 +6,9 @@
 
 use serde_json::{Number, Value};
 
+use crate::desired::{Desired, certificates, owner};
+use crate::tyk::list::{Keep, Shape};
+
 /// Where a gateway puts a value of its own into a definition when it loads it.
 const REFERENCES: [&str; 4] = ["env://", "secrets://", "consul://", "vault://"];
 
@@ -16,6 +19,31 @@ pub(super) struct Difference<'a> {
     pub(super) field: String,
     /// What the gateway holds there; it can be a secret.
     pub(super) observed: &'a Value,
+}
+
+/// What rounds look at beside the fields that a wanted definition has: marks, routes, forms, versions.
+const LOOKED_AT: [&[&str]; 10] = [
+    &["active"],
+    &["api_id"],
+    &["application_protocol"],
+    &["config_data", owner::KEY],
+    &["definition", "versions"],
+    &["domain"],
+    &["is_oas"],
+    &["openapi"],
+    &["proxy", "listen_path"],
+    &["x-tyk-api-gateway"],
+];
+
+/// What has to be kept of the APIs of a gateway to compare them with this state: 5,000 whole ones would take 200 MB.
+pub(super) fn kept(desired: &Desired) -> Keep {
+    let mut shape = Shape::default();
+    LOOKED_AT.iter().for_each(|path| shape.add_path(path));
+    desired.apis.values().for_each(|api| shape.add(&api.payload));
+    Keep {
+        shape,
+        text: certificates::is_reference,
+    }
 }
 
 /// All wanted values that `observed` does not hold, in the order of `desired`.

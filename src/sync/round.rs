@@ -12,7 +12,7 @@ use super::part::{Done, Memory, Part};
 use super::policies::{self, Listed, Policies};
 use super::portal::{self, Portal};
 use super::tyk::Tyk;
-use super::{ApiOutcome, Calls, Observed, Outcome, verify};
+use super::{ApiOutcome, Calls, Observed, Outcome, compare, verify};
 use crate::desired::Desired;
 use crate::tyk::Error;
 
@@ -184,7 +184,7 @@ impl Session {
     /// What the gateway holds, after a reload if there may be something to load.
     async fn read(&mut self, desired: &Desired, calls: &mut Calls) -> Result<Held, Error> {
         self.reload(calls).await?;
-        let apis = self.tyk.list_apis(desired, calls).await?;
+        let apis = self.tyk.list_apis(desired, &compare::kept(desired), calls).await?;
         let policies = self.policies.read(&self.tyk, desired, calls).await?;
         Ok(Held { apis, policies })
     }

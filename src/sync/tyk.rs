@@ -11,6 +11,7 @@ use crate::desired::{Api, Certificate, Desired, oas};
 use crate::tyk::certs::{Added, Stored};
 use crate::tyk::dashboard::DocumentKind;
 use crate::tyk::gateway::Gateway;
+use crate::tyk::list::Keep;
 use crate::tyk::{Error, Kind, dashboard as wire};
 
 /// A client of the control API of one Tyk.
@@ -76,12 +77,12 @@ impl Tyk {
         }
     }
 
-    /// All APIs by id in classic form, with the documents of those that `desired` wants as documents.
-    pub(super) async fn list_apis(&self, desired: &Desired, calls: &mut Calls) -> Result<Observed, Error> {
+    /// What `keep` asks for of all APIs, by id in classic form, with the documents of those that `desired` wants as documents.
+    pub(super) async fn list_apis(&self, desired: &Desired, keep: &Keep, calls: &mut Calls) -> Result<Observed, Error> {
         calls.lists += 1;
         match self {
             Self::Gateway(gateway) => {
-                let mut apis = gateway.list_apis().await?;
+                let mut apis = gateway.list_apis_for(keep).await?;
                 if form::needs_documents(&desired.oas, &apis, form::is_oas) {
                     calls.lists += 1;
                     form::add_documents(&mut apis, &desired.oas, gateway.list_oas().await?);

@@ -7,7 +7,8 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 use super::error::CHECK_SECRET;
-use super::wire::Wire;
+use super::list::{Elements, End, Keep};
+use super::wire::{Answer, Wire};
 pub(super) use super::wire::{ANSWER_LIMIT, LIST_LIMIT};
 use super::{Endpoint, Error, Kind};
 
@@ -56,13 +57,22 @@ impl Gateway {
     }
 
     /// `GET /tyk/apis?include_types=mcp`: all loaded definitions by id, OAS ones and MCP proxies in classic form. A
-    /// gateway before 5.12 does not look at the parameter, and one from then on leaves MCP proxies out without it (source).
+    /// gateway before 5.12 does not look at the parameter, and one from then on leaves MCP proxies out
+    /// without it (source).
     ///
     /// # Errors
     /// The gateway does not answer, does not let us in, or answers something else than a list.
     pub async fn list_apis(&self) -> Result<BTreeMap<String, Value>, Error> {
+        self.list_apis_for(&Keep::all()).await
+    }
+
+    /// The same with what `keep` asks for of each.
+    ///
+    /// # Errors
+    /// As [`Gateway::list_apis`].
+    pub async fn list_apis_for(&self, keep: &Keep) -> Result<BTreeMap<String, Value>, Error> {
         let call = self.call_with(Method::GET, &["tyk", "apis"], Some("include_types=mcp"))?;
-        call.list("/api_id").await
+        call.list("/api_id", keep).await
     }
 
     /// `GET /tyk/apis/oas`: the documents of all loaded OAS APIs by id, with `servers` that the gateway adds.
@@ -71,7 +81,7 @@ impl Gateway {
     /// As for every list.
     pub async fn list_oas(&self) -> Result<BTreeMap<String, Value>, Error> {
         let call = self.call(Method::GET, &["tyk", "apis", "oas"])?;
-        call.list("/x-tyk-api-gateway/info/id").await
+        call.list("/x-tyk-api-gateway/info/id", &Keep::all()).await
     }
 
     /// `POST /tyk/apis/oas`: makes or replaces the files of an OAS API, also those of a classic one with the same id; it
@@ -91,7 +101,7 @@ impl Gateway {
     /// As for every list.
     pub async fn list_mcps(&self) -> Result<BTreeMap<String, Value>, Error> {
         let call = self.call(Method::GET, &["tyk", "mcps"])?;
-        call.list("/x-tyk-api-gateway/info/id").await
+        call.list("/x-tyk-api-gateway/info/id", &Keep::all()).await
     }
 
     /// `POST /tyk/mcps`: makes or replaces the files of an MCP proxy; it is served from the next reload on.
@@ -149,6 +159,11 @@ impl Gateway {
         call.status().await
     }
 
+    fn refused(&self, call: &str, answer: &Answer) -> Error {
+        let message = self.wire.said(&message(&answer.body));
+        refusal(call, answer.status, &message).answered(answer.status.as_u16(), answer.wait)
+    }
+
     pub(super) fn call(&self, method: Method, path: &[&str]) -> Result<Call<'_>, Error> {
         self.call_with(method, path, None)
     }
@@ -185,23 +200,30 @@ impl Call<'_> {
         }
     }
 
-    /// The objects of a list by the text at the pointer `id`.
-    pub(super) async fn list(self, id: &str) -> Result<BTreeMap<String, Value>, Error> {
-        let name = self.name.clone();
-        let list = match self.json(LIST_LIMIT).await? {
-            Value::Array(list) => list,
-            // Go's way to write a list that was never made.
-            Value::Null => Vec::new(),
-            _ => {
-                return Err(Error::new(
-                    Kind::Malformed,
-                    name,
-                    "the answer is not a list; check that TYK_URL is a gateway",
-                ));
-            }
+    /// What `keep` asks for of the objects of a list, by the text at the pointer `id`.
+    pub(super) async fn list(self, id: &str, keep: &Keep) -> Result<BTreeMap<String, Value>, Error> {
+        let Self { name, request, gateway } = self;
+        let not = |what: &str| {
+            let detail = format!("the answer is not {what}; check that TYK_URL is a gateway");
+            Error::new(Kind::Malformed, name.clone(), detail)
         };
-        let id = |api: &Value| Some(api.pointer(id)?.as_str()?.to_owned());
-        Ok(list.into_iter().filter_map(|api| Some((id(&api)?, api))).collect())
+        let (mut elements, mut found) = (Elements::default(), BTreeMap::new());
+        let mut take = |element: &[u8]| {
+            let object = keep.read(element).map_err(|_| not("JSON"))?;
+            if let Some(id) = object.pointer(id).and_then(Value::as_str) {
+                found.insert(id.to_owned(), object);
+            }
+            Ok(())
+        };
+        let feed = |chunk: &[u8]| elements.feed(chunk, &mut take);
+        let answer = gateway.wire.send_for(&name, request, LIST_LIMIT, feed).await?;
+        if !answer.status.is_success() {
+            return Err(gateway.refused(&name, &answer));
+        }
+        match elements.finish() {
+            End::Complete | End::Null => Ok(found),
+            End::Broken => Err(not("a list")),
+        }
     }
 
     /// The JSON of a successful answer.
@@ -217,8 +239,7 @@ impl Call<'_> {
                 )
             });
         }
-        let message = gateway.wire.said(&message(&answer.body));
-        Err(refusal(&name, answer.status, &message).answered(answer.status.as_u16(), answer.wait))
+        Err(gateway.refused(&name, &answer))
     }
 }
 

@@ -4,6 +4,7 @@ pub mod certs;
 pub mod dashboard;
 mod error;
 pub mod gateway;
+pub mod list;
 mod policies;
 mod wire;
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Error;
 use super::gateway::Gateway;
+use super::list::Keep;
 
 /// What a gateway needs to keep policies.
 const SETTINGS: &str = "; set `policies.policy_source` of the gateway to `file`, and `policies.policy_path` to a folder \
@@ -18,7 +19,7 @@ impl Gateway {
     /// # Errors
     /// As for every list; [`NotFound`](super::Kind::NotFound) when the gateway has no policies API.
     pub async fn list_policies(&self) -> Result<BTreeMap<String, Value>, Error> {
-        self.call(Method::GET, &["tyk", "policies"])?.list("/id").await
+        self.call(Method::GET, &["tyk", "policies"])?.list("/id", &Keep::all()).await
     }
 
     /// `POST /tyk/policies`: makes or replaces a policy's file; keys feel it from the next reload on.

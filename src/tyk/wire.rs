@@ -122,24 +122,42 @@ impl Wire {
 
     /// Sends a request and reads the answer to its end; `limit` bounds that of a success.
     pub async fn send(&self, call: &str, request: RequestBuilder, limit: usize) -> Result<Answer, Error> {
-        let response = request.send().await.map_err(|e| self.broken(call, &e))?;
-        let status = response.status();
-        let wait = retry_after(&response);
-        let limit = if status.is_success() { limit } else { ANSWER_LIMIT };
-        let body = self.body(call, response, limit).await?;
-        Ok(Answer { status, wait, body })
+        let mut body = Vec::new();
+        let take = |chunk: &[u8]| {
+            body.extend_from_slice(chunk);
+            Ok(())
+        };
+        let mut answer = self.send_for(call, request, limit, take).await?;
+        if answer.status.is_success() {
+            answer.body = body;
+        }
+        Ok(answer)
     }
 
-    async fn body(&self, call: &str, mut response: Response, limit: usize) -> Result<Vec<u8>, Error> {
-        let mut body = Vec::new();
+    /// Sends a request and hands over the body of a success as it arrives; that of anything else comes with the answer.
+    pub async fn send_for(
+        &self,
+        call: &str,
+        request: RequestBuilder,
+        limit: usize,
+        mut take: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<Answer, Error> {
+        let mut response = request.send().await.map_err(|e| self.broken(call, &e))?;
+        let (status, wait) = (response.status(), retry_after(&response));
+        let limit = if status.is_success() { limit } else { ANSWER_LIMIT };
+        let (mut length, mut body) = (0, Vec::new());
         while let Some(chunk) = response.chunk().await.map_err(|e| self.broken(call, &e))? {
-            if body.len() + chunk.len() > limit {
+            length += chunk.len();
+            if length > limit {
                 let detail = format!("the answer has more than {limit} bytes; {}", self.check_url());
                 return Err(Error::new(Kind::Malformed, call, detail));
             }
-            body.extend_from_slice(&chunk);
+            match status.is_success() {
+                true => take(&chunk)?,
+                false => body.extend_from_slice(&chunk),
+            }
         }
-        Ok(body)
+        Ok(Answer { status, wait, body })
     }
 
     /// A call without a whole answer.

@@ -1,0 +1,73 @@
+//! Requests of a user of the gateway, over one connection that stays open.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+use crate::echo::NAME_HEADER;
+use crate::http::authority;
+
+/// Time between two looks at a path that does not answer yet.
+const INTERVAL: Duration = Duration::from_millis(5);
+
+/// Asks the gateway.
+pub struct Probe {
+    authority: String,
+    connection: Option<SendRequest<Empty<Bytes>>>,
+}
+
+impl Probe {
+    /// Of the gateway at this URL.
+    ///
+    /// # Errors
+    /// When it is no http URL.
+    pub fn new(url: &str) -> Result<Self> {
+        Ok(Self {
+            authority: authority(url)?,
+            connection: None,
+        })
+    }
+
+    /// Waits until the backend answers this request, for ever if it never does.
+    ///
+    /// # Errors
+    /// When the path cannot be asked for.
+    pub async fn until_answered(&mut self, host: &str, path: &str) -> Result<()> {
+        loop {
+            let request = Request::get(path)
+                .header(hyper::header::HOST, host)
+                .body(Empty::new())
+                .with_context(|| format!("cannot ask for {path}"))?;
+            // A gateway that closes the connection while it reloads is asked again.
+            if self.answers(request).await.unwrap_or(false) {
+                return Ok(());
+            }
+            sleep(INTERVAL).await;
+        }
+    }
+
+    async fn answers(&mut self, request: Request<Empty<Bytes>>) -> Result<bool> {
+        let mut connection = match self.connection.take() {
+            Some(connection) if !connection.is_closed() => connection,
+            _ => {
+                let stream = TcpStream::connect(&self.authority).await?;
+                stream.set_nodelay(true)?;
+                let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+                tokio::spawn(connection);
+                sender
+            }
+        };
+        connection.ready().await?;
+        let (head, body) = connection.send_request(request).await?.into_parts();
+        body.collect().await?;
+        self.connection = Some(connection);
+        Ok(head.status == 200 && head.headers.contains_key(NAME_HEADER))
+    }
+}
