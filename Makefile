@@ -12,7 +12,7 @@ MDBOOK = target/mdbook-$(MDBOOK_VERSION)/bin/mdbook
 # Where the book finds what the pages link to outside of docs/.
 SOURCE = https://github.com/tyk-ingress/tyk-ingress/blob/main
 
-.PHONY: all test check unit e2e assets deny docs update fmt
+.PHONY: all test check unit e2e assets bench load deny docs update fmt
 
 all: test
 
@@ -37,6 +37,16 @@ e2e: assets
 ## assets: kube-apiserver, kube-controller-manager and etcd, unless KUBEBUILDER_ASSETS names them; Helm, unless HELM does
 assets:
 	$(CARGO) run --package e2e --bin e2e-assets --locked
+
+## bench: times and memory of the pure parts
+bench:
+	$(CARGO) bench --locked --bench pure --bench memory
+
+## load: the whole way with PATHS Ingresses, against a simulator or the gateway that TYK_GATEWAY_URL names
+PATHS ?= 1000
+load: assets
+	$(CARGO) build --release --locked --package tyk-ingress
+	$(CARGO) run --release --locked --package e2e --bin e2e-load -- --paths $(PATHS)
 
 ## deny: licences, advisories and duplicate versions of the dependencies; needs cargo-deny
 deny:

@@ -17,12 +17,29 @@ pub struct Made {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// What is remembered from one run for the next. It changes how long a run takes and nothing else.
+#[derive(Debug, Default)]
+pub struct Memo {
+    ingress: ingress::Memo,
+    desired: desired::Memo,
+}
+
 /// Runs the stages; `rendered` is told when the Ingresses have become children.
 pub fn run(snapshot: &Snapshot, options: &Options, operator: &Operator, rendered: impl FnOnce()) -> Made {
+    run_again(snapshot, options, operator, (&mut Memo::default(), rendered))
+}
+
+/// The same, and sooner, with what is remembered of the last run.
+pub fn run_again(
+    snapshot: &Snapshot,
+    options: &Options,
+    operator: &Operator,
+    (memo, rendered): (&mut Memo, impl FnOnce()),
+) -> Made {
     let (prepared, mut diagnostics) = nginx::prepared(snapshot, options);
-    let translation = ingress::render(&prepared, options);
+    let translation = ingress::render_again(&prepared, options, &mut memo.ingress);
     rendered();
-    let (fleet, found) = desired::build_all(&prepared, &translation, operator);
+    let (fleet, found) = desired::build_again(&prepared, &translation, operator, &mut memo.desired);
     diagnostics.extend(translation.diagnostics.iter().cloned());
     diagnostics.extend(found);
     Made {

@@ -116,7 +116,7 @@ fn translate(folder: &Path) -> String {
     let apis = apis.map(|(id, desired)| api(id, desired, names.contains(&desired.source.to_string())));
     let mcps = desired.mcps.iter().map(|(id, desired)| api(id, desired, false));
     let mut out = json!({
-        "children": translation.children.values().map(child).collect::<Vec<_>>(),
+        "children": translation.children.values().map(|one| child(one)).collect::<Vec<_>>(),
         "apis": apis.collect::<Vec<_>>(),
         "held": desired.held,
         "held_children": translation.held.iter().map(ToString::to_string).collect::<Vec<_>>(),

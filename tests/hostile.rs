@@ -93,7 +93,7 @@ async fn round(answer: Answer) -> Outcome {
     let api = Api {
         source: ObjectRef::new("ApiDefinition", "default", "a"),
         generation: 1,
-        payload: json!({"api_id": "1", "org_id": "", "proxy": {"listen_path": "/a/", "target_url": "http://a"}}),
+        payload: json!({"api_id": "1", "org_id": "", "proxy": {"listen_path": "/a/", "target_url": "http://a"}}).into(),
     };
     let wanted = Desired {
         apis: BTreeMap::from([("1".to_owned(), api)]),

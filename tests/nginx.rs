@@ -138,7 +138,7 @@ fn the_translated_corpus_is_served_or_closed() {
         "{found:#?}"
     );
     assert!(desired.apis.len() > 60, "{}", desired.apis.len());
-    Routes::load(desired.apis.values().map(|api| &api.payload)).unwrap();
+    Routes::load(desired.apis.values().map(|api| api.payload.as_ref())).unwrap();
 }
 
 /// Name of the Service that answers.
@@ -159,7 +159,7 @@ fn paths_match_as_in_nginx() {
     let snapshot = translated(&nginx::translate(&corpus(), "tyk"));
     let translation = render(&snapshot, &Options::default());
     let (desired, _) = desired::build(&snapshot, &translation, &Context::default());
-    let routes = Routes::load(desired.apis.values().map(|api| &api.payload)).unwrap();
+    let routes = Routes::load(desired.apis.values().map(|api| api.payload.as_ref())).unwrap();
     for (host, path, expected) in [
         ("docs.example.com", "/v12/guide", Some("docs")),
         ("docs.example.com", "/V12/Guide/x", Some("docs")),

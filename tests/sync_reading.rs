@@ -99,7 +99,7 @@ impl Rig {
             Api {
                 source,
                 generation: 1,
-                payload,
+                payload: payload.into(),
             },
         )]);
         self.desired.send_replace(Some((

@@ -1,12 +1,12 @@
-//! What the pure parts cost, and how much memory a path takes: `cargo bench --bench pure`.
+//! What the pure parts cost: `cargo bench --bench pure`.
 
-#![allow(clippy::print_stdout, missing_docs)]
+#![allow(missing_docs)]
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group};
-use peak_alloc::PeakAlloc;
+use mimalloc::MiMalloc;
 use serde_json::json;
 use tyk_ingress::desired::{Api, Context, Desired, Operator};
 use tyk_ingress::ingress::{self, Options, PathMatch, PathType};
@@ -14,10 +14,11 @@ use tyk_ingress::snapshot::Snapshot;
 use tyk_ingress::stages::{self, Made};
 use tyk_ingress::sync::{self, Observed};
 
+#[path = "../world.rs"]
 mod world;
 
 #[global_allocator]
-static MEMORY: PeakAlloc = PeakAlloc;
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const SIZES: [usize; 3] = [1_000, 5_000, 20_000];
 const OWNER: &str = "tyk-ingress";
@@ -60,14 +61,27 @@ fn one_change(c: &mut Criterion) {
     for size in SIZES {
         let mut snapshot = world::world(size);
         let mut turn = 0;
-        group.bench_function(BenchmarkId::new("all stages", size), |b| {
-            let next = || {
-                turn += 1;
-                world::change(&mut snapshot, size / 2, &format!("/turn-{turn}"));
-                snapshot.clone()
-            };
-            b.iter_batched(next, |snapshot| made(&snapshot), BatchSize::PerIteration);
+        let mut next = || {
+            turn += 1;
+            world::change(&mut snapshot, size / 2, &format!("/turn-{turn}"));
+            snapshot.clone()
+        };
+        let (options, operator) = (Options::default(), Operator::new(Context::default()));
+        let mut memo = ingress::Memo::default();
+        // The last result is let go only when there is the next one, as the controller does it.
+        let mut last = ingress::render_again(&next(), &options, &mut memo);
+        group.bench_function(BenchmarkId::new("ingress stage", size), |b| {
+            let again = |snapshot: Snapshot| last = ingress::render_again(&snapshot, &options, &mut memo);
+            b.iter_batched(&mut next, again, BatchSize::PerIteration);
         });
+        let mut memo = stages::Memo::default();
+        let mut last = stages::run_again(&next(), &options, &operator, (&mut memo, || ()));
+        group.bench_function(BenchmarkId::new("all stages", size), |b| {
+            let again =
+                |snapshot: Snapshot| last = stages::run_again(&snapshot, &options, &operator, (&mut memo, || ()));
+            b.iter_batched(&mut next, again, BatchSize::PerIteration);
+        });
+        drop(last);
     }
 }
 
@@ -84,29 +98,11 @@ fn diff(c: &mut Criterion) {
 
 fn paths(c: &mut Criterion) {
     let encode = |path: &str| PathMatch::parse(PathType::Prefix, path).map(|(path, _)| path.listen_path());
-    for (name, path) in [("plain", "/shop/v1/items"), ("escaped", "/shop%20one/{id}/caf%C3%A9/../x//y")] {
+    for (name, path) in [
+        ("plain", "/shop/v1/items"),
+        ("escaped", "/shop%20one/{id}/caf%C3%A9/../x//y"),
+    ] {
         c.bench_function(&format!("path encoder/{name}"), |b| b.iter(|| encode(black_box(path))));
-    }
-}
-
-/// Bytes of what is made, and what making it takes for a moment, by path.
-fn memory() {
-    println!("memory\n{:>10} {:>8} {:>22} {:>22} {:>22}", "ingresses", "paths", "snapshot, B/path", "kept, B/path", "highest, B/path");
-    for size in SIZES {
-        let before = PeakAlloc.current_usage();
-        let snapshot = world::world(size);
-        let with_snapshot = PeakAlloc.current_usage();
-        PeakAlloc.reset_peak_usage();
-        let made = made(&snapshot);
-        let paths = made.translation.children.len();
-        let per_path = |from: usize, to: usize| to.saturating_sub(from) / paths;
-        let (kept, highest) = (PeakAlloc.current_usage(), PeakAlloc.peak_usage());
-        println!(
-            "{size:>10} {paths:>8} {:>22} {:>22} {:>22}",
-            per_path(before, with_snapshot),
-            per_path(with_snapshot, kept),
-            per_path(with_snapshot, highest)
-        );
     }
 }
 
@@ -117,7 +113,6 @@ criterion_group! {
 }
 
 fn main() {
-    memory();
     benches();
     Criterion::default().configure_from_args().final_summary();
 }

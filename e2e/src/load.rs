@@ -70,7 +70,10 @@ async fn measured(scenario: &Scenario, settings: &Settings) -> Result<Results> {
     let within = settings.deadline;
     macro_rules! part {
         ($what:literal, $part:expr) => {
-            timeout(within, $part).await.with_context(|| format!("{}: longer than {within:?}", $what))?.context($what)?
+            timeout(within, $part)
+                .await
+                .with_context(|| format!("{}: longer than {within:?}", $what))?
+                .context($what)?
         };
     }
     bench.results.paths = settings.paths;
@@ -78,7 +81,10 @@ async fn measured(scenario: &Scenario, settings: &Settings) -> Result<Results> {
         Some(_) => "simulated".to_owned(),
         None => "real".to_owned(),
     };
-    let floor = part!("the floor", Floor::measure(scenario, &bench.world, &mut bench.probe, settings.samples));
+    let floor = part!(
+        "the floor",
+        Floor::measure(scenario, &bench.world, &mut bench.probe, settings.samples)
+    );
     bench.results.floor(&floor);
     part!("an operator without work", bench.without_work());
     part!("all paths", bench.from_nothing());
@@ -113,17 +119,19 @@ impl Bench<'_> {
     async fn start(&mut self) -> Result<Duration> {
         let cluster = self.scenario.cluster;
         let kubeconfig = cluster
-            .service_account_kubeconfig(crate::control_plane::SYSTEM_NAMESPACE, crate::control_plane::SERVICE_ACCOUNT)
+            .service_account_kubeconfig(
+                crate::control_plane::SYSTEM_NAMESPACE,
+                crate::control_plane::SERVICE_ACCOUNT,
+            )
             .await?;
         let [port] = ports::free()?;
-        let mut args = vec![
+        let args = vec![
             "run".to_owned(),
             format!("--listen=127.0.0.1:{port}"),
             "--debug-listen=127.0.0.1:0".into(),
             "--leader-elect=false".into(),
             "--publish-address=192.0.2.1".into(),
         ];
-        args.extend(std::env::var("LOAD_OPERATOR_ARGS").iter().flat_map(|args| args.split_whitespace().map(str::to_owned)));
         let env: BTreeMap<_, _> = self.scenario.operator_config()?.env;
         let begin = Instant::now();
         self.operator = Some(Operator::start_exactly(kubeconfig, args, env, port).await?);
@@ -131,7 +139,11 @@ impl Bench<'_> {
     }
 
     async fn stop(&mut self) -> Result<()> {
-        self.operator.take().context("the operator is not running")?.stop().await
+        self.operator
+            .take()
+            .context("the operator is not running")?
+            .stop()
+            .await
     }
 
     async fn counters(&mut self) -> Result<Counters> {
@@ -143,7 +155,8 @@ impl Bench<'_> {
     async fn quiet(&mut self) -> Result<()> {
         let mut before = self.counters().await?;
         loop {
-            sleep(Duration::from_millis(1500)).await;
+            // Longer than a round, which ends in a reload.
+            sleep(self.results.pause()).await;
             let now = self.counters().await?;
             if now.has_the_same_writes(&before) {
                 return Ok(());
@@ -156,19 +169,15 @@ impl Bench<'_> {
         self.start().await?;
         sleep(Duration::from_secs(2)).await;
         let resident = Cost::of(self.pid()?)?.resident_mib;
-        self.results.set("operator without work: memory", resident, "MiB", Some(20.0));
+        self.results
+            .set("operator without work: memory", resident, "MiB", Some(20.0));
         Ok(())
     }
 
     async fn from_nothing(&mut self) -> Result<()> {
         let (begin, before, cost) = (Instant::now(), self.counters().await?, Cost::of(self.pid()?)?);
-        let (created, answered) = tokio::join!(self.world.create_all(), async {
-            for number in 0..self.world.len() {
-                let (host, path) = self.world.place(number);
-                self.probe.until_answered(&host, &path).await?;
-            }
-            anyhow::Ok(begin.elapsed())
-        });
+        let (created, answered) =
+            tokio::join!(self.world.create_all(), self.probe.until_all_answer(&self.world, begin));
         let (created, answered) = (created?, answered?);
         self.quiet().await?;
         let settled = begin.elapsed();
@@ -228,7 +237,9 @@ impl Bench<'_> {
         let mut number = 0;
         while number < self.settings.edits {
             let burst = self.settings.burst.min(self.settings.edits - number);
-            let numbers = (number..number + burst).map(|number| self.world.some(number)).collect::<Vec<_>>();
+            let numbers = (number..number + burst)
+                .map(|number| self.world.some(number))
+                .collect::<Vec<_>>();
             last = self.world.edit_all(&numbers).await?;
             number += burst;
             sleep(Duration::from_millis(200)).await;
@@ -242,8 +253,18 @@ impl Bench<'_> {
         let (after, used) = (self.counters().await?, Cost::of(self.pid()?)?);
         let (edits, results) = (self.settings.edits, &mut self.results);
         results.set(&format!("{edits} edits: made after"), edited.as_secs_f64(), "s", None);
-        results.set(&format!("{edits} edits: all answer after"), answered.as_secs_f64(), "s", None);
-        results.set(&format!("{edits} edits: CPU"), used.cpu_seconds - cost.cpu_seconds, "s", None);
+        results.set(
+            &format!("{edits} edits: all answer after"),
+            answered.as_secs_f64(),
+            "s",
+            None,
+        );
+        results.set(
+            &format!("{edits} edits: CPU"),
+            used.cpu_seconds - cost.cpu_seconds,
+            "s",
+            None,
+        );
         results.set("memory after the edits", used.resident_mib, "MiB", Some(60.0));
         results.counted(&format!("for {edits} edits"), &after.since(&before));
         Ok(())
@@ -261,7 +282,8 @@ impl Bench<'_> {
             self.quiet().await?;
             let (after, used) = (self.counters().await?, Cost::of(self.pid()?)?);
             let what = format!("{} changes of endpoints {what}", self.settings.churn);
-            self.results.set(&format!("{what}: CPU"), used.cpu_seconds - cost.cpu_seconds, "s", None);
+            self.results
+                .set(&format!("{what}: CPU"), used.cpu_seconds - cost.cpu_seconds, "s", None);
             self.results.counted(&format!("for {what}"), &after.since(&before));
         }
         Ok(())
@@ -287,12 +309,15 @@ impl Bench<'_> {
         self.scenario.gateway.lose_everything(self.scenario.namespace()).await?;
         let begin = Instant::now();
         self.start().await?;
-        for number in 0..self.world.len() {
-            let (host, path) = self.world.place(number);
-            self.probe.until_answered(&host, &path).await?;
-        }
-        let (seconds, floor) = (begin.elapsed().as_secs_f64(), self.results.floor_all_seconds);
-        self.results.against("start before an empty gateway: all paths answer after", seconds, "s", floor, None);
+        let answered = self.probe.until_all_answer(&self.world, begin).await?;
+        let (seconds, floor) = (answered.as_secs_f64(), self.results.floor_all_seconds);
+        self.results.against(
+            "start before an empty gateway: all paths answer after",
+            seconds,
+            "s",
+            floor,
+            None,
+        );
         self.stop().await
     }
 }

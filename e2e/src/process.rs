@@ -107,9 +107,7 @@ impl Process {
         let children = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
         // The shell starts the child first.
         let first = children.split_whitespace().next();
-        first
-            .and_then(|pid| pid.parse().ok())
-            .context("the child has ended")
+        first.and_then(|pid| pid.parse().ok()).context("the child has ended")
     }
 
     /// The exit code if the child has ended: 128 and the signal's number if a signal ended it.

@@ -63,7 +63,9 @@ pub fn profile() -> Result<PathBuf> {
         true => folder.parent(),
         false => Some(folder),
     };
-    folder.map(Path::to_owned).context("this program is not in a target folder")
+    folder
+        .map(Path::to_owned)
+        .context("this program is not in a target folder")
 }
 
 fn open() -> Result<Run> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::input::{Input, World};
 use super::{End, output};
@@ -89,11 +89,9 @@ fn children(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
 }
 
 fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
-    let apis: Vec<_> = world.desired.apis.values().map(|api| &api.payload).collect();
-    let shown = |apis: &BTreeMap<String, Api>| -> Vec<_> {
-        let payloads = apis.values().map(|api| &api.payload);
-        payloads.map(without_secrets).collect()
-    };
+    let apis: Vec<&Value> = world.desired.apis.values().map(|api| api.payload.as_ref()).collect();
+    let shown =
+        |apis: &BTreeMap<String, Api>| -> Vec<_> { apis.values().map(|api| without_secrets(&api.payload)).collect() };
     let (oas, mcps) = (shown(&world.desired.oas), shown(&world.desired.mcps));
     let certificates = world.desired.certificates.iter();
     let certificates: Vec<_> = certificates

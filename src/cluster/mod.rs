@@ -32,7 +32,7 @@ use crate::permit::{self, Permit};
 use crate::snapshot::NamespacedName;
 
 /// Calls of one kind that are under way at the same time.
-const CONCURRENCY: usize = 16;
+const CONCURRENCY: usize = 8;
 
 /// Time between two log lines about the same trouble.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);

@@ -176,7 +176,7 @@ mod tests {
                 api: Api {
                     source: ObjectRef::new("ApiDefinition", "ns", name),
                     generation: 1,
-                    payload: payload.clone(),
+                    payload: payload.clone().into(),
                 },
                 created: Some(Timestamp::from_second(index.try_into().unwrap()).unwrap()),
                 name: NamespacedName::new("ns", name),

@@ -42,6 +42,18 @@ impl Context {
         }
     }
 
+    /// Whether the same definitions become the same payloads, certificates left aside.
+    pub(super) fn makes_the_same(&self, other: &Self) -> bool {
+        other.at_any_time() == self.at_any_time()
+    }
+
+    fn at_any_time(&self) -> Self {
+        Self {
+            now: None,
+            ..self.clone()
+        }
+    }
+
     /// The same at another time.
     pub fn at(&self, now: Timestamp) -> Self {
         Self {

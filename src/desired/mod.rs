@@ -7,6 +7,7 @@ mod context;
 pub mod graph;
 mod installation;
 mod links;
+mod memo;
 pub mod oas;
 pub mod owner;
 pub mod policy;
@@ -22,11 +23,13 @@ use serde_json::{Map, Value};
 use certificates::Certificates;
 use context::Contexts;
 use links::Links;
+use memo::Known;
 
 pub use classic::{Link, links};
 pub use collision::{Claims, Holders};
 pub use context::{Context, Operator};
 pub use installation::{GatewayService, Installation};
+pub use memo::Memo;
 
 use crate::api::{ApiDefinition, Generated, Target, TykMcpProxyDefinition};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
@@ -131,7 +134,7 @@ pub struct Api {
     /// `metadata.generation` of that resource, 0 when unknown.
     pub generation: i64,
     /// The JSON to send, with id, organisation and the owner mark in it.
-    pub payload: Value,
+    pub payload: Arc<Value>,
 }
 
 /// One policy.
@@ -187,6 +190,16 @@ pub fn build(snapshot: &Snapshot, translation: &Translation, context: &Context) 
 /// What every Tyk should hold: the hand-written resources of the snapshot and the children of the translation, which
 /// take the place of the children that the snapshot has.
 pub fn build_all(snapshot: &Snapshot, translation: &Translation, operator: &Operator) -> (Fleet, Vec<Diagnostic>) {
+    build_again(snapshot, translation, operator, &mut Memo::default())
+}
+
+/// The same, and sooner, with what is remembered of the last time.
+pub fn build_again(
+    snapshot: &Snapshot,
+    translation: &Translation,
+    operator: &Operator,
+    memo: &mut Memo,
+) -> (Fleet, Vec<Diagnostic>) {
     let context = &operator.own;
     let contexts = Contexts::new(snapshot, operator);
     let edges = graph::edges(snapshot);
@@ -206,12 +219,22 @@ pub fn build_all(snapshot: &Snapshot, translation: &Translation, operator: &Oper
         edges,
         diagnostics,
     };
-    for child in translation.children.values() {
+    let mut before = memo.of(&operator.own);
+    for (name, child) in &translation.children {
         let ingress = snapshot.ingresses.get(&child.ingress);
         let created = ingress
             .and_then(|ingress| ingress.metadata.creation_timestamp.as_ref())
             .map(|time| time.0);
+        if let Some(known) = before.next(name, child) {
+            builder.add_known(&known, name, &operator.own, created);
+            memo.keep(name, known);
+            continue;
+        }
+        let told = builder.diagnostics.len();
         builder.add(&child.definition, Some(child), created);
+        if builder.diagnostics.len() == told {
+            memo.remember(name, child, builder.candidates.last());
+        }
     }
     for (name, resource) in &snapshot.api_definitions {
         if translation.children.contains_key(name) || resource.is_template() || resource.is_of_another(&context.owner) {
@@ -256,6 +279,24 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
+    /// Adds what [`Builder::add`] made of a child before.
+    fn add_known(&mut self, known: &Known, name: &NamespacedName, own: &Context, created: Option<Timestamp>) {
+        let tyk = own.tyk.clone();
+        let id = known.id.clone();
+        let place = Place {
+            tyk: tyk.clone(),
+            id: id.clone(),
+        };
+        self.places.insert(known.api.source.clone(), place);
+        self.candidates.push(Candidate {
+            tyk,
+            id,
+            api: known.api.clone(),
+            created,
+            name: name.clone(),
+        });
+    }
+
     fn add(&mut self, resource: &ApiDefinition, child: Option<&Child>, created: Option<Timestamp>) {
         let id = resource.api_id();
         let source = resource.object_ref();
@@ -295,7 +336,7 @@ impl Builder<'_> {
             api: Api {
                 source,
                 generation,
-                payload,
+                payload: Arc::new(payload),
             },
             created,
             name,
@@ -464,10 +505,10 @@ impl Desired {
         let (documents, classic) = apis.into_iter().partition(|(_, api)| oas::is_document(&api.payload));
         self.apis = classic;
         (self.mcps, self.oas) = BTreeMap::into_iter(documents).partition(|(_, api)| is_mcp(api));
-        let wanted: BTreeSet<_> = self.wanted().map(|(id, _)| id.clone()).collect();
-        self.held.retain(|id| !wanted.contains(id));
-        self.removals
-            .retain(|id| !wanted.contains(id) && !self.held.contains(id));
+        let (mut held, mut removals) = (std::mem::take(&mut self.held), std::mem::take(&mut self.removals));
+        held.retain(|id| self.api(id).is_none());
+        removals.retain(|id| self.api(id).is_none() && !held.contains(id));
+        (self.held, self.removals) = (held, removals);
     }
 }
 

@@ -8,6 +8,8 @@ mod merge;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -163,7 +165,7 @@ impl Adder<'_, '_> {
             api: Api {
                 source,
                 generation,
-                payload,
+                payload: Arc::new(payload),
             },
             created,
             name: NamespacedName::of(resource.meta()),

@@ -1,6 +1,6 @@
 //! Where the requests of a route go.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::networking::v1::{IngressBackend, IngressServiceBackend, ServiceBackendPort};
@@ -36,6 +36,7 @@ pub struct Backends<'a> {
     snapshot: &'a Snapshot,
     options: &'a Options,
     slices: OnceCell<Slices<'a>>,
+    asked_for_slices: Cell<bool>,
 }
 
 impl<'a> Backends<'a> {
@@ -45,6 +46,7 @@ impl<'a> Backends<'a> {
             snapshot,
             options,
             slices: OnceCell::new(),
+            asked_for_slices: Cell::new(false),
         }
     }
 
@@ -186,7 +188,13 @@ impl<'a> Backends<'a> {
         format!("{}://{name}.{namespace}.svc.{domain}:{port}", protocol.scheme())
     }
 
+    /// Whether EndpointSlices were looked at since this was last asked.
+    pub fn took_slices(&self) -> bool {
+        self.asked_for_slices.take()
+    }
+
     fn slices(&self) -> &Slices<'a> {
+        self.asked_for_slices.set(true);
         self.slices.get_or_init(|| Slices::new(self.snapshot))
     }
 }

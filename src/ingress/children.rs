@@ -1,7 +1,6 @@
 //! Routes to children: one for each listener of a route.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -12,6 +11,7 @@ use super::annotations::{self, Annotations, TemplateKind};
 use super::backend::{Backends, Target as BackendTarget};
 use super::exposure::{ExactLabels, Exposure};
 use super::listener::{self, HttpForTlsHosts, Listener, Ports};
+use super::memo::Slot;
 use super::route::Route;
 use super::{Child, Classes, Options, oas, overrides, redirect};
 use crate::api::{ApiDefinition, ApiDefinitionSpec, Target, TykOasApiDefinition, names};
@@ -19,17 +19,26 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::snapshot::{ContextProblem, NamespacedName, Snapshot};
 
 /// What the routes become.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rendered {
     /// Classic children.
-    pub children: BTreeMap<NamespacedName, Child>,
+    pub children: Vec<(NamespacedName, Arc<Child>)>,
     /// OAS children.
-    pub oas_children: BTreeMap<NamespacedName, Child<TykOasApiDefinition>>,
+    pub oas_children: Vec<(NamespacedName, Arc<Child<TykOasApiDefinition>>)>,
     /// Names of children that stay although they are not rendered, because their template is missing or their context
     /// cannot be used.
-    pub held: BTreeSet<NamespacedName>,
+    pub held: Vec<NamespacedName>,
     /// Findings.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Rendered {
+    fn extend(&mut self, other: &Self) {
+        self.children.extend_from_slice(&other.children);
+        self.oas_children.extend_from_slice(&other.oas_children);
+        self.held.extend_from_slice(&other.held);
+        self.diagnostics.extend_from_slice(&other.diagnostics);
+    }
 }
 
 /// Renders routes that do not compete any more.
@@ -67,9 +76,9 @@ impl Base {
 
 impl<'a> Renderer<'a> {
     /// A renderer for these routes.
-    pub fn new(routes: &'a [Route<'_>], classes: &'a Classes, snapshot: &'a Snapshot, options: &'a Options) -> Self {
+    pub fn new(slots: &[&'a Slot], classes: &'a Classes, snapshot: &'a Snapshot, options: &'a Options) -> Self {
         Self {
-            exact: ExactLabels::of(routes),
+            exact: ExactLabels::of(slots.iter().map(|slot| &slot.route)),
             backends: Backends::new(snapshot, options),
             classes,
             snapshot,
@@ -83,11 +92,29 @@ impl<'a> Renderer<'a> {
         self.rendered
     }
 
-    /// Renders one route.
-    pub fn add(&mut self, route: &Route<'_>) {
+    /// Adds what a route becomes, or has become if that is still so.
+    pub fn add(&mut self, slot: &Slot) {
+        if let Some(before) = slot.before(self.snapshot) {
+            self.rendered.extend(&before);
+            return;
+        }
+        let others = std::mem::take(&mut self.rendered);
+        let from_context = self.render(&slot.route);
+        let own = std::mem::replace(&mut self.rendered, others);
+        self.rendered.extend(&own);
+        // Read in any case, for the next route.
+        let from_slices = self.backends.took_slices();
+        if !from_context && !from_slices {
+            slot.remember(own, self.snapshot);
+        }
+    }
+
+    /// Renders one route; whether a context has a part in it.
+    fn render(&mut self, route: &Route) -> bool {
         let base = self.base(route);
         let context = base.as_ref().and_then(Base::context).cloned();
         let context = context.or_else(|| self.class_context(route));
+        let from_context = context.is_some();
         let (listeners, held) = match self.ports(route, context.as_ref()) {
             Ok(ports) => (self.listeners(route, ports), base.is_none()),
             // The gateway's API is held as long as its context cannot be used, whatever its child says.
@@ -101,7 +128,7 @@ impl<'a> Renderer<'a> {
             let metadata = metadata(route, &hash, &self.options.owner);
             (hash, metadata)
         };
-        let Some(base) = base else { return };
+        let Some(base) = base else { return from_context };
         let literal = base.mutual_tls();
         let exposure = |listener: &Listener<'_>| Exposure::of(route, listener, named(listener), &self.exact, literal);
         let exposures: Vec<_> = listeners.iter().map(exposure).collect();
@@ -114,19 +141,20 @@ impl<'a> Renderer<'a> {
         }
         let served = served.into_iter().map(|(exposure, _)| exposure).collect();
         self.add_served(route, served, base, context);
+        from_context
     }
 
-    fn ports(&self, route: &Route<'_>, context: Option<&Target>) -> Result<Ports, ContextProblem> {
+    fn ports(&self, route: &Route, context: Option<&Target>) -> Result<Ports, ContextProblem> {
         let namespace = route.ingress.namespace().unwrap_or_default();
         listener::ports(context, &namespace, self.snapshot, self.options)
     }
 
-    fn listeners<'r>(&self, route: &Route<'r>, ports: Ports) -> Vec<Listener<'r>> {
+    fn listeners<'r>(&self, route: &'r Route, ports: Ports) -> Vec<Listener<'r>> {
         listener::listeners(route, ports, self.http_for_tls_hosts(route))
     }
 
     /// Keeps every child that the route may have, on whatever ports.
-    fn hold(&mut self, route: &Route<'_>) {
+    fn hold(&mut self, route: &Route) {
         let apart = self.listeners(route, Ports { http: 0, https: 1 });
         let hashes: Vec<_> = apart.iter().map(|listener| hash_of(route, listener, &apart)).collect();
         let fronts = hashes.iter().map(|hash| oas::front_hash(hash));
@@ -135,7 +163,7 @@ impl<'a> Renderer<'a> {
         self.rendered.held.extend(names);
     }
 
-    fn add_redirect(&mut self, route: &Route<'_>, exposure: Exposure, context: Option<Target>) {
+    fn add_redirect(&mut self, route: &Route, exposure: Exposure, context: Option<Target>) {
         let Some(url) = self.options.redirector_url.as_deref() else {
             let message = "http cannot be redirected to https without --redirector-url, so it is not served";
             self.report(Code::RedirectorMissing, route, "spec.tls".into(), message.into());
@@ -152,9 +180,9 @@ impl<'a> Renderer<'a> {
         );
     }
 
-    fn add_served(&mut self, route: &Route<'_>, exposures: Vec<Exposure>, base: Base, context: Option<Target>) {
+    fn add_served(&mut self, route: &Route, exposures: Vec<Exposure>, base: Base, context: Option<Target>) {
         let namespace = route.ingress.namespace().unwrap_or_default();
-        let target = self.backends.resolve(&namespace, route.backend, annotations(route));
+        let target = self.backends.resolve(&namespace, &route.backend, annotations(route));
         if let Some((code, message)) = &target.problem {
             self.report(*code, route, route.backend_field(), message.clone());
         }
@@ -173,7 +201,7 @@ impl<'a> Renderer<'a> {
 
     fn add_classic(
         &mut self,
-        route: &Route<'_>,
+        route: &Route,
         exposure: Exposure,
         base: &ApiDefinitionSpec,
         target: &BackendTarget,
@@ -183,7 +211,7 @@ impl<'a> Renderer<'a> {
         for (code, field, message) in overrides::apply(&mut spec, annotations(route), target) {
             self.report(code, route, field, message);
         }
-        if let Some(redirect) = redirect::of(annotations(route), route.path_type, route.path_text)
+        if let Some(redirect) = redirect::of(annotations(route), route.path_type, &route.path_text)
             && let Err(message) = redirect::apply(&mut spec, redirect)
         {
             self.report(
@@ -203,7 +231,7 @@ impl<'a> Renderer<'a> {
         );
     }
 
-    fn add_oas(&mut self, route: &Route<'_>, exposures: &[Exposure], template: &oas::Template, target: &BackendTarget) {
+    fn add_oas(&mut self, route: &Route, exposures: &[Exposure], template: &oas::Template, target: &BackendTarget) {
         let (resources, fronts) = oas::render(
             route,
             exposures,
@@ -216,26 +244,35 @@ impl<'a> Renderer<'a> {
         }
         for resource in resources {
             let name = NamespacedName::of(&resource.metadata);
-            self.rendered.oas_children.insert(name, child(route, resource));
+            self.rendered
+                .oas_children
+                .push((name, Arc::new(child(route, resource))));
         }
         for (code, field, message) in oas::without_effect(annotations(route)) {
             self.report(code, route, field, message);
         }
     }
 
-    fn insert(&mut self, route: &Route<'_>, metadata: ObjectMeta, spec: ApiDefinitionSpec) {
+    fn insert(&mut self, route: &Route, metadata: ObjectMeta, spec: ApiDefinitionSpec) {
         let name = NamespacedName::of(&metadata);
         let definition = ApiDefinition {
             metadata,
             spec,
             status: None,
         };
-        self.rendered.children.insert(name, child(route, definition));
+        let names_others = definition.spec.context_ref.is_some()
+            || definition.spec.definition.contains_key("certificate_secret_names")
+            || route.annotations.template.is_some();
+        let child = Child {
+            alone: !names_others,
+            ..child(route, definition)
+        };
+        self.rendered.children.push((name, Arc::new(child)));
     }
 
     /// What the children of a route are made from: the template that the Ingress names, or a keyless API. `None` when
     /// the template is missing, since to serve the route without it could leave out its authentication.
-    fn base(&mut self, route: &Route<'_>) -> Option<Base> {
+    fn base(&mut self, route: &Route) -> Option<Base> {
         let annotations = annotations(route);
         let Some(name) = &annotations.template else {
             return Some(Base::Classic(self.keyless()));
@@ -276,12 +313,12 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    fn class_context(&self, route: &Route<'_>) -> Option<Target> {
-        let class = NamespacedName::new("", self.classes.name_of(route.ingress)?);
+    fn class_context(&self, route: &Route) -> Option<Target> {
+        let class = NamespacedName::new("", self.classes.name_of(&route.ingress)?);
         listener::context_of_class(self.snapshot.ingress_classes.get(&class)?)
     }
 
-    fn http_for_tls_hosts(&self, route: &Route<'_>) -> HttpForTlsHosts {
+    fn http_for_tls_hosts(&self, route: &Route) -> HttpForTlsHosts {
         match annotations(route).ssl_redirect {
             Some(true) => HttpForTlsHosts::Redirect,
             Some(false) => HttpForTlsHosts::Serve,
@@ -289,14 +326,14 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    fn report(&mut self, code: Code, route: &Route<'_>, field: String, message: String) {
+    fn report(&mut self, code: Code, route: &Route, field: String, message: String) {
         let diagnostic = Diagnostic::new(code, route.object(), field, message);
         self.rendered.diagnostics.push(diagnostic);
     }
 }
 
 /// What the annotations ask for. A challenge is served as it is, whatever they say.
-fn annotations<'a>(route: &'a Route<'_>) -> &'a Annotations {
+fn annotations(route: &Route) -> &Annotations {
     static NONE: LazyLock<Annotations> = LazyLock::new(Annotations::default);
     if listener::is_acme(route) {
         &NONE
@@ -306,20 +343,20 @@ fn annotations<'a>(route: &'a Route<'_>) -> &'a Annotations {
 }
 
 /// A resource with what it was made from.
-fn child<K>(route: &Route<'_>, definition: K) -> Child<K> {
+fn child<K>(route: &Route, definition: K) -> Child<K> {
     Child {
         definition,
         ingress: NamespacedName::of(&route.ingress.metadata),
         field: route.field.clone(),
         host: route.host.to_string(),
-        path: if route.path_text.is_empty() {
-            "/".into()
-        } else {
-            route.path_text.to_owned()
+        path: match route.path_text.as_str() {
+            "" => "/".into(),
+            path => path.to_owned(),
         },
         path_type: route
             .path_type
             .map_or("default backend", |path_type| path_type.as_str()),
+        alone: false,
     }
 }
 
@@ -379,7 +416,7 @@ fn unversioned() -> Value {
 
 /// Hash that names the child of a listener. The first listener keeps the one of the route, and so the name of Tyk
 /// Operator's child; a twin hashes what sets it apart.
-fn hash_of(route: &Route<'_>, listener: &Listener<'_>, all: &[Listener<'_>]) -> String {
+fn hash_of(route: &Route, listener: &Listener<'_>, all: &[Listener<'_>]) -> String {
     match all.first() == Some(listener) {
         true => route.hash.clone(),
         false => names::child_hash(&route.hash, "", Some("http")),
@@ -387,8 +424,8 @@ fn hash_of(route: &Route<'_>, listener: &Listener<'_>, all: &[Listener<'_>]) -> 
 }
 
 /// Name, labels and owner of the child with this hash.
-pub(super) fn metadata(route: &Route<'_>, hash: &str, owner: &str) -> ObjectMeta {
-    let ingress = route.ingress;
+pub(super) fn metadata(route: &Route, hash: &str, owner: &str) -> ObjectMeta {
+    let ingress = route.ingress.as_ref();
     let namespace = ingress.namespace().unwrap_or_default();
     let name = ingress.name_any();
     let labels = [

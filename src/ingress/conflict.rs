@@ -1,37 +1,34 @@
 //! Who serves a host and path that several rules ask for.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::host::Host;
+use super::memo::Slot;
 use super::path::PathType;
 use super::route::Route;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::snapshot::{NamespacedName, SnapshotKind};
 
-/// Keeps one route for each host and path, and tells the others who won.
-pub fn settle<'a>(routes: Vec<Route<'a>>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Route<'a>> {
+/// Keeps one route for each host and path, and tells the others who won. What is kept is sorted by host and listen path.
+pub fn settle<'a>(mut routes: Vec<&'a Slot>, diagnostics: &mut Vec<Diagnostic>) -> Vec<&'a Slot> {
     // Annotations can give two paths one listen path, and the gateway tells APIs apart by its text.
-    let mut claims: BTreeMap<(Host, String), Vec<Route<'a>>> = BTreeMap::new();
-    for route in routes {
-        claims
-            .entry((route.host.clone(), route.path.listen_path()))
-            .or_default()
-            .push(route);
-    }
-    claims
-        .into_values()
-        .filter_map(|claims| winner(claims, diagnostics))
-        .collect()
+    let claimed = |slot: &'a Slot| (&slot.route.host, slot.route.listen_path.as_str());
+    routes.sort_by(|one, other| claimed(one).cmp(&claimed(other)));
+    let claims = routes.chunk_by(|one, other| claimed(one) == claimed(other));
+    claims.filter_map(|claims| winner(claims, diagnostics)).collect()
 }
 
-fn winner<'a>(mut claims: Vec<Route<'a>>, diagnostics: &mut Vec<Diagnostic>) -> Option<Route<'a>> {
-    claims.sort_by_cached_key(precedence);
+fn winner<'a>(claims: &[&'a Slot], diagnostics: &mut Vec<Diagnostic>) -> Option<&'a Slot> {
+    if let [alone] = claims {
+        return Some(*alone);
+    }
+    let mut claims = claims.to_vec();
+    claims.sort_by_cached_key(|slot| precedence(&slot.route));
     let mut claims = claims.into_iter();
     let winner = claims.next()?;
-    diagnostics.extend(claims.map(|loser| lost(&loser, &winner)));
+    diagnostics.extend(claims.map(|loser| lost(&loser.route, &winner.route)));
     Some(winner)
 }
 
@@ -47,7 +44,7 @@ type Precedence = (
     Option<PathType>,
 );
 
-fn precedence(route: &Route<'_>) -> Precedence {
+fn precedence(route: &Route) -> Precedence {
     let metadata = &route.ingress.metadata;
     let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
     (
@@ -60,7 +57,7 @@ fn precedence(route: &Route<'_>) -> Precedence {
     )
 }
 
-fn lost(loser: &Route<'_>, winner: &Route<'_>) -> Diagnostic {
+fn lost(loser: &Route, winner: &Route) -> Diagnostic {
     let what = match loser.path_type {
         Some(path_type) => format!(
             "{} path {:?} of {}",

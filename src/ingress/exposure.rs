@@ -14,13 +14,21 @@ pub struct ExactLabels<'a>(BTreeMap<&'a str, BTreeSet<&'a str>>);
 
 impl<'a> ExactLabels<'a> {
     /// Of all routes: the wildcards among them leave these out.
-    pub fn of(routes: &'a [Route<'_>]) -> Self {
-        let mut labels: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    pub fn of(routes: impl Iterator<Item = &'a Route> + Clone) -> Self {
+        let suffixes = routes.clone().filter_map(|route| match &route.host {
+            Host::Wildcard(suffix) => Some((suffix.as_str(), BTreeSet::new())),
+            Host::Any | Host::Exact(_) => None,
+        });
+        let mut labels: BTreeMap<&str, BTreeSet<&str>> = suffixes.collect();
+        if labels.is_empty() {
+            return Self(labels);
+        }
         for route in routes {
             if let Host::Exact(name) = &route.host
                 && let Some((label, suffix)) = name.split_once('.')
+                && let Some(labels) = labels.get_mut(suffix)
             {
-                labels.entry(suffix).or_default().insert(label);
+                labels.insert(label);
             }
         }
         Self(labels)
@@ -55,7 +63,7 @@ pub struct Exposure {
 impl Exposure {
     /// Of one listener. `literal` keeps an exact host as it is on https, for mutual TLS.
     pub fn of(
-        route: &Route<'_>,
+        route: &Route,
         listener: &Listener<'_>,
         (hash, metadata): (String, ObjectMeta),
         exact: &ExactLabels<'_>,
@@ -73,7 +81,7 @@ impl Exposure {
         };
         let listen_path = match listener {
             Listener::Https(..) if route.host == Host::Any => route.path.listen_path_for_https(),
-            _ => route.path.listen_path(),
+            _ => route.listen_path.clone(),
         };
         Self {
             metadata,

@@ -43,11 +43,11 @@ pub enum Listener<'a> {
 /// The listeners of a route, the one that keeps Tyk Operator's name first.
 ///
 /// With no port for https of its own, the gateway's main port serves whatever the gateway was configured for, once.
-pub fn listeners<'a>(route: &Route<'a>, ports: Ports, http: HttpForTlsHosts) -> Vec<Listener<'a>> {
+pub fn listeners<'a>(route: &'a Route, ports: Ports, http: HttpForTlsHosts) -> Vec<Listener<'a>> {
     let secrets = if is_acme(route) {
         None
     } else {
-        tls::secrets_for(route.ingress, &route.host)
+        tls::secrets_for(&route.ingress, &route.host)
     };
     let Some(secrets) = secrets else {
         return vec![Listener::Http(ports.http)];
@@ -63,7 +63,7 @@ pub fn listeners<'a>(route: &Route<'a>, ports: Ports, http: HttpForTlsHosts) -> 
 
 /// Whether a route is an HTTP-01 challenge: its client speaks http, has no credentials, and wants the path as it is
 /// (RFC 8555 section 8.3). cert-manager is known by its path and by the Services of its solver.
-pub fn is_acme(route: &Route<'_>) -> bool {
+pub fn is_acme(route: &Route) -> bool {
     let solver = route
         .backend
         .service

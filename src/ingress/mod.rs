@@ -10,6 +10,7 @@ mod endpoints;
 mod exposure;
 mod host;
 mod listener;
+mod memo;
 mod oas;
 mod overrides;
 mod path;
@@ -23,7 +24,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::networking::v1::Ingress;
-use kube::ResourceExt;
 
 use crate::api::{ApiDefinition, TykOasApiDefinition};
 use crate::diagnostic::Diagnostic;
@@ -32,11 +32,12 @@ use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 pub use class::Classes;
 pub use host::Host;
 pub use listener::HttpForTlsHosts;
+pub use memo::Memo;
 pub use overrides::{EVERY_PATH, METHODS};
 pub use path::{PathMatch, PathType};
 
 /// What the engine is told by the operator's settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Name of this operator, the label `tyk.io/operator` of its children, default `tyk-ingress`.
     pub owner: String,
@@ -92,9 +93,9 @@ impl Default for Options {
 #[derive(Clone, Debug, Default)]
 pub struct Translation {
     /// The children, by their name in the cluster.
-    pub children: BTreeMap<NamespacedName, Child>,
+    pub children: BTreeMap<NamespacedName, Arc<Child>>,
     /// The children that are OAS APIs, by their name in the cluster. No name is in both.
-    pub oas_children: BTreeMap<NamespacedName, Child<TykOasApiDefinition>>,
+    pub oas_children: BTreeMap<NamespacedName, Arc<Child<TykOasApiDefinition>>>,
     /// Children that must not be deleted now, because their template is missing or their context cannot be used: what
     /// there is of them stays, but for those that are rendered all the same.
     pub held: BTreeSet<NamespacedName>,
@@ -113,8 +114,8 @@ impl Translation {
             (&child.ingress, child.field.as_str())
         }
         match kind {
-            ApiDefinition::KIND => self.children.get(name).map(of),
-            TykOasApiDefinition::KIND => self.oas_children.get(name).map(of),
+            ApiDefinition::KIND => self.children.get(name).map(|child| of(child)),
+            TykOasApiDefinition::KIND => self.oas_children.get(name).map(|child| of(child)),
             _ => None,
         }
     }
@@ -135,46 +136,59 @@ pub struct Child<K = ApiDefinition> {
     pub path: String,
     /// `pathType` as written, or `default backend`.
     pub path_type: &'static str,
+    /// Whether it is made from its route and the operator's settings alone, and names no other object: no template, no
+    /// context, no Secret. Then what the gateway is sent depends on nothing else either.
+    pub alone: bool,
 }
 
 /// Renders every Ingress of our classes.
 pub fn render(snapshot: &Snapshot, options: &Options) -> Translation {
+    render_again(snapshot, options, &mut Memo::default())
+}
+
+/// The same, and sooner, with what is remembered of the last time.
+pub fn render_again(snapshot: &Snapshot, options: &Options, memo: &mut Memo) -> Translation {
     let classes = Classes::new(&snapshot.ingress_classes, options);
-    let own = snapshot.ingresses.values().filter(|ingress| classes.own(ingress));
-    let (ending, ours): (Vec<&Arc<Ingress>>, Vec<_>) = own.partition(|ingress| is_ending(ingress, snapshot));
-    let mut diagnostics = Vec::new();
-    let routes = ours
-        .iter()
-        .flat_map(|ingress| route::routes_of(ingress, &mut diagnostics))
-        .collect();
-    let routes = conflict::settle(routes, &mut diagnostics);
-    let mut renderer = children::Renderer::new(&routes, &classes, snapshot, options);
-    routes.iter().for_each(|route| renderer.add(route));
+    let leaving = leaving_namespaces(snapshot);
+    let own = snapshot.ingresses.iter().filter(|(_, ingress)| classes.own(ingress));
+    let (ending, ours): (Vec<Named<'_>>, Vec<_>) =
+        own.partition(|(name, ingress)| is_ending(ingress) || leaving.contains(name.namespace.as_str()));
+    memo.take_in(&ours, snapshot, options);
+    let mut diagnostics: Vec<_> = memo.diagnostics().cloned().collect();
+    let slots = conflict::settle(memo.slots().collect(), &mut diagnostics);
+    let mut renderer = children::Renderer::new(&slots, &classes, snapshot, options);
+    slots.iter().for_each(|slot| renderer.add(slot));
     let rendered = renderer.finish();
     diagnostics.extend(rendered.diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
     Translation {
-        children: rendered.children,
-        oas_children: rendered.oas_children,
-        held: rendered.held,
+        children: rendered.children.into_iter().collect(),
+        oas_children: rendered.oas_children.into_iter().collect(),
+        held: rendered.held.into_iter().collect(),
         ingresses: names_of(&ours),
         ending: names_of(&ending),
         diagnostics,
     }
 }
 
-fn names_of(ingresses: &[&Arc<Ingress>]) -> Vec<NamespacedName> {
-    let names = ingresses.iter().map(|ingress| NamespacedName::of(&ingress.metadata));
-    names.collect()
+/// An Ingress with its name.
+type Named<'a> = (&'a NamespacedName, &'a Arc<Ingress>);
+
+fn names_of(ingresses: &[Named<'_>]) -> Vec<NamespacedName> {
+    ingresses.iter().map(|(name, _)| (*name).clone()).collect()
 }
 
-/// Whether an Ingress, or its whole namespace, is being deleted: it does not compete any more.
-fn is_ending(ingress: &Ingress, snapshot: &Snapshot) -> bool {
-    let namespace = NamespacedName::new("", ingress.namespace().unwrap_or_default());
-    let ending = snapshot
-        .namespaces
-        .get(&namespace)
-        .is_some_and(|ns| ns.metadata.deletion_timestamp.is_some());
-    ending || ingress.metadata.deletion_timestamp.is_some()
+/// Namespaces that are being deleted, and with them all that is in them.
+fn leaving_namespaces(snapshot: &Snapshot) -> BTreeSet<&str> {
+    let leaving = snapshot.namespaces.iter();
+    leaving
+        .filter(|(_, namespace)| namespace.metadata.deletion_timestamp.is_some())
+        .map(|(name, _)| name.name.as_str())
+        .collect()
+}
+
+/// Whether an Ingress is being deleted: it does not compete any more.
+fn is_ending(ingress: &Ingress) -> bool {
+    ingress.metadata.deletion_timestamp.is_some()
 }

@@ -71,7 +71,7 @@ impl Template {
 /// the API it is handed to, so that is the literal listen path of the OAS API, which is internal (all of this was seen
 /// on a gateway 5.11).
 pub fn render(
-    route: &Route<'_>,
+    route: &Route,
     exposures: &[Exposure],
     template: &Template,
     annotations: &Annotations,
@@ -155,7 +155,7 @@ fn inner(
 }
 
 fn front(
-    (route, owner): (&Route<'_>, &str),
+    (route, owner): (&Route, &str),
     exposure: &Exposure,
     template: &Template,
     annotations: &Annotations,

@@ -17,28 +17,30 @@ use crate::snapshot::SnapshotKind;
 
 /// One host and path of an Ingress.
 #[derive(Clone, Debug)]
-pub struct Route<'a> {
+pub struct Route {
     /// The Ingress that asks for it.
-    pub ingress: &'a Ingress,
+    pub ingress: Arc<Ingress>,
     /// Its field, for example `spec.rules[0].http.paths[1]`.
     pub field: String,
     /// What the host matches.
     pub host: Host,
     /// What the path matches.
     pub path: PathMatch,
+    /// The Tyk listen path of that.
+    pub listen_path: String,
     /// The path as written; empty for a default backend.
-    pub path_text: &'a str,
+    pub path_text: String,
     /// `pathType` as written; `None` for a default backend, which yields to every path that is written out.
     pub path_type: Option<PathType>,
     /// Where requests go.
-    pub backend: &'a IngressBackend,
+    pub backend: IngressBackend,
     /// What the annotations of the Ingress say.
     pub annotations: Arc<Annotations>,
     /// Hash that names the child among those of the Ingress.
     pub hash: String,
 }
 
-impl Route<'_> {
+impl Route {
     /// The field of the backend.
     pub fn backend_field(&self) -> String {
         match self.path_type {
@@ -54,7 +56,7 @@ impl Route<'_> {
 }
 
 /// The routes of one Ingress, in the order of its rules, with the default backend last.
-pub fn routes_of<'a>(ingress: &'a Ingress, diagnostics: &mut Vec<Diagnostic>) -> Vec<Route<'a>> {
+pub fn routes_of(ingress: &Arc<Ingress>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Route> {
     let Some(spec) = &ingress.spec else { return Vec::new() };
     let (annotations, problems) = Annotations::parse(ingress);
     let mut reader = Reader {
@@ -86,14 +88,14 @@ pub fn routes_of<'a>(ingress: &'a Ingress, diagnostics: &mut Vec<Diagnostic>) ->
 }
 
 struct Reader<'a, 'd> {
-    ingress: &'a Ingress,
+    ingress: &'a Arc<Ingress>,
     spec: &'a IngressSpec,
     annotations: Arc<Annotations>,
     diagnostics: &'d mut Vec<Diagnostic>,
 }
 
-impl<'a> Reader<'a, '_> {
-    fn rule(&mut self, index: usize, rule: &'a IngressRule) -> Vec<Route<'a>> {
+impl Reader<'_, '_> {
+    fn rule(&mut self, index: usize, rule: &IngressRule) -> Vec<Route> {
         let field = format!("spec.rules[{index}]");
         let host = match Host::parse(rule.host.as_deref()) {
             Ok(host) => host,
@@ -113,7 +115,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// A rule without paths sends its whole host to the default backend, as `IngressRule.http` is documented.
-    fn rule_without_paths(&mut self, field: String, host: Host, rule: &'a IngressRule) -> Option<Route<'a>> {
+    fn rule_without_paths(&mut self, field: String, host: Host, rule: &IngressRule) -> Option<Route> {
         match &self.spec.default_backend {
             Some(_) if host == Host::Any => None,
             Some(backend) => Some(self.default_route(field, host, rule.host.as_deref().unwrap_or_default(), backend)),
@@ -127,27 +129,23 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn default_route(&self, field: String, host: Host, host_text: &str, backend: &'a IngressBackend) -> Route<'a> {
+    fn default_route(&self, field: String, host: Host, host_text: &str, backend: &IngressBackend) -> Route {
+        let path = PathMatch::Prefix(String::new());
         Route {
-            ingress: self.ingress,
+            ingress: Arc::clone(self.ingress),
             field,
             host,
-            path: PathMatch::Prefix(String::new()),
-            path_text: "",
+            listen_path: path.listen_path(),
+            path,
+            path_text: String::new(),
             path_type: None,
-            backend,
+            backend: backend.clone(),
             annotations: Arc::clone(&self.annotations),
             hash: names::child_hash(host_text, "", Some("defaultBackend")),
         }
     }
 
-    fn path(
-        &mut self,
-        field: String,
-        host: &Host,
-        rule: &'a IngressRule,
-        path: &'a HTTPIngressPath,
-    ) -> Option<Route<'a>> {
+    fn path(&mut self, field: String, host: &Host, rule: &IngressRule, path: &HTTPIngressPath) -> Option<Route> {
         let Some(path_type) = PathType::parse(&path.path_type) else {
             let message = format!("pathType {:?} is not known", path.path_type);
             self.report(Code::InvalidPathType, format!("{field}.pathType"), message);
@@ -167,13 +165,14 @@ impl<'a> Reader<'a, '_> {
             self.report(Code::PathUnreachable, format!("{field}.path"), message);
         }
         Some(Route {
-            ingress: self.ingress,
+            ingress: Arc::clone(self.ingress),
             field,
             host: host.clone(),
+            listen_path: matched.listen_path(),
             path: matched,
-            path_text: text,
+            path_text: text.to_owned(),
             path_type: Some(path_type),
-            backend: &path.backend,
+            backend: path.backend.clone(),
             annotations: Arc::clone(&self.annotations),
             hash: names::child_hash(rule.host.as_deref().unwrap_or_default(), text, None),
         })
@@ -209,8 +208,8 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn report_unused_listen_path(&mut self, routes: &[Route<'_>]) {
-        let used = |route: &Route<'_>| route.path_type == Some(PathType::ImplementationSpecific);
+    fn report_unused_listen_path(&mut self, routes: &[Route]) {
+        let used = |route: &Route| route.path_type == Some(PathType::ImplementationSpecific);
         if self.annotations.listen_path.is_some() && !routes.iter().any(used) {
             let message = "no path of the Ingress has the pathType ImplementationSpecific";
             self.report(
@@ -229,7 +228,7 @@ impl<'a> Reader<'a, '_> {
 
 /// Routes of one host and path text share Tyk Operator's hash. The first pathType keeps it, each further one gets a
 /// hash of its own.
-fn set_apart(routes: &mut [Route<'_>]) {
+fn set_apart(routes: &mut [Route]) {
     let mut first: BTreeMap<String, PathType> = BTreeMap::new();
     for route in routes.iter() {
         if let Some(path_type) = route.path_type {

@@ -89,7 +89,9 @@ impl<'a> Form<'a> {
                 removed: desired.portal_removals.contains_key(id),
             },
             _ => Self {
-                wanted: desired.api(id).map(|one| (&one.source, one.generation, &one.payload)),
+                wanted: desired
+                    .api(id)
+                    .map(|one| (&one.source, one.generation, one.payload.as_ref())),
                 removed: desired.removals.contains(id),
             },
         }

@@ -80,6 +80,11 @@ pub(super) fn changed(
             Role::Api | Role::Policy | Role::Portal if !known(input, errors, subject) => return None,
             Role::Api | Role::Policy | Role::Portal => {
                 let accepted = accepted(errors, subject, "Valid");
+                // Of a child that is just made there is nothing to tell until a gateway has been asked about it.
+                let unheard = accepted.status == ConditionStatus::True && matches!(answer, Answer::None);
+                if unheard && subject.ingress.is_some() && subject.status.is_empty() {
+                    return None;
+                }
                 // Nobody has been asked since the start.
                 let unasked = answer::looked_at(input, subject).is_none();
                 writer.sent(subject, accepted, answer, unasked);

@@ -46,7 +46,7 @@ fn api(name: &str, generation: i64) -> Api {
     Api {
         source,
         generation,
-        payload: json!({"org_id": "own-org"}),
+        payload: json!({"org_id": "own-org"}).into(),
     }
 }
 

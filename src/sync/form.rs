@@ -179,7 +179,7 @@ mod tests {
         let api = Api {
             source: ObjectRef::new("TykOasApiDefinition", "default", "a"),
             generation: 1,
-            payload: document(),
+            payload: document().into(),
         };
         let wanted = BTreeMap::from([("1".to_owned(), api)]);
         add_documents(&mut observed, &wanted, Observed::from([("1".to_owned(), held)]));

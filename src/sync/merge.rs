@@ -66,7 +66,10 @@ struct All<'a> {
 type Form<'a> = (Option<&'a Value>, bool);
 
 fn api_form<'a>(desired: &'a Desired, id: &str) -> Form<'a> {
-    (desired.api(id).map(|api| &api.payload), desired.removals.contains(id))
+    (
+        desired.api(id).map(|api| api.payload.as_ref()),
+        desired.removals.contains(id),
+    )
 }
 
 fn policy_form<'a>(desired: &'a Desired, id: &str) -> Form<'a> {
@@ -150,7 +153,7 @@ mod tests {
         let api = |form: u64| Api {
             source: ObjectRef::new("ApiDefinition", "default", "a"),
             generation: 1,
-            payload: json!({"form": form}),
+            payload: json!({"form": form}).into(),
         };
         let apis = apis.iter().map(|(id, form)| ((*id).to_owned(), api(*form))).collect();
         Arc::new(Desired {

@@ -170,6 +170,9 @@ impl Session {
         round.batch.touched |= changed;
         outcome.drift.certificates += restored;
         self.reload_owed = round.batch.touched;
+        // Both lists at the same time would be most of what the process holds.
+        drop(work);
+        drop(held);
         let reread = self.read_back(&round, outcome).await;
         if let Some((sort, id, error)) = round.batch.stopped.take() {
             match sort {
@@ -219,7 +222,10 @@ impl Session {
     fn plan<'a>(&mut self, desired: &'a Desired, held: &Held, ensured: Ensured) -> Round<'a> {
         self.apis.contexts.clone_from(&desired.contexts);
         let mut plan = diff_read(desired, &held.apis, &self.owner, &self.apis.readings);
-        let wanted = desired.wanted().map(|(id, api)| (id.as_str(), &api.payload)).collect();
+        let wanted = desired
+            .wanted()
+            .map(|(id, api)| (id.as_str(), api.payload.as_ref()))
+            .collect();
         plan.complete(desired, &held.apis, |api, held| self.tyk.lacks(api, held));
         let mut apis = self.apis.hold_back(plan, wanted, &desired.removals, &held.apis);
         apis.refused = ensured.hold_back(&mut apis.plan, desired, &held.apis);

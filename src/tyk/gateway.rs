@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::error::CHECK_SECRET;
 use super::list::{Elements, End, Keep};
-use super::wire::{Answer, Wire};
 pub(super) use super::wire::{ANSWER_LIMIT, LIST_LIMIT};
+use super::wire::{Answer, Wire};
 use super::{Endpoint, Error, Kind};
 
 const AUTHORIZATION: HeaderName = HeaderName::from_static("x-tyk-authorization");

@@ -79,7 +79,11 @@ impl Keep {
             return serde_json::from_slice(json);
         }
         let mut reader = serde_json::Deserializer::from_slice(json);
-        let kept = Kept { shape: Some(&self.shape), text: self.text }.deserialize(&mut reader)?;
+        let kept = Kept {
+            shape: Some(&self.shape),
+            text: self.text,
+        }
+        .deserialize(&mut reader)?;
         reader.end()?;
         Ok(kept.unwrap_or_default())
     }
@@ -352,7 +356,10 @@ mod tests {
         let mut shape = Shape::default();
         shape.add(&json!({"a": {"b": 1}, "l": [{"x": 1}], "n": null}));
         shape.add_path(&["c", "mark"]);
-        let keep = Keep { shape, text: |text| text == "!" };
+        let keep = Keep {
+            shape,
+            text: |text| text == "!",
+        };
         let held = json!({"a": {"b": 2, "z": 3}, "l": [{"x": 1, "y": 2}], "n": {"q": 1}, "c": {"mark": {"m": 1}, "o": 2},
             "other": {"deep": ["?", {"one": "!", "two": "?"}]}, "gone": [1, {"a": 1}]});
         let kept = json!({"a": {"b": 2}, "l": [{"x": 1, "y": 2}], "n": {"q": 1}, "c": {"mark": {"m": 1}},
@@ -362,8 +369,12 @@ mod tests {
     }
 
     fn json_value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i32>().prop_map(Value::from),
-            "[a-c\"\\\\,\\[\\]{} ]{0,4}".prop_map(Value::from)];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            "[a-c\"\\\\,\\[\\]{} ]{0,4}".prop_map(Value::from)
+        ];
         leaf.prop_recursive(3, 16, 4, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),

@@ -19,7 +19,9 @@ impl Gateway {
     /// # Errors
     /// As for every list; [`NotFound`](super::Kind::NotFound) when the gateway has no policies API.
     pub async fn list_policies(&self) -> Result<BTreeMap<String, Value>, Error> {
-        self.call(Method::GET, &["tyk", "policies"])?.list("/id", &Keep::all()).await
+        self.call(Method::GET, &["tyk", "policies"])?
+            .list("/id", &Keep::all())
+            .await
     }
 
     /// `POST /tyk/policies`: makes or replaces a policy's file; keys feel it from the next reload on.

@@ -140,9 +140,19 @@ impl Wire {
         call: &str,
         request: RequestBuilder,
         limit: usize,
+        take: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<Answer, Error> {
+        let response = request.send().await.map_err(|e| self.broken(call, &e))?;
+        self.read(call, response, limit, take).await
+    }
+
+    async fn read(
+        &self,
+        call: &str,
+        mut response: Response,
+        limit: usize,
         mut take: impl FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<Answer, Error> {
-        let mut response = request.send().await.map_err(|e| self.broken(call, &e))?;
         let (status, wait) = (response.status(), retry_after(&response));
         let limit = if status.is_success() { limit } else { ANSWER_LIMIT };
         let (mut length, mut body) = (0, Vec::new());
@@ -299,9 +309,19 @@ mod tests {
     async fn answers_are_bounded() {
         let wire = wire("http://h", "s").unwrap();
         let answer = || Response::from(hyper::Response::new("0123456789"));
-        assert_eq!(wire.body("GET /x", answer(), 10).await.unwrap(), b"0123456789");
-        let error = wire.body("GET /x", answer(), 9).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::Malformed);
+        for (limit, is_read) in [(10, true), (9, false)] {
+            let mut body = Vec::new();
+            let take = |chunk: &[u8]| {
+                body.extend_from_slice(chunk);
+                Ok(())
+            };
+            let read = wire.read("GET /x", answer(), limit, take).await;
+            assert_eq!(
+                read.err().map(|error| error.kind()),
+                (!is_read).then_some(Kind::Malformed)
+            );
+            assert_eq!(body == b"0123456789", is_read);
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl World {
 
     /// The children, in the order of their names.
     pub fn children(&self) -> Vec<&Child> {
-        self.translation.children.values().collect()
+        self.translation.children.values().map(AsRef::as_ref).collect()
     }
 
     /// The definitions of the children.
@@ -76,7 +76,7 @@ impl World {
 
     /// Target URL of the API that answers a request, `None` when there is no route.
     pub fn target(&self, host: &str, path: &str) -> Option<String> {
-        let routes = Routes::load(self.desired.apis.values().map(|api| &api.payload)).unwrap();
+        let routes = Routes::load(self.desired.apis.values().map(|api| api.payload.as_ref())).unwrap();
         match routes.answer(host, path) {
             Answer::Api(id) => Some(
                 self.desired.apis[&id].payload["proxy"]["target_url"]

@@ -51,7 +51,7 @@ pub struct Gateway {
 pub fn gateway(snapshot: &Snapshot) -> Gateway {
     let translation = render(snapshot, &Options::default());
     let (desired, _) = desired::build(snapshot, &translation, &Context::default());
-    let routes = Routes::load(desired.apis.values().map(|api| &api.payload)).unwrap();
+    let routes = Routes::load(desired.apis.values().map(|api| api.payload.as_ref())).unwrap();
     Gateway { routes, desired }
 }
 

@@ -317,7 +317,7 @@ fn wanted(payload: &Value) -> Api {
     Api {
         source: ObjectRef::new("ApiDefinition", "default", "a"),
         generation: 1,
-        payload,
+        payload: payload.into(),
     }
 }
 

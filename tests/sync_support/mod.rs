@@ -242,7 +242,7 @@ fn wanted(payload: &Value) -> Api {
     Api {
         source: ObjectRef::new("ApiDefinition", "default", "a"),
         generation: 1,
-        payload,
+        payload: payload.into(),
     }
 }
 
@@ -264,7 +264,7 @@ fn wanted_document(kind: &'static str, document: &Value) -> Api {
     Api {
         source: ObjectRef::new(kind, "default", "a"),
         generation: 1,
-        payload,
+        payload: payload.into(),
     }
 }
 

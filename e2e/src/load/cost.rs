@@ -36,7 +36,8 @@ impl Cost {
         let mib = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-            kib.map(|kib| kib / 1024.0).with_context(|| format!("no {name} in the status of {pid}"))
+            kib.map(|kib| kib / 1024.0)
+                .with_context(|| format!("no {name} in the status of {pid}"))
         };
         Ok(Self {
             cpu_seconds: ticks / TICKS,

@@ -35,7 +35,9 @@ impl Counters {
         let metrics = operator.get("/metrics").await?.body;
         let calls = |call: &str| {
             let wanted = format!("call=\"{call}\"");
-            sum(&metrics, "tyk_ingress_gateway_calls_total", |labels| labels.contains(&wanted))
+            sum(&metrics, "tyk_ingress_gateway_calls_total", |labels| {
+                labels.contains(&wanted)
+            })
         };
         Ok(Self {
             lists: calls("list"),
@@ -99,7 +101,9 @@ fn is_write(labels: &str) -> bool {
 
 /// Sum of the samples of one metric in Prometheus' text format.
 fn sum(text: &str, metric: &str, wanted: impl Fn(&str) -> bool) -> f64 {
-    let samples = text.lines().filter_map(|line| line.strip_prefix(metric)?.strip_prefix('{')?.rsplit_once("} "));
+    let samples = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(metric)?.strip_prefix('{')?.rsplit_once("} "));
     samples
         .filter(|(labels, _)| wanted(labels))
         .filter_map(|(_, value)| value.parse::<f64>().ok())

@@ -52,11 +52,7 @@ impl Floor {
         let writes = begin.elapsed();
         control.reload().await?;
         let reload = begin.elapsed() - writes;
-        for number in 0..world.len() {
-            let (host, path) = world.place(number);
-            probe.until_answered(&host, &path).await?;
-        }
-        let all = begin.elapsed();
+        let all = probe.until_all_answer(world, begin).await?;
         let mut times = Vec::new();
         for sample in 0..samples.clamp(1, RELOADS) {
             // The gateway looks for wanted reloads once a second.
@@ -121,7 +117,12 @@ impl Control {
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)))?;
         self.connection.ready().await.with_context(|| what.clone())?;
-        let (head, body) = self.connection.send_request(request).await.with_context(|| what.clone())?.into_parts();
+        let (head, body) = self
+            .connection
+            .send_request(request)
+            .await
+            .with_context(|| what.clone())?
+            .into_parts();
         let body = body.collect().await.with_context(|| what.clone())?.to_bytes();
         let said = String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
         ensure!(head.status == 200, "{what} answers {}: {said}", head.status);

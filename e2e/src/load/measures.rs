@@ -118,14 +118,7 @@ impl Results {
         }
     }
 
-    fn add(
-        &mut self,
-        name: &str,
-        value: f64,
-        unit: &'static str,
-        ratio: Option<f64>,
-        target: Option<(f64, bool)>,
-    ) {
+    fn add(&mut self, name: &str, value: f64, unit: &'static str, ratio: Option<f64>, target: Option<(f64, bool)>) {
         self.measures.push(Measure {
             name: name.to_owned(),
             value,

@@ -71,7 +71,10 @@ impl World {
     }
 
     fn ingress(&self, number: usize) -> Value {
-        let rule = fixtures::rule(&self.host(number), &[fixtures::prefix(&self.path(number), &self.backend)]);
+        let rule = fixtures::rule(
+            &self.host(number),
+            &[fixtures::prefix(&self.path(number), &self.backend)],
+        );
         json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
             "metadata": {"name": format!("shop-{number}"), "namespace": self.namespace},
             "spec": {"ingressClassName": self.class, "rules": [rule]}})
@@ -97,7 +100,7 @@ impl World {
             ..TykContext::default()
         };
         let (desired, _) = desired::build(&snapshot, &render(&snapshot, &options), &context);
-        Ok(desired.wanted().map(|(_, api)| api.payload.clone()).collect())
+        Ok(desired.wanted().map(|(_, api)| Value::clone(&api.payload)).collect())
     }
 
     /// Creates all Ingresses, and returns how long it took.
@@ -108,7 +111,10 @@ impl World {
             self.ingresses.create(&PostParams::default(), &ingress).await?;
             anyhow::Ok(())
         });
-        stream::iter(creates).buffer_unordered(CONCURRENCY).try_collect::<Vec<_>>().await?;
+        stream::iter(creates)
+            .buffer_unordered(CONCURRENCY)
+            .try_collect::<Vec<_>>()
+            .await?;
         Ok(begin.elapsed())
     }
 
@@ -125,7 +131,10 @@ impl World {
             self.edits[number] += 1;
         }
         let sends = numbers.iter().map(|&number| self.send(number));
-        stream::iter(sends).buffer_unordered(CONCURRENCY).try_collect::<Vec<_>>().await?;
+        stream::iter(sends)
+            .buffer_unordered(CONCURRENCY)
+            .try_collect::<Vec<_>>()
+            .await?;
         Ok(numbers.iter().map(|&number| self.place(number)).collect())
     }
 
@@ -158,7 +167,9 @@ impl World {
     /// Replaces the endpoints of that Service.
     pub async fn churn(&self, turn: usize) -> Result<()> {
         let addresses = (0..3).map(|place| format!("10.1.{}.{}", turn % 250, 1 + place));
-        let endpoints: Vec<_> = addresses.map(|address| json!({"addresses": [address], "conditions": {"ready": true}})).collect();
+        let endpoints: Vec<_> = addresses
+            .map(|address| json!({"addresses": [address], "conditions": {"ready": true}}))
+            .collect();
         let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
             "metadata": {"name": "churn-1", "namespace": self.namespace, "labels": {"kubernetes.io/service-name": "churn"}},
             "addressType": "IPv4", "ports": [{"name": "http", "port": 8080}], "endpoints": endpoints});

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
@@ -41,9 +42,12 @@ impl Echoes {
 
     /// Points every target inside the cluster, a Service or an endpoint, to an echo upstream, which is started when it is new.
     pub async fn stand_in(&mut self, desired: &mut Desired) -> anyhow::Result<()> {
-        let classic = desired.apis.values_mut().flat_map(|api| targets(&mut api.payload));
+        let classic = desired
+            .apis
+            .values_mut()
+            .flat_map(|api| targets(Arc::make_mut(&mut api.payload)));
         let documents = desired.oas.values_mut().chain(desired.mcps.values_mut());
-        let documents = documents.filter_map(|api| upstream(&mut api.payload));
+        let documents = documents.filter_map(|api| upstream(Arc::make_mut(&mut api.payload)));
         for target in classic.chain(documents) {
             let Some(authority) = self.authority(target) else {
                 continue;

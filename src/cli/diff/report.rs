@@ -79,7 +79,7 @@ impl Report {
     pub fn of(tyk: &Installation, desired: &Desired, found: &Preview) -> Report {
         let apis = desired
             .wanted()
-            .map(|(id, api)| (id.as_str(), (api.source.to_string(), &api.payload)));
+            .map(|(id, api)| (id.as_str(), (api.source.to_string(), api.payload.as_ref())));
         let policies = desired.policies.iter();
         let policies = policies.map(|(id, policy)| (id.as_str(), (policy.source.to_string(), &policy.payload)));
         let (apis, policies): (BTreeMap<_, _>, BTreeMap<_, _>) = (apis.collect(), policies.collect());

@@ -89,6 +89,7 @@ pub fn spawn(
         latest: sender,
         lead: lead.clone(),
         told: false,
+        took: Duration::ZERO,
     };
     let children = Children {
         lead: lead.clone(),
@@ -125,6 +126,8 @@ struct Translate {
     lead: Lead,
     /// Whether the workers know what is wanted: from the first translation on after the lead was taken.
     told: bool,
+    /// How long the last translation took.
+    took: Duration,
 }
 
 impl Translate {
@@ -135,7 +138,9 @@ impl Translate {
             // What becomes due by the clock begins now.
             let since = self.store.take_changed().unwrap_or_else(Instant::now);
             if let Some((_, snapshot)) = self.store.snapshot() {
+                let begin = Instant::now();
                 let translated = self.engine.translate(snapshot).await?;
+                self.took = begin.elapsed();
                 if self.lead.is_held() {
                     self.engine.hand_over(&translated, since);
                     self.told = true;
@@ -154,8 +159,9 @@ impl Translate {
                 // Until there is a snapshot, its arrival is what is waited for.
                 () = self.lead.held(), if !self.told && self.store.snapshot().is_some() => true,
                 changed = changes.changed() => {
-                    // Changes come in bursts: one translation serves them all.
-                    tokio::time::sleep(self.debounce).await;
+                    // Changes come in bursts: one translation serves them all. While there are many, most of the time
+                    // is left to what is made of them.
+                    tokio::time::sleep(self.debounce.max(self.took)).await;
                     changes.mark_unchanged();
                     changed.is_ok()
                 }

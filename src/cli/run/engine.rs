@@ -32,6 +32,7 @@ pub struct Engine {
     workers: Workers,
     revision: u64,
     health: Arc<Health>,
+    memo: stages::Memo,
 }
 
 impl Engine {
@@ -43,6 +44,7 @@ impl Engine {
             workers,
             revision: 0,
             health,
+            memo: stages::Memo::default(),
         }
     }
 
@@ -69,16 +71,19 @@ impl Engine {
         let (options, input) = (self.options.clone(), snapshot.clone());
         let mut operator = self.operator.clone();
         operator.own = operator.own.at(Timestamp::now());
+        let mut memo = std::mem::take(&mut self.memo);
         let pure = move || {
             let start = Instant::now();
             let mut rendered = Duration::ZERO;
-            let mut made = stages::run(&input, &options, &operator, || rendered = start.elapsed());
+            let tell = || rendered = start.elapsed();
+            let mut made = stages::run_again(&input, &options, &operator, (&mut memo, tell));
             made.diagnostics.sort();
-            (made, rendered, start.elapsed())
+            (made, memo, rendered, start.elapsed())
         };
-        let (made, rendered, all) = tokio::task::spawn_blocking(pure)
+        let (made, memo, rendered, all) = tokio::task::spawn_blocking(pure)
             .await
             .context("the translation failed")?;
+        self.memo = memo;
         self.health.metrics.translation(rendered, all);
         self.remember(&snapshot, &made.fleet);
         let (translation, fleet) = (Arc::new(made.translation), Arc::new(made.fleet));

@@ -59,6 +59,7 @@ pub fn edges(snapshot: &Snapshot) -> Edges {
         .api_definitions
         .iter()
         .map(|(name, api)| (name, api.as_ref()))
+        .filter(|(_, api)| enabled(&api.spec.definition).is_some())
         .filter(|(_, api)| !api.is_template() && !api.is_inactive() && api.metadata.deletion_timestamp.is_none())
         .collect();
     apis.sort_by_key(|(name, api)| {

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -105,10 +107,13 @@ fn what_the_gateway_confirmed_of_the_document_is_told() {
     assert_eq!(status.target_url.as_deref(), Some("http://up"));
     assert_eq!(status.domain.unwrap().name.as_deref(), Some("a.com"));
     // Without a word of the resource itself.
-    let edited = world.desired.oas.get_mut(ID).unwrap();
-    edited.payload["x-tyk-api-gateway"]["upstream"]["url"] = json!("http://other");
+    let edit = |world: &mut World, url: &str| {
+        let edited = world.desired.oas.get_mut(ID).unwrap();
+        Arc::make_mut(&mut edited.payload)["x-tyk-api-gateway"]["upstream"]["url"] = json!(url);
+    };
+    edit(&mut world, "http://other");
     assert_eq!(world.write().target_url.as_deref(), Some("http://other"));
-    world.desired.oas.get_mut(ID).unwrap().payload["x-tyk-api-gateway"]["upstream"]["url"] = json!("http://third");
+    edit(&mut world, "http://third");
     world.outcome.apis.insert(ID.into(), ApiOutcome::Failed("400".into()));
     assert_eq!(
         world.write().target_url.as_deref(),

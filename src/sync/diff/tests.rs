@@ -20,7 +20,7 @@ fn desired(payloads: &[Value]) -> Desired {
     let api = |payload: &Value| Api {
         source: ObjectRef::new("ApiDefinition", "default", "a"),
         generation: 1,
-        payload: payload.clone(),
+        payload: payload.clone().into(),
     };
     let id = |payload: &Value| payload["api_id"].as_str().unwrap().to_owned();
     Desired {

@@ -55,8 +55,9 @@ fn an_ingress_is_told_of_its_children() {
             host: host.into(),
             path: "/".into(),
             path_type: "Prefix",
+            alone: false,
         };
-        (NamespacedName::new("default", name), child)
+        (NamespacedName::new("default", name), child.into())
     };
     let translation = Translation {
         children: [

@@ -74,6 +74,8 @@ fn service(number: usize) -> Object {
 fn endpoints(number: usize) -> Object {
     let mut metadata = metadata(number);
     metadata["labels"] = json!({"kubernetes.io/service-name": metadata["name"]});
-    Object::Endpoints(json!({"metadata": metadata, "addressType": "IPv4", "ports": [{"name": "http", "port": 8080}],
-        "endpoints": [{"addresses": ["10.1.2.3"], "conditions": {"ready": true}}]}))
+    Object::Endpoints(
+        json!({"metadata": metadata, "addressType": "IPv4", "ports": [{"name": "http", "port": 8080}],
+        "endpoints": [{"addresses": ["10.1.2.3"], "conditions": {"ready": true}}]}),
+    )
 }

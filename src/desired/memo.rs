@@ -1,0 +1,71 @@
+//! What is remembered of the last state: the APIs of children that are still the same. It changes how long the making of
+//! a state takes and nothing else.
+//!
+//! Only what depends on its child and on the operator's own settings is remembered, which is so for children that stand
+//! alone: see [`Child::alone`].
+
+use std::collections::{BTreeMap, btree_map};
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use super::{Api, Candidate, Context};
+use crate::ingress::Child;
+use crate::snapshot::NamespacedName;
+
+/// What is remembered of one state for the next.
+#[derive(Debug, Default)]
+pub struct Memo {
+    own: Option<Context>,
+    children: BTreeMap<NamespacedName, Known>,
+}
+
+/// What became of one child.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    child: Arc<Child>,
+    /// Id of the API.
+    pub(super) id: String,
+    /// The API.
+    pub(super) api: Api,
+}
+
+/// What was remembered, in the order of names.
+pub(super) struct Before(Peekable<btree_map::IntoIter<NamespacedName, Known>>);
+
+impl Memo {
+    /// Takes out what was remembered and holds under these settings.
+    pub(super) fn of(&mut self, own: &Context) -> Before {
+        let same = self.own.as_ref().is_some_and(|before| before.makes_the_same(own));
+        if !same {
+            self.children.clear();
+            self.own = Some(own.clone());
+        }
+        Before(std::mem::take(&mut self.children).into_iter().peekable())
+    }
+
+    /// Keeps what is still so.
+    pub(super) fn keep(&mut self, name: &NamespacedName, known: Known) {
+        self.children.insert(name.clone(), known);
+    }
+
+    /// Remembers what has just become of a child about which there was nothing to tell, if it was `made` into an API.
+    pub(super) fn remember(&mut self, name: &NamespacedName, child: &Arc<Child>, made: Option<&Candidate>) {
+        if let Some(made) = made.filter(|made| child.alone && made.name == *name) {
+            let known = Known {
+                child: Arc::clone(child),
+                id: made.id.clone(),
+                api: made.api.clone(),
+            };
+            self.children.insert(name.clone(), known);
+        }
+    }
+}
+
+impl Before {
+    /// What is remembered of this child. To be asked in the order of names.
+    pub(super) fn next(&mut self, name: &NamespacedName, child: &Arc<Child>) -> Option<Known> {
+        while self.0.next_if(|(other, _)| other < name).is_some() {}
+        let (_, known) = self.0.next_if(|(other, _)| other == name)?;
+        Arc::ptr_eq(&known.child, child).then_some(known)
+    }
+}
