@@ -46,7 +46,7 @@ bench:
 PATHS ?= 1000
 load: assets
 	$(CARGO) build --release --locked --package tyk-ingress
-	$(CARGO) run --release --locked --package e2e --bin e2e-load -- --paths $(PATHS)
+	$(CARGO) run --release --locked --package e2e --bin e2e-load -- --paths $(PATHS) --json target/load.json
 
 ## deny: licences, advisories and duplicate versions of the dependencies; needs cargo-deny
 deny:

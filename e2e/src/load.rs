@@ -87,7 +87,7 @@ async fn measured(scenario: &Scenario, settings: &Settings) -> Result<Results> {
     );
     bench.results.floor(&floor);
     part!("an operator without work", bench.without_work());
-    part!("all paths", bench.from_nothing());
+    part!("all paths", bench.all_paths());
     part!("nothing to do", bench.idle());
     part!("single changes", bench.single_changes());
     part!("bursts of edits", bench.bursts());
@@ -174,7 +174,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    async fn from_nothing(&mut self) -> Result<()> {
+    async fn all_paths(&mut self) -> Result<()> {
         let (begin, before, cost) = (Instant::now(), self.counters().await?, Cost::of(self.pid()?)?);
         let (created, answered) =
             tokio::join!(self.world.create_all(), self.probe.until_all_answer(&self.world, begin));
