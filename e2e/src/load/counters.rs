@@ -93,10 +93,11 @@ impl Counters {
     }
 }
 
+/// Whether something was written, and not refused.
 fn is_write(labels: &str) -> bool {
-    ["POST", "PUT", "PATCH", "APPLY", "DELETE"]
-        .iter()
-        .any(|verb| labels.contains(&format!("verb=\"{verb}\"")))
+    let done = labels.contains("code=\"2");
+    let mut verbs = ["POST", "PUT", "PATCH", "APPLY", "DELETE"].iter();
+    done && verbs.any(|verb| labels.contains(&format!("verb=\"{verb}\"")))
 }
 
 /// Sum of the samples of one metric in Prometheus' text format.
