@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// Measured against the allocators of glibc and musl, see `docs/performance.md`.
+/// The image is linked with musl, whose own allocator takes one lock for all threads. Figures: `docs/performance.md`.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
