@@ -24,12 +24,13 @@ pub struct Memo {
     desired: desired::Memo,
 }
 
-/// Runs the stages; `rendered` is told when the Ingresses have become children.
-pub fn run(snapshot: &Snapshot, options: &Options, operator: &Operator, rendered: impl FnOnce()) -> Made {
-    run_again(snapshot, options, operator, (&mut Memo::default(), rendered))
+/// Runs the stages.
+pub fn run(snapshot: &Snapshot, options: &Options, operator: &Operator) -> Made {
+    run_again(snapshot, options, operator, (&mut Memo::default(), || ()))
 }
 
-/// The same, and sooner, with what is remembered of the last run.
+/// The same, and sooner, with what is remembered of the last run; `rendered` is told when the Ingresses have become
+/// children.
 pub fn run_again(
     snapshot: &Snapshot,
     options: &Options,

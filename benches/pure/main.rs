@@ -24,7 +24,7 @@ const SIZES: [usize; 3] = [1_000, 5_000, 20_000];
 const OWNER: &str = "tyk-ingress";
 
 fn made(snapshot: &Snapshot) -> Made {
-    stages::run(snapshot, &Options::default(), &Operator::new(Context::default()), || ())
+    stages::run(snapshot, &Options::default(), &Operator::new(Context::default()))
 }
 
 /// What the operator's own gateway should hold.

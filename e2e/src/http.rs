@@ -1,9 +1,11 @@
 //! One HTTP/1.1 request on a connection of its own, with target and `Host` sent as they are given.
 
+use std::error::Error;
+
 use anyhow::{Context, Result, bail};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
+use hyper::body::{Body, Bytes};
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::HOST;
 use hyper::{HeaderMap, Method, Request, Uri, Version};
 use hyper_util::rt::TokioIo;
@@ -107,6 +109,23 @@ impl Call {
             body: String::from_utf8_lossy(&body).into_owned(),
         })
     }
+}
+
+/// A connection for many requests, which stays open.
+///
+/// # Errors
+/// When the server cannot be reached.
+pub async fn connect<B>(authority: &str) -> Result<SendRequest<B>>
+where
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    let stream = TcpStream::connect(authority)
+        .await
+        .with_context(|| format!("cannot connect to {authority}"))?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 /// `host:port` of an `http://` URL.

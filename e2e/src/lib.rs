@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod http;
 pub mod https;
 pub mod load;
+pub mod metrics;
 pub mod operator;
 pub mod pki;
 pub mod pods;

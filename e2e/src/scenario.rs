@@ -9,6 +9,7 @@ use kube::api::{DeleteParams, DynamicObject, ListParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::control_plane::SYSTEM_NAMESPACE;
 use crate::echo::{Echo, NAME_HEADER};
 use crate::gateway::{GatewayUnderTest, MARK};
 use crate::http::{Answer, authority};
@@ -153,6 +154,22 @@ impl Scenario {
             .env("WATCH_INGRESS_CLASS", self.class())
             .env("TYK_HTTP_INGRESS_PORT", port)
             .env("TYK_HTTPS_INGRESS_PORT", self.https_port.to_string()))
+    }
+
+    /// The same for one of several processes, with a lease of its own name that is quickly taken over.
+    ///
+    /// # Errors
+    /// As [`Self::operator_config`].
+    pub fn elected_config(&self) -> Result<OperatorConfig> {
+        let config = self.operator_config()?.env("TYK_INGRESS_OWNER", self.namespace());
+        Ok(config.args(&[
+            "--leader-elect",
+            "--leader-election-namespace",
+            SYSTEM_NAMESPACE,
+            "--leader-election-lease-duration=3s",
+            "--leader-election-renew-deadline=2s",
+            "--leader-election-retry-period=500ms",
+        ]))
     }
 
     /// Starts the product and waits until it is ready.

@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::api_definition::keyless;
-use e2e::control_plane::SYSTEM_NAMESPACE;
 use e2e::fixtures::{prefix, rule};
 use e2e::operator::binary;
-use e2e::{Backend, ControlPlane, Operator, OperatorConfig, Scenario, apply, eventually};
+use e2e::{Backend, ControlPlane, Operator, Scenario, apply, eventually};
 use kube::api::DeleteParams;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -127,18 +126,6 @@ impl World {
         self.scenario.cluster
     }
 
-    fn config(&self) -> Result<OperatorConfig> {
-        let owner = self.scenario.namespace();
-        Ok(self.scenario.operator_config()?.env("TYK_INGRESS_OWNER", owner).args(&[
-            "--leader-elect",
-            "--leader-election-namespace",
-            SYSTEM_NAMESPACE,
-            "--leader-election-lease-duration=3s",
-            "--leader-election-renew-deadline=2s",
-            "--leader-election-retry-period=500ms",
-        ]))
-    }
-
     /// Starts those again that have lost the lease, as the kubelet does. Anything else is no reason to end.
     async fn revive(&mut self) -> Result<()> {
         let mut at = 0;
@@ -164,7 +151,7 @@ impl World {
     }
 
     async fn add_operator(&mut self) -> Result<()> {
-        let operator = Operator::spawn(self.cluster(), self.config()?).await?;
+        let operator = Operator::spawn(self.cluster(), self.scenario.elected_config()?).await?;
         self.operators.push(operator);
         Ok(())
     }
@@ -404,7 +391,7 @@ impl World {
         let kubeconfig: PathBuf = self.cluster().admin_kubeconfig().to_owned();
         command.args(["diff", "--namespace", self.scenario.namespace()]);
         command.env_clear().env("KUBECONFIG", kubeconfig);
-        let config = self.config()?.env;
+        let config = self.scenario.elected_config()?.env;
         command.envs(config.into_iter().filter(|(name, _)| name != "WATCH_NAMESPACE"));
         let output = command.output().await?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

@@ -7,26 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use e2e::control_plane::SYSTEM_NAMESPACE;
 use e2e::fixtures::{prefix, rule};
 use e2e::gateway::skipped_in_pro;
 use e2e::http::Call;
-use e2e::{Operator, OperatorConfig, PATIENCE, Scenario, eventually};
+use e2e::{Operator, PATIENCE, Scenario, eventually};
 use serde_json::{Value, json};
 use tyk_ingress::sim::{self, Failure};
-
-/// A lease that is quickly taken over, with a name of its own.
-fn elected(world: &Scenario) -> Result<OperatorConfig> {
-    let config = world.operator_config()?.env("TYK_INGRESS_OWNER", world.namespace());
-    Ok(config.args(&[
-        "--leader-elect",
-        "--leader-election-namespace",
-        SYSTEM_NAMESPACE,
-        "--leader-election-lease-duration=3s",
-        "--leader-election-renew-deadline=2s",
-        "--leader-election-retry-period=500ms",
-    ]))
-}
 
 async fn holds_the_lease(operator: &Operator) -> Result<()> {
     eventually(PATIENCE, "the lease to be held", async || {
@@ -39,10 +25,10 @@ async fn holds_the_lease(operator: &Operator) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_standby_writes_nothing_and_takes_over_at_once_when_the_leader_ends() -> Result<()> {
     let world = Scenario::without_operator("standby").await?;
-    let leader = Operator::start(world.cluster, elected(&world)?).await?;
+    let leader = Operator::start(world.cluster, world.elected_config()?).await?;
     holds_the_lease(&leader).await?;
     // Ready although it does not lead: its watches are in sync.
-    let standby = Operator::start(world.cluster, elected(&world)?).await?;
+    let standby = Operator::start(world.cluster, world.elected_config()?).await?;
     let (blue, green) = (world.backend("blue").await?, world.backend("green").await?);
     let host = world.host("shop");
     world
@@ -69,9 +55,9 @@ async fn the_standby_ends_a_batch_of_200_changes_that_kill_9_cut() -> Result<()>
     let Some((faults, apis)) = world.gateway.faults() else {
         return Ok(());
     };
-    let leader = Operator::start(world.cluster, elected(&world)?).await?;
+    let leader = Operator::start(world.cluster, world.elected_config()?).await?;
     holds_the_lease(&leader).await?;
-    let standby = Operator::start(world.cluster, elected(&world)?).await?;
+    let standby = Operator::start(world.cluster, world.elected_config()?).await?;
     let blue = world.backend("blue").await?;
     let host = world.host("shop");
     faults.fail_next(1000, "POST", apis, Failure::Delay(Duration::from_millis(20)));

@@ -1,7 +1,5 @@
 //! Each right of the shipped roles is used, and none is missing: the API server's audit log says which were asked for.
 
-use std::collections::BTreeSet;
-
 use anyhow::{Context, Result, ensure};
 use e2e::audit::{self, Right};
 use e2e::control_plane::SYSTEM_NAMESPACE;
@@ -40,7 +38,7 @@ async fn each_right_of_the_roles_is_used_and_none_is_missing() -> Result<()> {
     examples::live(&world).await.with_context(|| operator.tail())?;
     tyk_operators_finalizer_is_taken_off(&world).await?;
 
-    let granted: BTreeSet<_> = audit::granted(&all).into_iter().collect();
+    let granted = audit::granted(&all);
     eventually(PATIENCE, "each right to be used", async || {
         let used = audit::used(world.cluster)?;
         let missing: Vec<_> = granted.difference(&used).map(Right::to_string).collect();

@@ -45,7 +45,7 @@ pub struct Settings {
 impl Settings {
     /// Runs the stages of the controller.
     pub fn make(&self, snapshot: &Snapshot) -> Made {
-        stages::run(snapshot, &self.options, &self.operator, || ())
+        stages::run(snapshot, &self.options, &self.operator)
     }
 }
 

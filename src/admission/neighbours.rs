@@ -111,10 +111,9 @@ fn with_hosts_of(world: &World, object: &Subject) -> BTreeSet<NamespacedName> {
         .map(|(_, ingress)| *ingress)
         .chain(object.alone.ingresses.values());
     let hosts: BTreeSet<&str> = all.flat_map(|ingress| hosts(ingress)).collect();
-    let near = present
-        .iter()
-        .filter(|(_, ingress)| self::hosts(ingress).any(|host| hosts.contains(host)));
-    near.chain(its).map(|(name, _)| name.clone()).collect()
+    let mut near = sharing(world, &hosts, |_| true);
+    near.extend(its.into_iter().map(|(name, _)| name.clone()));
+    near
 }
 
 /// These, and those that decide which of their children there are.
@@ -130,15 +129,21 @@ fn beside(
     names: &BTreeSet<NamespacedName>,
     which: impl Fn(&Ingress) -> bool,
 ) -> BTreeSet<NamespacedName> {
-    let present = &world.snapshot.ingresses;
-    let kept = names.iter().filter_map(|name| present.get(name));
-    let hosts: BTreeSet<&str> = kept.flat_map(|ingress| hosts(ingress)).collect();
-    if hosts.is_empty() {
+    let kept = names.iter().filter_map(|name| world.snapshot.ingresses.get(name));
+    let hosts = kept.flat_map(|ingress| hosts(ingress)).collect();
+    sharing(world, &hosts, which)
+}
+
+/// Ingresses with one of these hosts.
+fn sharing(world: &World, wanted: &BTreeSet<&str>, which: impl Fn(&Ingress) -> bool) -> BTreeSet<NamespacedName> {
+    if wanted.is_empty() {
         return BTreeSet::new();
     }
-    let shares = |ingress: &Ingress| self::hosts(ingress).any(|host| hosts.contains(host));
-    let beside = present.iter().filter(|(_, ingress)| which(ingress) && shares(ingress));
-    beside.map(|(name, _)| name.clone()).collect()
+    let shares = |ingress: &Ingress| hosts(ingress).any(|host| wanted.contains(host));
+    let all = world.snapshot.ingresses.iter();
+    all.filter(|(_, ingress)| which(ingress) && shares(ingress))
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
 /// Hosts of the rules, those that an annotation of ingress-nginx adds to them, and the empty text for all hosts.

@@ -127,7 +127,7 @@ impl World {
     /// Runs the pure stages over manifests as they are at this moment.
     pub fn under(loaded: Loaded, options: &ingress::Options, mut operator: Operator) -> World {
         operator.own = operator.own.at(Timestamp::now());
-        let made = stages::run(&loaded.snapshot, options, &operator, || ());
+        let made = stages::run(&loaded.snapshot, options, &operator);
         let mut diagnostics = made.diagnostics;
         diagnostics.extend(loaded.diagnostics.iter().cloned());
         diagnostics.sort();

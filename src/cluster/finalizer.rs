@@ -65,25 +65,41 @@ fn needs_finalizer<K: Published>(definition: &K) -> bool {
 /// # Errors
 /// When the API server refuses it or does not answer.
 pub async fn release<K: Published>(client: &Client, definition: &K) -> Result<(), Error> {
-    let finalizers = definition.finalizers();
-    let others: Vec<_> = finalizers.iter().filter(|finalizer| !is_ours::<K>(finalizer)).collect();
-    if others.len() == finalizers.len() || definition.meta().deletion_timestamp.is_none() {
+    if definition.meta().deletion_timestamp.is_none() {
         return Ok(());
     }
-    let name = NamespacedName::of(definition.meta());
+    match take_off(client, definition, is_ours::<K>).await {
+        Err(error) if matches!(status_code(&error), Some(404 | 409 | 422)) => Ok(()),
+        result => result,
+    }
+}
+
+/// Takes those finalizers off an object that `which` names, whoever set them; what another manager has set does not go by
+/// an apply. Nothing is sent when there is none.
+///
+/// # Errors
+/// When the API server refuses it or does not answer; 422 when somebody else has changed the finalizers meanwhile.
+pub(super) async fn take_off<K: Published>(
+    client: &Client,
+    object: &K,
+    which: impl Fn(&str) -> bool,
+) -> Result<(), Error> {
+    let finalizers = object.finalizers();
+    let others: Vec<_> = finalizers.iter().filter(|finalizer| !which(finalizer)).collect();
+    if others.len() == finalizers.len() {
+        return Ok(());
+    }
+    let name = NamespacedName::of(object.meta());
     let patch = json!([
-        {"op": "test", "path": "/metadata/uid", "value": definition.meta().uid},
+        {"op": "test", "path": "/metadata/uid", "value": object.meta().uid},
         {"op": "test", "path": "/metadata/finalizers", "value": finalizers},
         {"op": "replace", "path": "/metadata/finalizers", "value": others},
     ]);
     let patch = Patch::Json::<()>(serde_json::from_value(patch).map_err(Error::SerdeError)?);
-    let answer = api::<K>(client, &name)
+    api::<K>(client, &name)
         .patch(&name.name, &PatchParams::default(), &patch)
-        .await;
-    match answer {
-        Err(error) if matches!(status_code(&error), Some(404 | 409 | 422)) => Ok(()),
-        result => result.map(drop),
-    }
+        .await
+        .map(drop)
 }
 
 fn is_ours<K: Published>(finalizer: &str) -> bool {

@@ -2,9 +2,10 @@
 
 use futures::{StreamExt, stream};
 use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, Error};
+use kube::{Client, Error};
 use serde_json::json;
 
+use super::finalizer::take_off;
 use super::published::Published;
 use super::{CONCURRENCY, api, message, status_code};
 use crate::api::names;
@@ -18,9 +19,9 @@ pub async fn protect<K: Published>(client: &Client, snapshot: &Snapshot) -> Vec<
         Some((name.clone(), definition.clone(), change))
     });
     let calls = due.map(|(name, definition, change)| {
-        let api = api::<K>(client, &name);
+        let client = client.clone();
         async move {
-            let result = change.write(&api, &definition).await;
+            let result = change.write(&client, definition.as_ref()).await;
             (name, result)
         }
     });
@@ -55,33 +56,22 @@ fn change_for<K: Published>(snapshot: &Snapshot, definition: &K) -> Option<Chang
 }
 
 impl Change {
-    async fn write<K: Published>(self, api: &Api<K>, definition: &K) -> Result<(), Error> {
-        let uid = &definition.meta().uid;
-        let name = definition.name_any();
-        let result = match self {
+    async fn write<K: Published>(self, client: &Client, definition: &K) -> Result<(), Error> {
+        let name = NamespacedName::of(definition.meta());
+        match self {
             Self::Protect => {
                 let patch = json!({
                     "apiVersion": names::API_VERSION,
                     "kind": K::KIND,
-                    "metadata": {"uid": uid, "finalizers": [names::FINALIZER_TEMPLATE]},
+                    "metadata": {"uid": definition.meta().uid, "finalizers": [names::FINALIZER_TEMPLATE]},
                 });
                 let params = PatchParams::apply(names::FIELD_MANAGER);
-                api.patch(&name, &params, &Patch::Apply(patch)).await
+                let api = api::<K>(client, &name);
+                api.patch(&name.name, &params, &Patch::Apply(patch)).await.map(drop)
             }
-            // Tyk Operator may have set it, and what another manager has set does not go by an apply.
-            Self::Free => {
-                let finalizers = definition.finalizers();
-                let others: Vec<_> = finalizers.iter().filter(|finalizer| !is_ours(finalizer)).collect();
-                let patch = json!([
-                    {"op": "test", "path": "/metadata/uid", "value": uid},
-                    {"op": "test", "path": "/metadata/finalizers", "value": finalizers},
-                    {"op": "replace", "path": "/metadata/finalizers", "value": others},
-                ]);
-                let patch = Patch::Json::<()>(serde_json::from_value(patch).map_err(Error::SerdeError)?);
-                api.patch(&name, &PatchParams::default(), &patch).await
-            }
-        };
-        result.map(drop)
+            // Tyk Operator may have set it.
+            Self::Free => take_off(client, definition, is_ours).await,
+        }
     }
 }
 

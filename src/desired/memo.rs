@@ -4,13 +4,12 @@
 //! Only what depends on its child and on the operator's own settings is remembered, which is so for children that stand
 //! alone: see [`Child::alone`].
 
-use std::collections::{BTreeMap, btree_map};
-use std::iter::Peekable;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Api, Candidate, Context};
 use crate::ingress::Child;
-use crate::snapshot::NamespacedName;
+use crate::snapshot::{InOrder, NamespacedName};
 
 /// What is remembered of one state for the next.
 #[derive(Debug, Default)]
@@ -29,8 +28,8 @@ pub(super) struct Known {
     pub(super) api: Api,
 }
 
-/// What was remembered, in the order of names.
-pub(super) struct Before(Peekable<btree_map::IntoIter<NamespacedName, Known>>);
+/// What was remembered, to be asked for in the order of names.
+pub(super) struct Before(InOrder<Known>);
 
 impl Memo {
     /// Takes out what was remembered and holds under these settings.
@@ -40,7 +39,7 @@ impl Memo {
             self.children.clear();
             self.own = Some(own.clone());
         }
-        Before(std::mem::take(&mut self.children).into_iter().peekable())
+        Before(InOrder::of(&mut self.children))
     }
 
     /// Keeps what is still so.
@@ -62,10 +61,9 @@ impl Memo {
 }
 
 impl Before {
-    /// What is remembered of this child. To be asked in the order of names.
+    /// What is remembered of this child.
     pub(super) fn next(&mut self, name: &NamespacedName, child: &Arc<Child>) -> Option<Known> {
-        while self.0.next_if(|(other, _)| other < name).is_some() {}
-        let (_, known) = self.0.next_if(|(other, _)| other == name)?;
+        let (_, known) = self.0.next(name)?;
         Arc::ptr_eq(&known.child, child).then_some(known)
     }
 }

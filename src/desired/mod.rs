@@ -111,6 +111,11 @@ impl Desired {
         self.apis.iter().chain(&self.oas).chain(&self.mcps)
     }
 
+    /// What is to be sent of every wanted API, by id.
+    pub fn payloads(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.wanted().map(|(id, api)| (id.as_str(), api.payload.as_ref()))
+    }
+
     /// The wanted APIs whose definition is a document.
     pub fn documents(&self) -> impl Iterator<Item = &Api> {
         self.oas.values().chain(self.mcps.values())

@@ -19,7 +19,7 @@ use super::route::{self, Route};
 use super::{Named, Options};
 use crate::api::ApiDefinition;
 use crate::diagnostic::Diagnostic;
-use crate::snapshot::{NamespacedName, Objects, Snapshot};
+use crate::snapshot::{InOrder, NamespacedName, Objects, Snapshot};
 
 /// What is remembered of one rendering for the next.
 #[derive(Debug, Default)]
@@ -69,13 +69,10 @@ impl Memo {
             self.ingresses.clear();
         }
         self.common = Some((options.clone(), classes.clone()));
-        let mut before = std::mem::take(&mut self.ingresses).into_iter().peekable();
-        let entries = ours.iter().map(|&(name, ingress)| {
-            while before.next_if(|(other, _)| other < name).is_some() {}
-            match before.next_if(|(other, _)| other == name) {
-                Some((name, entry)) if Arc::ptr_eq(&entry.ingress, ingress) => (name, entry),
-                _ => (name.clone(), Entry::of(ingress)),
-            }
+        let mut before = InOrder::of(&mut self.ingresses);
+        let entries = ours.iter().map(|&(name, ingress)| match before.next(name) {
+            Some((name, entry)) if Arc::ptr_eq(&entry.ingress, ingress) => (name, entry),
+            _ => (name.clone(), Entry::of(ingress)),
         });
         self.ingresses = entries.collect();
     }

@@ -2,6 +2,7 @@
 
 mod context;
 pub mod document;
+mod in_order;
 mod load;
 mod named_secret;
 mod template;
@@ -24,6 +25,7 @@ use crate::api::{
 use crate::diagnostic::ObjectRef;
 
 pub use context::{ContextProblem, ContextSettings, Place};
+pub use in_order::InOrder;
 pub use named_secret::NamedSecret;
 pub use tls_secret::TlsSecret;
 

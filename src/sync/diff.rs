@@ -156,10 +156,7 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &str) -> Plan {
 
 /// [`diff`] that knows how the gateway reads some of the definitions.
 pub(super) fn diff_read(desired: &Desired, observed: &Observed, owner: &str, readings: &Readings) -> Plan {
-    let wanted = desired
-        .wanted()
-        .map(|(id, api)| (id.as_str(), api.payload.as_ref()))
-        .collect();
+    let wanted = desired.payloads().collect();
     let keeps = |id: &str| desired.api(id).is_some() || desired.held.contains(id);
     let mut plan = diff_payloads(&wanted, keeps, observed, (owner, &desired.contexts), readings);
     plan.stop_collisions(desired, observed);

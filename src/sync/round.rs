@@ -15,6 +15,7 @@ use super::tyk::Tyk;
 use super::{ApiOutcome, Calls, Observed, Outcome, compare, verify};
 use crate::desired::Desired;
 use crate::tyk::Error;
+use crate::tyk::list::Keep;
 
 /// A resync comes up to a tenth early.
 const RESYNC_SHARE: f64 = 0.9;
@@ -127,7 +128,9 @@ impl Session {
 
     async fn attempt(&mut self, desired: &Desired, outcome: &mut Outcome) -> Result<(), Ended> {
         let cancel = self.cancel.clone();
-        let read = cancel.run_until_cancelled(self.read(desired, &mut outcome.calls)).await;
+        let keep = compare::kept(desired);
+        let read = self.read((desired, &keep), &mut outcome.calls);
+        let read = cancel.run_until_cancelled(read).await;
         let held = read.ok_or(Ended::Cancelled)??;
         let ensured = self
             .certificates
@@ -173,7 +176,7 @@ impl Session {
         // Both lists at the same time would be most of what the process holds.
         drop(work);
         drop(held);
-        let reread = self.read_back(&round, outcome).await;
+        let reread = self.read_back(&round, &keep, outcome).await;
         if let Some((sort, id, error)) = round.batch.stopped.take() {
             match sort {
                 Sort::Api => self.apis.suspects.insert(id),
@@ -185,9 +188,9 @@ impl Session {
     }
 
     /// What the gateway holds, after a reload if there may be something to load.
-    async fn read(&mut self, desired: &Desired, calls: &mut Calls) -> Result<Held, Error> {
+    async fn read(&mut self, (desired, keep): (&Desired, &Keep), calls: &mut Calls) -> Result<Held, Error> {
         self.reload(calls).await?;
-        let apis = self.tyk.list_apis(desired, &compare::kept(desired), calls).await?;
+        let apis = self.tyk.list_apis(desired, keep, calls).await?;
         let policies = self.policies.read(&self.tyk, desired, calls).await?;
         Ok(Held { apis, policies })
     }
@@ -200,12 +203,12 @@ impl Session {
         Ok(())
     }
 
-    async fn read_back(&mut self, round: &Round<'_>, outcome: &mut Outcome) -> Result<(), Ended> {
+    async fn read_back(&mut self, round: &Round<'_>, keep: &Keep, outcome: &mut Outcome) -> Result<(), Ended> {
         if self.cancel.is_cancelled() {
             self.reload(&mut outcome.calls).await?;
             return Err(Ended::Cancelled);
         }
-        let held = self.read(round.desired, &mut outcome.calls).await?;
+        let held = self.read((round.desired, keep), &mut outcome.calls).await?;
         self.settle(round, &held, outcome);
         if outcome.portal.values().any(|one| matches!(one, ApiOutcome::Failed(_))) {
             self.portal
@@ -222,10 +225,7 @@ impl Session {
     fn plan<'a>(&mut self, desired: &'a Desired, held: &Held, ensured: Ensured) -> Round<'a> {
         self.apis.contexts.clone_from(&desired.contexts);
         let mut plan = diff_read(desired, &held.apis, &self.owner, &self.apis.readings);
-        let wanted = desired
-            .wanted()
-            .map(|(id, api)| (id.as_str(), api.payload.as_ref()))
-            .collect();
+        let wanted = desired.payloads().collect();
         plan.complete(desired, &held.apis, |api, held| self.tyk.lacks(api, held));
         let mut apis = self.apis.hold_back(plan, wanted, &desired.removals, &held.apis);
         apis.refused = ensured.hold_back(&mut apis.plan, desired, &held.apis);

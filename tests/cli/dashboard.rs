@@ -8,7 +8,7 @@ use tyk_ingress::sim::dashboard::{Config, Dashboard};
 use tyk_ingress::tyk::Endpoint;
 use tyk_ingress::tyk::dashboard::{self as wire, DocumentKind, Owners};
 
-use crate::program::{Ended, Folder, command, ended};
+use crate::program::{Ended, Folder, command, ended, runtime};
 
 struct World {
     runtime: Runtime,
@@ -18,12 +18,7 @@ struct World {
 
 impl World {
     fn start() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = runtime();
         let dashboard = runtime.block_on(Dashboard::start(Config::default())).unwrap();
         let administrator = wire::Dashboard::new(Endpoint::new(dashboard.url(), "key")).unwrap();
         Self {

@@ -10,7 +10,7 @@ use tyk_ingress::sim;
 use tyk_ingress::tyk::Endpoint;
 use tyk_ingress::tyk::gateway::Gateway;
 
-use crate::program::{Ended, command, ended};
+use crate::program::{Ended, command, ended, runtime};
 
 /// Secret of the control API.
 pub const SECRET: &str = "gateway-hunter2";
@@ -24,12 +24,7 @@ pub struct Tyk {
 
 impl Tyk {
     pub fn start() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = runtime();
         let config = sim::Config {
             secret: SECRET.into(),
             reload_interval: Duration::from_millis(20),

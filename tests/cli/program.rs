@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 /// How a run ended.
 pub struct Ended {
@@ -63,6 +64,13 @@ pub fn run_on(text: &str, arguments: &[&str]) -> Ended {
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     Ended::of(child.wait_with_output().unwrap())
+}
+
+/// Where what a run speaks to lives.
+pub fn runtime() -> Runtime {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().unwrap()
 }
 
 /// Runs a command to its end.

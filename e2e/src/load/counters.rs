@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::Scenario;
+use crate::metrics::sum;
 use crate::operator::Operator;
 
 /// Counts since the start of the API server, or of the product.
@@ -40,10 +41,10 @@ impl Counters {
             })
         };
         Ok(Self {
-            lists: calls("list"),
-            writes: calls("write") + calls("delete"),
-            reloads: calls("reload"),
-            rounds: sum(&metrics, "tyk_ingress_sync_rounds_total", |_| true),
+            lists: calls("list")?,
+            writes: calls("write")? + calls("delete")?,
+            reloads: calls("reload")?,
+            rounds: sum(&metrics, "tyk_ingress_sync_rounds_total", |_| true)?,
             ..Self::of_cluster(scenario).await?
         })
     }
@@ -62,10 +63,10 @@ impl Counters {
         let ours = "group=\"tyk.tyk.io\"";
         let status = "subresource=\"status\"";
         Ok(Self {
-            objects: writes([ours, "subresource=\"\""]),
-            statuses: writes([ours, status]),
-            ingress_statuses: writes(["resource=\"ingresses\"", status]),
-            events: writes(["resource=\"events\"", "subresource=\"\""]),
+            objects: writes([ours, "subresource=\"\""])?,
+            statuses: writes([ours, status])?,
+            ingress_statuses: writes(["resource=\"ingresses\"", status])?,
+            events: writes(["resource=\"events\"", "subresource=\"\""])?,
             ..Self::default()
         })
     }
@@ -98,15 +99,4 @@ fn is_write(labels: &str) -> bool {
     let done = labels.contains("code=\"2");
     let mut verbs = ["POST", "PUT", "PATCH", "APPLY", "DELETE"].iter();
     done && verbs.any(|verb| labels.contains(&format!("verb=\"{verb}\"")))
-}
-
-/// Sum of the samples of one metric in Prometheus' text format.
-fn sum(text: &str, metric: &str, wanted: impl Fn(&str) -> bool) -> f64 {
-    let samples = text
-        .lines()
-        .filter_map(|line| line.strip_prefix(metric)?.strip_prefix('{')?.rsplit_once("} "));
-    samples
-        .filter(|(labels, _)| wanted(labels))
-        .filter_map(|(_, value)| value.parse::<f64>().ok())
-        .sum()
 }

@@ -6,18 +6,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http1::SendRequest;
 use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use super::measures::Spread;
 use super::probe::Probe;
 use super::world::World;
 use crate::Scenario;
-use crate::http::authority;
+use crate::http::{authority, connect};
 
 /// Reloads that are measured.
 const RELOADS: usize = 10;
@@ -86,14 +84,8 @@ struct Control {
 impl Control {
     async fn connect(scenario: &Scenario) -> Result<Self> {
         let authority = authority(&scenario.gateway.url())?;
-        let stream = TcpStream::connect(&authority)
-            .await
-            .with_context(|| format!("cannot connect to {authority}"))?;
-        stream.set_nodelay(true)?;
-        let (connection, driver) = handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(driver);
         Ok(Self {
-            connection,
+            connection: connect(&authority).await?,
             authority,
             secret: scenario.gateway.secret(),
         })

@@ -6,14 +6,12 @@ use anyhow::{Context, Result};
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::body::Bytes;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use hyper::client::conn::http1::SendRequest;
 use tokio::time::sleep;
 
 use super::world::World;
 use crate::echo::NAME_HEADER;
-use crate::http::authority;
+use crate::http::{authority, connect};
 
 /// Time between two looks at a path that does not answer yet.
 const INTERVAL: Duration = Duration::from_millis(5);
@@ -80,13 +78,7 @@ impl Probe {
     async fn answers(&mut self, request: Request<Empty<Bytes>>) -> Result<bool> {
         let mut connection = match self.connection.take() {
             Some(connection) if !connection.is_closed() => connection,
-            _ => {
-                let stream = TcpStream::connect(&self.authority).await?;
-                stream.set_nodelay(true)?;
-                let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-                tokio::spawn(connection);
-                sender
-            }
+            _ => connect(&self.authority).await?,
         };
         connection.ready().await?;
         let (head, body) = connection.send_request(request).await?.into_parts();

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Scenario;
 use crate::api_definition::condition;
 use crate::eventually::{PATIENCE, eventually};
+use crate::metrics::sum;
 
 /// The custom resources of a kind, whatever their namespace.
 #[must_use]
@@ -154,11 +155,7 @@ impl Scenario {
     /// When it is not running.
     pub async fn repairs(&self) -> Result<f64> {
         let metrics = self.operator()?.get("/metrics").await?.body;
-        let values = metrics.lines().filter_map(|line| {
-            let of_a_tyk = line.strip_prefix("tyk_ingress_drift_repaired_total{")?;
-            Some(of_a_tyk.rsplit_once("} ")?.1.parse::<f64>())
-        });
-        Ok(values.sum::<Result<_, _>>()?)
+        sum(&metrics, "tyk_ingress_drift_repaired_total", |_| true)
     }
 }
 
