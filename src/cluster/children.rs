@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Error};
 use serde_json::json;
 
-use super::{CONCURRENCY, Published, api, message, status_code};
+use super::{Published, all, api, message, status_code};
 use crate::api::names;
 use crate::snapshot::{NamespacedName, Snapshot};
 
@@ -21,60 +20,39 @@ pub struct Ours<'a> {
     pub ingresses: &'a [NamespacedName],
 }
 
-/// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones. Children of
-/// other operators are left alone, as are those of Tyk Operator (they have no operator's label) whose Ingress is not ours.
-///
-/// Nothing is sent for a child that the snapshot holds as it is rendered. The errors come back by child; one child's
-/// error keeps no other from being written.
-pub async fn apply<'a, K: Published>(
-    client: &Client,
-    snapshot: &Snapshot,
-    rendered: impl Iterator<Item = &'a K>,
-    held: &BTreeSet<NamespacedName>,
-    ours: Ours<'_>,
-) -> Vec<(NamespacedName, String)> {
-    let (actions, mut errors) = plan(snapshot, rendered, held, ours);
-    let results = stream::iter(actions).map(|(name, action)| {
-        let client = client.clone();
-        async move {
-            let result = action.run(&client, &name).await;
-            (name, result)
-        }
-    });
-    let results: Vec<_> = results.buffer_unordered(CONCURRENCY).collect().await;
-    errors.extend(
-        results
-            .into_iter()
-            .filter_map(|(name, result)| Some((name, result.err()?))),
-    );
-    errors.sort();
-    errors
-}
-
 /// One write.
 #[derive(Debug, PartialEq)]
-enum Action<K> {
+enum Action<'a, K> {
     /// Of an object that is not there.
-    Create(Box<K>),
+    Create(&'a K),
     /// Of the object with this uid.
-    Update { uid: String, child: Box<K> },
+    Update { uid: String, child: &'a K },
     /// Of the object with this uid.
     Delete { uid: Option<String> },
 }
 
-type Plan<K> = (Vec<(NamespacedName, Action<K>)>, Vec<(NamespacedName, String)>);
+/// What there is to write.
+#[derive(Debug)]
+pub struct Plan<'a, K> {
+    actions: Vec<(NamespacedName, Action<'a, K>)>,
+    errors: Vec<(NamespacedName, String)>,
+}
 
-fn plan<'a, K: Published>(
+/// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones. Children of
+/// other operators are left alone, as are those of Tyk Operator (they have no operator's label) whose Ingress is not ours.
+///
+/// Nothing is planned for a child that the snapshot holds as it is rendered.
+pub fn plan<'a, K: Published>(
     snapshot: &Snapshot,
     rendered: impl Iterator<Item = &'a K>,
     held: &BTreeSet<NamespacedName>,
     ours: Ours<'_>,
-) -> Plan<K> {
+) -> Plan<'a, K> {
     let rendered: BTreeMap<_, _> = rendered
         .map(|child| (NamespacedName::of(child.meta()), child))
         .collect();
     let (mut actions, mut errors) = (Vec::new(), Vec::new());
-    for (name, child) in &rendered {
+    for (name, &child) in &rendered {
         match action_for(K::all(snapshot).get(name).map(AsRef::as_ref), child, ours.owner) {
             Ok(action) => actions.extend(action.map(|action| (name.clone(), action))),
             Err(error) => errors.push((name.clone(), error)),
@@ -87,7 +65,29 @@ fn plan<'a, K: Published>(
             && !held.contains(name)
     });
     actions.extend(stale.map(|(name, existing)| (name.clone(), Action::Delete { uid: existing.uid() })));
-    (actions, errors)
+    Plan { actions, errors }
+}
+
+impl<K: Published> Plan<'_, K> {
+    /// Number of writes.
+    pub fn writes(&self) -> usize {
+        self.actions.len()
+    }
+
+    /// Writes. The errors come back by child; one child's error keeps no other from being written.
+    pub async fn run(self, client: &Client) -> Vec<(NamespacedName, String)> {
+        let calls = self.actions.into_iter().map(|(name, action)| async move {
+            let result = action.run(client, &name).await;
+            (name, result)
+        });
+        let results = all(calls).await;
+        let failed = results
+            .into_iter()
+            .filter_map(|(name, result)| Some((name, result.err()?)));
+        let mut errors: Vec<_> = self.errors.into_iter().chain(failed).collect();
+        errors.sort();
+        errors
+    }
 }
 
 impl Ours<'_> {
@@ -104,15 +104,13 @@ impl Ours<'_> {
     }
 }
 
-fn action_for<K: Published>(existing: Option<&K>, child: &K, owner: &str) -> Result<Option<Action<K>>, String> {
-    let complete = || {
-        let mut child = child.clone();
-        child.meta_mut().finalizers = Some(vec![K::FINALIZER.to_owned()]);
-        child.clear_status();
-        Box::new(child)
-    };
+fn action_for<'a, K: Published>(
+    existing: Option<&K>,
+    child: &'a K,
+    owner: &str,
+) -> Result<Option<Action<'a, K>>, String> {
     let Some(existing) = existing else {
-        return Ok(Some(Action::Create(complete())));
+        return Ok(Some(Action::Create(child)));
     };
     if !existing.is_child() && !same_owner(existing, child) {
         return Err(taken(K::KIND));
@@ -127,7 +125,7 @@ fn action_for<K: Published>(existing: Option<&K>, child: &K, owner: &str) -> Res
     match owner_uid(child.meta()).is_some() && !same_owner(existing, child) {
         // Of an earlier Ingress of the same name. An object has one controller, so it makes room for a new one.
         true => Ok(Some(Action::Delete { uid: Some(uid) })),
-        false => Ok(Some(Action::Update { uid, child: complete() })),
+        false => Ok(Some(Action::Update { uid, child })),
     }
 }
 
@@ -171,11 +169,19 @@ fn is_as<K: Published>(existing: &K, child: &K) -> bool {
         && existing.finalizers().iter().any(|finalizer| finalizer == K::FINALIZER)
 }
 
-impl<K: Published> Action<K> {
+/// A child as it is sent.
+fn complete<K: Published>(child: &K) -> K {
+    let mut child = child.clone();
+    child.meta_mut().finalizers = Some(vec![K::FINALIZER.to_owned()]);
+    child.clear_status();
+    child
+}
+
+impl<K: Published> Action<'_, K> {
     async fn run(self, client: &Client, name: &NamespacedName) -> Result<(), String> {
         let result = match self {
-            Self::Create(child) => create(client, name, &*child).await,
-            Self::Update { uid, child } => update(client, name, uid, *child).await,
+            Self::Create(child) => create(client, name, &complete(child)).await,
+            Self::Update { uid, child } => update(client, name, uid, complete(child)).await,
             Self::Delete { uid } => delete::<K>(client, name, uid).await,
         };
         match result {

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, stream};
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Error, ResourceExt};
 use serde_json::json;
 
-use super::{CONCURRENCY, message, status_code};
+use super::{all, message, status_code};
 use crate::api::{Generated, names};
 use crate::report::IngressStatus;
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -41,7 +40,7 @@ pub async fn publish(
             (name, result.map(drop))
         }
     });
-    errors(calls.collect()).await
+    errors(calls).await
 }
 
 /// Takes Tyk Operator's finalizer, which protects nothing, off Ingresses that are being deleted and that are ours or have
@@ -57,7 +56,7 @@ pub async fn release(
         let (client, name, ingress) = (client.clone(), name.clone(), ingress.clone());
         async move { (name, release_one(&client, &ingress).await) }
     });
-    errors(calls.collect()).await
+    errors(calls).await
 }
 
 fn waiting<'a>(
@@ -108,11 +107,11 @@ async fn release_one(client: &Client, ingress: &Ingress) -> Result<(), Error> {
         .map(drop)
 }
 
-async fn errors<F>(calls: Vec<F>) -> Vec<(NamespacedName, String)>
+async fn errors<F>(calls: impl Iterator<Item = F>) -> Vec<(NamespacedName, String)>
 where
     F: Future<Output = (NamespacedName, Result<(), Error>)>,
 {
-    let results: Vec<_> = stream::iter(calls).buffer_unordered(CONCURRENCY).collect().await;
+    let results = all(calls).await;
     let errors = results.into_iter().filter_map(|(name, result)| match result {
         Err(error) if !matches!(status_code(&error), Some(404 | 409)) => Some((name, message(&error))),
         _ => None,

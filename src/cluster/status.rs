@@ -2,38 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use futures::{StreamExt, stream};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use kube::{Api, Client, Error, Resource};
 use serde_json::{Map, Value, json};
 
 use super::published::with_published;
-use super::{CONCURRENCY, message, status_code};
+use super::{all, message, status_code};
 use crate::api::names;
 use crate::diagnostic::ObjectRef;
 
 /// Writes the statuses; the errors by object. An object that is gone is none.
 pub async fn write(client: &Client, statuses: &BTreeMap<ObjectRef, Map<String, Value>>) -> Vec<(ObjectRef, String)> {
-    let calls: Vec<_> = statuses
-        .iter()
-        .map(|(object, status)| {
-            let (client, object, status) = (client.clone(), object.clone(), status.clone());
-            async move {
-                let result = write_one(&client, &object, status).await;
-                (object, result)
-            }
-        })
-        .collect();
-    let results: Vec<_> = stream::iter(calls).buffer_unordered(CONCURRENCY).collect().await;
-    let errors = results
+    let calls = statuses.iter().map(|(object, status)| async move {
+        let result = write_one(client, object, status).await;
+        (object, result)
+    });
+    let errors = all(calls)
+        .await
         .into_iter()
-        .filter_map(|(object, result)| Some((object, message(&result.err()?))));
+        .filter_map(|(object, result)| Some((object.clone(), message(&result.err()?))));
     let mut errors: Vec<_> = errors.collect();
     errors.sort();
     errors
 }
 
-async fn write_one(client: &Client, object: &ObjectRef, status: Map<String, Value>) -> Result<(), Error> {
+async fn write_one(client: &Client, object: &ObjectRef, status: &Map<String, Value>) -> Result<(), Error> {
     let patch = json!({"apiVersion": names::API_VERSION, "kind": object.kind, "status": status});
     let params = PatchParams::apply(names::STATUS_FIELD_MANAGER).force();
     let kind = GroupVersionKind::gvk(names::GROUP, names::VERSION, object.kind);
