@@ -96,7 +96,7 @@ pub fn spawn(
         lead: lead.clone(),
         progress: progress.clone(),
         told: false,
-        took: Duration::ZERO,
+        last: None,
     };
     let children = Children {
         lead: lead.clone(),
@@ -138,8 +138,8 @@ struct Translate {
     progress: Progress,
     /// Whether the workers know what is wanted: from the first translation on after the lead was taken.
     told: bool,
-    /// How long the last translation took.
-    took: Duration,
+    /// How long the last translation took, and when it ended.
+    last: Option<(Duration, Instant)>,
 }
 
 impl Translate {
@@ -152,7 +152,7 @@ impl Translate {
             if let Some((_, snapshot)) = self.store.snapshot() {
                 let begin = Instant::now();
                 let translated = self.engine.translate(snapshot).await?;
-                self.took = begin.elapsed();
+                self.last = Some((begin.elapsed(), Instant::now()));
                 if self.lead.is_held() {
                     let (revision, news) = self.engine.hand_over(&translated, since);
                     self.progress.handed_over(revision, &news, &translated.fleet);
@@ -174,7 +174,8 @@ impl Translate {
                 changed = changes.changed() => {
                     // Changes come in bursts: one translation serves them all. While there are many, most of the time
                     // is left to what is made of them.
-                    tokio::time::sleep(self.debounce.max(self.took)).await;
+                    let rest = self.last.map(|(took, end)| took.saturating_sub(end.elapsed()));
+                    tokio::time::sleep(self.debounce.max(rest.unwrap_or_default())).await;
                     changes.mark_unchanged();
                     changed.is_ok()
                 }
