@@ -213,12 +213,12 @@ impl Site {
         let world = &mut self.snapshot;
         let key = NamespacedName::new("ns", name);
         match kind {
-            "Ingress" => drop(world.ingresses.remove(&key)),
-            "Service" => drop(world.services.remove(&key)),
-            "EndpointSlice" => drop(world.endpoint_slices.remove(&key)),
-            "ApiDefinition" => drop(world.api_definitions.remove(&key)),
-            "OperatorContext" => drop(world.operator_contexts.remove(&key)),
-            _ => drop(world.ingress_classes.remove(&NamespacedName::new("", name))),
+            "Ingress" => drop(world.remove::<Ingress>(&key)),
+            "Service" => drop(world.remove::<Service>(&key)),
+            "EndpointSlice" => drop(world.remove::<EndpointSlice>(&key)),
+            "ApiDefinition" => drop(world.remove::<ApiDefinition>(&key)),
+            "OperatorContext" => drop(world.remove::<OperatorContext>(&key)),
+            _ => drop(world.remove::<IngressClass>(&NamespacedName::new("", name))),
         }
     }
 

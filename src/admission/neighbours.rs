@@ -92,11 +92,12 @@ fn part(world: &World, keep: &BTreeSet<NamespacedName>) -> Snapshot {
     }
 }
 
-fn chosen<K>(objects: &Objects<K>, keep: impl Fn(&NamespacedName) -> bool) -> Objects<K> {
+fn chosen<K>(objects: &Objects<K>, keep: impl Fn(&NamespacedName) -> bool) -> Arc<Objects<K>> {
     let chosen = objects.iter().filter(|(name, _)| keep(name));
-    chosen
+    let chosen: Objects<K> = chosen
         .map(|(name, object)| (name.clone(), Arc::clone(object)))
-        .collect()
+        .collect();
+    chosen.into()
 }
 
 /// The Ingress that the object is or becomes, those whose children are made of it, and all that share a host with one of
@@ -172,7 +173,7 @@ fn named(world: &World, object: &Subject) -> BTreeSet<NamespacedName> {
                 see(link.kind, &link.name);
             }
         }
-        for (own, api) in &snapshot.tyk_oas_api_definitions {
+        for (own, api) in snapshot.tyk_oas_api_definitions.iter() {
             let versions = api.spec.versioning.iter().flat_map(|versioning| &versioning.versions);
             for reference in versions.map(|version| &version.tyk_oas_api_definition_ref) {
                 let name = NamespacedName::new(reference.namespace_or(&own.namespace), &reference.name);

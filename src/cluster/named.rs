@@ -44,7 +44,7 @@ pub(super) fn named(snapshot: &Snapshot, scope: &Scope) -> Named {
             add(config_maps(reference.namespace_or(own)), &reference.name);
         }
     }
-    for (owner, definition) in &snapshot.tyk_oas_api_definitions {
+    for (owner, definition) in snapshot.tyk_oas_api_definitions.iter() {
         let signing = definition.spec.upstream_request_signing.as_ref();
         if let Some(reference) = signing.and_then(|signing| signing.secret_ref.as_ref()) {
             let namespace = reference.namespace_or(&owner.namespace);
@@ -53,7 +53,7 @@ pub(super) fn named(snapshot: &Snapshot, scope: &Scope) -> Named {
             }
         }
     }
-    for (owner, context) in &snapshot.operator_contexts {
+    for (owner, context) in snapshot.operator_contexts.iter() {
         if let Some(reference) = &context.spec.secret_ref {
             let namespace = reference.namespace_or(&owner.namespace);
             if readable(&owner.namespace, namespace) {
@@ -97,12 +97,8 @@ pub(super) fn secret(namespace: &str, name: &str) -> WatchId {
 /// Takes out of the snapshot what is named no more.
 pub(super) fn retain(snapshot: &mut Snapshot, wanted: &Named) {
     let named = |id: WatchId, name: &NamespacedName| wanted.get(&id).is_some_and(|names| names.contains(&name.name));
-    snapshot
-        .config_maps
-        .retain(|name, _| named(config_maps(&name.namespace), name));
-    snapshot
-        .secrets
-        .retain(|name, _| named(secret(&name.namespace, &name.name), name));
+    ConfigMap::objects(snapshot).retain(|name, _| named(config_maps(&name.namespace), name));
+    NamedSecret::objects(snapshot).retain(|name, _| named(secret(&name.namespace, &name.name), name));
 }
 
 /// Keeps the watches in step with what is named, until `cancel`.

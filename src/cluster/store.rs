@@ -356,7 +356,7 @@ impl State {
     }
 
     fn remove<K: Watched>(&mut self, name: &NamespacedName) -> bool {
-        let before = K::objects(Arc::make_mut(&mut self.snapshot)).remove(name);
+        let before = Arc::make_mut(&mut self.snapshot).remove::<K>(name);
         before.is_some_and(|before| before.is_used(&self.snapshot))
     }
 

@@ -42,14 +42,14 @@ pub(super) struct Links {
 impl Links {
     pub(super) fn of(snapshot: &Snapshot, edges: &graph::Edges) -> Self {
         let mut links = Self::default();
-        for (name, api) in &snapshot.api_definitions {
+        for (name, api) in snapshot.api_definitions.iter() {
             let source = links.seen(api.as_ref(), api.spec.context_ref.as_ref());
             for link in classic::links(&api.spec.definition, &name.namespace) {
                 let target = ObjectRef::new(link.kind, &link.name.namespace, &link.name.name);
                 links.callers.entry(target).or_default().insert(source.clone());
             }
         }
-        for (name, api) in &snapshot.tyk_oas_api_definitions {
+        for (name, api) in snapshot.tyk_oas_api_definitions.iter() {
             let source = links.seen(api.as_ref(), api.spec.context_ref.as_ref());
             let versions = api.spec.versioning.iter().flat_map(|versioning| &versioning.versions);
             for reference in versions.map(|version| &version.tyk_oas_api_definition_ref) {
@@ -117,7 +117,7 @@ impl Links {
     fn graphs(&mut self, snapshot: &Snapshot, edges: &graph::Edges) {
         self.leaving_of(snapshot.sub_graphs.values().map(AsRef::as_ref));
         self.leaving_of(snapshot.super_graphs.values().map(AsRef::as_ref));
-        for (name, sub_graph) in &snapshot.sub_graphs {
+        for (name, sub_graph) in snapshot.sub_graphs.iter() {
             let object = SnapshotKind::object_ref(sub_graph.as_ref());
             self.graphs
                 .extend(edges.keeps_sub_graph(name).map(|reason| (object.clone(), reason)));
@@ -128,7 +128,7 @@ impl Links {
                 self.served.insert(api, ("linked_to_subgraph", json!(name.name)));
             }
         }
-        for (name, super_graph) in &snapshot.super_graphs {
+        for (name, super_graph) in snapshot.super_graphs.iter() {
             let object = SnapshotKind::object_ref(super_graph.as_ref());
             self.graphs
                 .extend(edges.keeps_super_graph(name).map(|reason| (object, reason)));
@@ -248,7 +248,7 @@ impl Links {
             });
             found.insert(version.clone(), status);
         }
-        for (name, api) in &snapshot.tyk_oas_api_definitions {
+        for (name, api) in snapshot.tyk_oas_api_definitions.iter() {
             let Some(versioning) = api.spec.versioning.as_ref().filter(|versioning| versioning.enabled) else {
                 continue;
             };

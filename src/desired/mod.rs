@@ -241,7 +241,7 @@ pub fn build_again(
             memo.remember(name, child, builder.candidates.last());
         }
     }
-    for (name, resource) in &snapshot.api_definitions {
+    for (name, resource) in snapshot.api_definitions.iter() {
         if translation.children.contains_key(name) || resource.is_template() || resource.is_of_another(&context.owner) {
             continue;
         }

@@ -96,7 +96,7 @@ pub(super) fn add_all(builder: &mut Builder<'_>, translation: &Translation, own:
         let created = ingress.and_then(|ingress| ingress.metadata.creation_timestamp.as_ref());
         adder.add(&child.definition, Some(child), created.map(|time| time.0));
     }
-    for (name, resource) in &snapshot.tyk_oas_api_definitions {
+    for (name, resource) in snapshot.tyk_oas_api_definitions.iter() {
         let foreign = resource.is_of_another(&own.owner);
         if translation.oas_children.contains_key(name) || resource.is_template() || foreign {
             continue;

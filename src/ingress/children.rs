@@ -94,7 +94,7 @@ impl<'a> Renderer<'a> {
 
     /// Adds what a route becomes, or has become if that is still so.
     pub fn add(&mut self, slot: &Slot) {
-        if let Some(before) = slot.before(self.snapshot) {
+        if let Some(before) = slot.before() {
             self.rendered.extend(&before);
             return;
         }
@@ -105,7 +105,7 @@ impl<'a> Renderer<'a> {
         // Read in any case, for the next route.
         let from_slices = self.backends.took_slices();
         if !from_context && !from_slices {
-            slot.remember(own, self.snapshot);
+            slot.remember(own);
         }
     }
 

@@ -1,6 +1,8 @@
 //! Who serves a host and path that several rules ask for.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
@@ -11,25 +13,49 @@ use super::route::Route;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::snapshot::{NamespacedName, SnapshotKind};
 
-/// Keeps one route for each host and path, and tells the others who won. What is kept is sorted by host and listen path.
+/// Keeps one route for each host and path, in the order in which they come, and tells the others who won.
 pub fn settle<'a>(mut routes: Vec<&'a Slot>, diagnostics: &mut Vec<Diagnostic>) -> Vec<&'a Slot> {
-    // Annotations can give two paths one listen path, and the gateway tells APIs apart by its text.
-    let claimed = |slot: &'a Slot| (&slot.route.host, slot.route.listen_path.as_str());
-    routes.sort_by(|one, other| claimed(one).cmp(&claimed(other)));
-    let claims = routes.chunk_by(|one, other| claimed(one) == claimed(other));
-    claims.filter_map(|claims| winner(claims, diagnostics)).collect()
+    // Numbers are sorted much sooner than texts that lie all over the memory, and most claims are nobody else's.
+    let mut prints: Vec<_> = routes
+        .iter()
+        .enumerate()
+        .map(|(number, slot)| (slot.print, number))
+        .collect();
+    prints.sort_unstable();
+    let shared = prints
+        .chunk_by(|one, other| one.0 == other.0)
+        .filter(|chunk| chunk.len() > 1);
+    let mut contested: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for &(_, number) in shared.flatten() {
+        contested
+            .entry(claimed(&routes[number].route))
+            .or_default()
+            .push(number);
+    }
+    let mut lost = BTreeSet::new();
+    for mut claims in contested.into_values() {
+        claims.sort_by_cached_key(|&number| precedence(&routes[number].route));
+        let winner = &routes[claims[0]].route;
+        let losers = claims.split_off(1);
+        diagnostics.extend(losers.iter().map(|&loser| told(&routes[loser].route, winner)));
+        lost.extend(losers);
+    }
+    let mut numbers = 0..;
+    routes.retain(|_| numbers.next().is_none_or(|number| !lost.contains(&number)));
+    routes
 }
 
-fn winner<'a>(claims: &[&'a Slot], diagnostics: &mut Vec<Diagnostic>) -> Option<&'a Slot> {
-    if let [alone] = claims {
-        return Some(*alone);
-    }
-    let mut claims = claims.to_vec();
-    claims.sort_by_cached_key(|slot| precedence(&slot.route));
-    let mut claims = claims.into_iter();
-    let winner = claims.next()?;
-    diagnostics.extend(claims.map(|loser| lost(&loser.route, &winner.route)));
-    Some(winner)
+/// What only one route can have. Annotations can give two paths one listen path, and the gateway tells APIs apart by its
+/// text.
+fn claimed(route: &Route) -> (&Host, &str) {
+    (&route.host, &route.listen_path)
+}
+
+/// A number that is the same for the same claim, and seldom for others.
+pub fn print_of(route: &Route) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    claimed(route).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A path that is written out before a default backend; then the oldest Ingress, by creation, namespace and name (one
@@ -57,7 +83,7 @@ fn precedence(route: &Route) -> Precedence {
     )
 }
 
-fn lost(loser: &Route, winner: &Route) -> Diagnostic {
+fn told(loser: &Route, winner: &Route) -> Diagnostic {
     let what = match loser.path_type {
         Some(path_type) => format!(
             "{} path {:?} of {}",

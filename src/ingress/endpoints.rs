@@ -29,7 +29,7 @@ impl<'a> Slices<'a> {
     /// Orders the slices of a snapshot by their Service.
     pub fn new(snapshot: &'a Snapshot) -> Self {
         let mut slices: BTreeMap<NamespacedName, Vec<&EndpointSlice>> = BTreeMap::new();
-        for (name, slice) in &snapshot.endpoint_slices {
+        for (name, slice) in snapshot.endpoint_slices.iter() {
             let labels = slice.metadata.labels.as_ref();
             if let Some(service) = labels.and_then(|labels| labels.get(LABEL_SERVICE_NAME)) {
                 let service = NamespacedName::new(&name.namespace, service);

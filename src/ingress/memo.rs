@@ -5,7 +5,7 @@
 //! leave out the exact hosts of others; of OAS templates, with their documents; of a context; of endpoints and canaries.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
@@ -16,7 +16,7 @@ use super::annotations::TemplateKind;
 use super::children::Rendered;
 use super::host::Host;
 use super::route::{self, Route};
-use super::{Named, Options};
+use super::{Named, Options, conflict};
 use crate::api::ApiDefinition;
 use crate::diagnostic::Diagnostic;
 use crate::snapshot::{InOrder, NamespacedName, Objects, Snapshot};
@@ -25,8 +25,10 @@ use crate::snapshot::{InOrder, NamespacedName, Objects, Snapshot};
 #[derive(Debug, Default)]
 pub struct Memo {
     /// What everything depends on: options and classes.
-    common: Option<(Options, Objects<IngressClass>)>,
+    common: Option<(Options, Arc<Objects<IngressClass>>)>,
     ingresses: BTreeMap<NamespacedName, Entry>,
+    services: Arc<Objects<Service>>,
+    templates: Arc<Objects<ApiDefinition>>,
 }
 
 /// Of one Ingress.
@@ -42,30 +44,17 @@ struct Entry {
 pub struct Slot {
     /// The route.
     pub route: Route,
-    became: RefCell<Option<Became>>,
+    /// The print of what it claims.
+    pub print: u64,
+    became: RefCell<Option<Arc<Rendered>>>,
 }
-
-#[derive(Clone, Debug)]
-struct Became {
-    from: Sources,
-    rendered: Arc<Rendered>,
-}
-
-/// What was looked up for a route, and what was found.
-#[derive(Clone, Debug)]
-struct Sources {
-    service: Option<Found<Service>>,
-    template: Option<Found<ApiDefinition>>,
-}
-
-type Found<K> = (NamespacedName, Option<Arc<K>>);
 
 impl Memo {
     /// Takes in the Ingresses that are to be rendered, sorted by name; forgets the others.
     pub(super) fn take_in(&mut self, ours: &[Named<'_>], snapshot: &Snapshot, options: &Options) {
         let classes = &snapshot.ingress_classes;
         let common = self.common.take();
-        if !common.is_some_and(|(before, known)| before == *options && are_the_same(&known, classes)) {
+        if !common.is_some_and(|(before, known)| before == *options && changes(&known, classes).is_empty()) {
             self.ingresses.clear();
         }
         self.common = Some((options.clone(), classes.clone()));
@@ -75,6 +64,19 @@ impl Memo {
             _ => (name.clone(), Entry::of(ingress)),
         });
         self.ingresses = entries.collect();
+        self.forget_users(snapshot);
+    }
+
+    /// Forgets what routes became whose Service or template is another one now, or went or came.
+    fn forget_users(&mut self, snapshot: &Snapshot) {
+        let services = changes(&self.services, &snapshot.services);
+        let templates = changes(&self.templates, &snapshot.api_definitions);
+        if !services.is_empty() || !templates.is_empty() {
+            let all = self.slots().filter(|slot| slot.uses(&services, &templates));
+            all.for_each(|slot| drop(slot.became.take()));
+        }
+        self.services = Arc::clone(&snapshot.services);
+        self.templates = Arc::clone(&snapshot.api_definitions);
     }
 
     /// Every route, in the order of the Ingresses.
@@ -88,13 +90,24 @@ impl Memo {
     }
 }
 
-/// Whether the very same objects are in both.
-fn are_the_same<K>(one: &Objects<K>, other: &Objects<K>) -> bool {
-    one.len() == other.len()
-        && one
-            .iter()
-            .zip(other)
-            .all(|(one, other)| one.0 == other.0 && Arc::ptr_eq(one.1, other.1))
+/// Names of the objects that are not the very same in both.
+fn changes<K>(one: &Arc<Objects<K>>, other: &Arc<Objects<K>>) -> BTreeSet<NamespacedName> {
+    let mut changed = BTreeSet::new();
+    if Arc::ptr_eq(one, other) {
+        return changed;
+    }
+    let mut before = one.iter().peekable();
+    for (name, object) in other.iter() {
+        while let Some((gone, _)) = before.next_if(|(other, _)| *other < name) {
+            changed.insert(gone.clone());
+        }
+        match before.next_if(|(other, _)| *other == name) {
+            Some((_, same)) if Arc::ptr_eq(same, object) => {}
+            _ => drop(changed.insert(name.clone())),
+        }
+    }
+    changed.extend(before.map(|(gone, _)| gone.clone()));
+    changed
 }
 
 impl Entry {
@@ -102,6 +115,7 @@ impl Entry {
         let mut diagnostics = Vec::new();
         let routes = route::routes_of(ingress, &mut diagnostics);
         let slot = |route| Slot {
+            print: conflict::print_of(&route),
             route,
             became: RefCell::new(None),
         };
@@ -115,55 +129,25 @@ impl Entry {
 
 impl Slot {
     /// What the route became, if it would become the same now.
-    pub(super) fn before(&self, snapshot: &Snapshot) -> Option<Arc<Rendered>> {
-        let became = self.became.borrow();
-        let became = became.as_ref().filter(|became| became.from.are_the_same_in(snapshot))?;
-        Some(Arc::clone(&became.rendered))
+    pub(super) fn before(&self) -> Option<Arc<Rendered>> {
+        self.became.borrow().clone()
     }
 
-    /// Remembers what the route became, if nothing has a part in it that is not remembered.
-    pub(super) fn remember(&self, rendered: Rendered, snapshot: &Snapshot) {
-        let sources = Sources::of(&self.route, snapshot);
-        self.became.replace(sources.map(|from| Became {
-            from,
-            rendered: Arc::new(rendered),
-        }));
-    }
-}
-
-impl Sources {
-    /// `None` when there are others.
-    fn of(route: &Route, snapshot: &Snapshot) -> Option<Self> {
-        let annotations = &route.annotations;
+    /// Remembers what the route became, if nothing has a part in it that is not looked at.
+    pub(super) fn remember(&self, rendered: Rendered) {
+        let annotations = &self.route.annotations;
         let is_oas = annotations.template_kind == Some(TemplateKind::TykOasApiDefinition);
-        if matches!(route.host, Host::Wildcard(_)) || annotations.canary.is_some() || is_oas {
-            return None;
-        }
-        let namespace = route.ingress.namespace().unwrap_or_default();
-        let named = |name: &String| NamespacedName::new(&namespace, name);
-        let service = route.backend.service.as_ref().map(|service| named(&service.name));
-        let template = annotations.template.as_ref().map(named);
-        Some(Self {
-            service: service.map(|name| found(name, &snapshot.services)),
-            template: template.map(|name| found(name, &snapshot.api_definitions)),
-        })
+        let others = matches!(self.route.host, Host::Wildcard(_)) || annotations.canary.is_some() || is_oas;
+        self.became.replace((!others).then(|| Arc::new(rendered)));
     }
 
-    fn are_the_same_in(&self, snapshot: &Snapshot) -> bool {
-        is_the_same(self.service.as_ref(), &snapshot.services)
-            && is_the_same(self.template.as_ref(), &snapshot.api_definitions)
+    /// Whether one of these Services or templates is looked up for the route.
+    fn uses(&self, services: &BTreeSet<NamespacedName>, templates: &BTreeSet<NamespacedName>) -> bool {
+        let namespace = self.route.ingress.namespace().unwrap_or_default();
+        let is_in = |name: Option<&String>, changed: &BTreeSet<_>| {
+            name.is_some_and(|name| changed.contains(&NamespacedName::new(&namespace, name)))
+        };
+        let service = self.route.backend.service.as_ref().map(|service| &service.name);
+        is_in(service, services) || is_in(self.route.annotations.template.as_ref(), templates)
     }
-}
-
-fn found<K>(name: NamespacedName, objects: &Objects<K>) -> Found<K> {
-    let object = objects.get(&name).cloned();
-    (name, object)
-}
-
-fn is_the_same<K>(before: Option<&Found<K>>, objects: &Objects<K>) -> bool {
-    before.is_none_or(|(name, before)| match (before, objects.get(name)) {
-        (None, None) => true,
-        (Some(before), Some(now)) => Arc::ptr_eq(before, now),
-        _ => false,
-    })
 }

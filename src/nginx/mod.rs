@@ -133,7 +133,7 @@ fn apply(snapshot: &Snapshot, options: &Options) -> (Snapshot, Vec<Diagnostic>) 
     let all = translate_those(snapshot, &|ingress| classes.own(ingress), &is_annotated);
     let (mut snapshot, mut diagnostics) = (snapshot.clone(), Vec::new());
     for translated in all {
-        let Some(before) = snapshot.ingresses.remove(&translated.name) else {
+        let Some(before) = snapshot.remove::<Ingress>(&translated.name) else {
             continue;
         };
         diagnostics.extend(

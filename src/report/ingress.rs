@@ -41,7 +41,7 @@ enum Served {
 /// way. While the gateway does not answer, what was confirmed stays.
 pub(super) fn report(input: &ReportInput<'_>, report: &mut Report) {
     let round = Round::new(input, report);
-    for (name, ingress) in &input.snapshot.ingresses {
+    for (name, ingress) in input.snapshot.ingresses.iter() {
         let served = match input.translation.ingresses.binary_search(name) {
             Ok(_) => round.served(name),
             Err(_) => Served::Nothing,

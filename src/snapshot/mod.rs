@@ -70,47 +70,47 @@ impl fmt::Display for NamespacedName {
 /// Objects of one kind, by name.
 pub type Objects<K> = BTreeMap<NamespacedName, Arc<K>>;
 
-/// The world at one moment.
+/// The world at one moment. A copy shares all kinds, until one of the two changes them.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Ingresses of every class.
-    pub ingresses: Objects<Ingress>,
+    pub ingresses: Arc<Objects<Ingress>>,
     /// IngressClasses.
-    pub ingress_classes: Objects<IngressClass>,
+    pub ingress_classes: Arc<Objects<IngressClass>>,
     /// Namespaces; none when only some are watched.
-    pub namespaces: Objects<Namespace>,
+    pub namespaces: Arc<Objects<Namespace>>,
     /// Services.
-    pub services: Objects<Service>,
+    pub services: Arc<Objects<Service>>,
     /// EndpointSlices.
-    pub endpoint_slices: Objects<EndpointSlice>,
+    pub endpoint_slices: Arc<Objects<EndpointSlice>>,
     /// Secrets of type `kubernetes.io/tls`.
-    pub tls_secrets: Objects<TlsSecret>,
+    pub tls_secrets: Arc<Objects<TlsSecret>>,
     /// Secrets that other objects name. From files there are more of them, but for those of type `kubernetes.io/tls`.
-    pub secrets: Objects<NamedSecret>,
+    pub secrets: Arc<Objects<NamedSecret>>,
     /// ApiDefinitions: hand-written ones, templates, and the children of Ingresses as they now stand in the cluster.
-    pub api_definitions: Objects<ApiDefinition>,
+    pub api_definitions: Arc<Objects<ApiDefinition>>,
     /// OperatorContexts.
-    pub operator_contexts: Objects<OperatorContext>,
+    pub operator_contexts: Arc<Objects<OperatorContext>>,
     /// TykOasApiDefinitions: hand-written ones, templates, and the children of Ingresses.
-    pub tyk_oas_api_definitions: Objects<TykOasApiDefinition>,
+    pub tyk_oas_api_definitions: Arc<Objects<TykOasApiDefinition>>,
     /// SecurityPolicies.
-    pub security_policies: Objects<SecurityPolicy>,
+    pub security_policies: Arc<Objects<SecurityPolicy>>,
     /// TykStreamsApiDefinitions.
-    pub tyk_streams_api_definitions: Objects<TykStreamsApiDefinition>,
+    pub tyk_streams_api_definitions: Arc<Objects<TykStreamsApiDefinition>>,
     /// TykMcpProxyDefinitions.
-    pub tyk_mcp_proxy_definitions: Objects<TykMcpProxyDefinition>,
+    pub tyk_mcp_proxy_definitions: Arc<Objects<TykMcpProxyDefinition>>,
     /// SubGraphs.
-    pub sub_graphs: Objects<SubGraph>,
+    pub sub_graphs: Arc<Objects<SubGraph>>,
     /// SuperGraphs.
-    pub super_graphs: Objects<SuperGraph>,
+    pub super_graphs: Arc<Objects<SuperGraph>>,
     /// APIDescriptions.
-    pub api_descriptions: Objects<APIDescription>,
+    pub api_descriptions: Arc<Objects<APIDescription>>,
     /// PortalAPICatalogues.
-    pub portal_api_catalogues: Objects<PortalAPICatalogue>,
+    pub portal_api_catalogues: Arc<Objects<PortalAPICatalogue>>,
     /// PortalConfigs.
-    pub portal_configs: Objects<PortalConfig>,
+    pub portal_configs: Arc<Objects<PortalConfig>>,
     /// ConfigMaps that hold documents of definitions. From files there are more of them.
-    pub config_maps: Objects<ConfigMap>,
+    pub config_maps: Arc<Objects<ConfigMap>>,
 }
 
 /// A kind that a snapshot holds.
@@ -147,7 +147,7 @@ macro_rules! snapshot_kinds {
             const NAMESPACED: bool = $namespaced;
 
             fn objects(snapshot: &mut Snapshot) -> &mut Objects<Self> {
-                &mut snapshot.$field
+                Arc::make_mut(&mut snapshot.$field)
             }
         })*
     };
@@ -179,5 +179,10 @@ impl Snapshot {
     /// Puts an object in, and gives back the one that it replaces.
     pub fn insert<K: SnapshotKind>(&mut self, object: K) -> Option<Arc<K>> {
         K::objects(self).insert(NamespacedName::of(object.meta()), Arc::new(object))
+    }
+
+    /// Takes an object out.
+    pub fn remove<K: SnapshotKind>(&mut self, name: &NamespacedName) -> Option<Arc<K>> {
+        K::objects(self).remove(name)
     }
 }

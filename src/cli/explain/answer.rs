@@ -7,17 +7,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use k8s_openapi::api::networking::v1::Ingress;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::request::Request;
+use crate::api::{ApiDefinition, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition};
 use crate::cli::input::World;
 use crate::desired::{Api, oas};
 use crate::diagnostic::Severity;
 use crate::ingress::Options;
 use crate::inspect::routes::{self, Route};
 use crate::sim::{self, Routes};
-use crate::snapshot::{Loaded, NamespacedName, Snapshot};
+use crate::snapshot::{Loaded, NamespacedName, Snapshot, SnapshotKind};
 
 /// A path that no request of anybody has; it takes the place of a rule that is left out.
 const HIDDEN_PATH: &str = "/tyk-ingress.hidden-by-explain";
@@ -218,14 +220,14 @@ fn hide(snapshot: &mut Snapshot, world: &World, id: &str) {
     let Some((ingress, field)) = place(world, api) else {
         let name = routes::name(api);
         match api.source.kind {
-            "TykStreamsApiDefinition" => drop(snapshot.tyk_streams_api_definitions.remove(&name)),
-            "TykMcpProxyDefinition" => drop(snapshot.tyk_mcp_proxy_definitions.remove(&name)),
-            "TykOasApiDefinition" => drop(snapshot.tyk_oas_api_definitions.remove(&name)),
-            _ => drop(snapshot.api_definitions.remove(&name)),
+            "TykStreamsApiDefinition" => drop(snapshot.remove::<TykStreamsApiDefinition>(&name)),
+            "TykMcpProxyDefinition" => drop(snapshot.remove::<TykMcpProxyDefinition>(&name)),
+            "TykOasApiDefinition" => drop(snapshot.remove::<TykOasApiDefinition>(&name)),
+            _ => drop(snapshot.remove::<ApiDefinition>(&name)),
         }
         return;
     };
-    let Some(object) = snapshot.ingresses.get_mut(ingress) else {
+    let Some(object) = Ingress::objects(snapshot).get_mut(ingress) else {
         return;
     };
     let Some(spec) = Arc::make_mut(object).spec.as_mut() else {
@@ -245,7 +247,7 @@ fn hide(snapshot: &mut Snapshot, world: &World, id: &str) {
 
 /// Takes every rule of a host out of the world.
 fn hide_host(snapshot: &mut Snapshot, host: &str) {
-    for object in snapshot.ingresses.values_mut() {
+    for object in Ingress::objects(snapshot).values_mut() {
         let spec = Arc::make_mut(object).spec.as_mut();
         let rules = spec.and_then(|spec| spec.rules.as_mut());
         for rule in rules

@@ -81,7 +81,7 @@ pub fn edges(snapshot: &Snapshot) -> Edges {
         }
     }
     edges.apis_of_super_graphs.values_mut().for_each(|apis| apis.sort());
-    for (name, super_graph) in &snapshot.super_graphs {
+    for (name, super_graph) in snapshot.super_graphs.iter() {
         for target in &super_graph.spec.subgraph_refs {
             let sub_graph = NamespacedName::new(target.namespace_or(&name.namespace), &target.name);
             let users = edges.super_graphs.entry(sub_graph).or_default();
