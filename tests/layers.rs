@@ -66,7 +66,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "api",
-        ours: &[],
+        ours: &["packed"],
         not: PURE,
     },
     Room {
@@ -81,7 +81,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "desired",
-        ours: &["api", "diagnostic", "expression", "ingress", "secret", "snapshot"],
+        ours: &["api", "diagnostic", "expression", "ingress", "packed", "secret", "snapshot"],
         not: PURE,
     },
     Room {
@@ -133,6 +133,11 @@ const ROOMS: &[Room] = &[
         name: "nginx",
         ours: &["api", "diagnostic", "ingress", "snapshot"],
         not: PURE,
+    },
+    Room {
+        name: "packed",
+        ours: &[],
+        not: &[KUBERNETES, IMPURE, FILES],
     },
     Room {
         name: "permit",

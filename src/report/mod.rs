@@ -109,7 +109,7 @@ fn add(
     let Some(status) = status::changed(input, errors, &subject, (answer, refusal.as_deref())) else {
         return;
     };
-    if subject.ingress.is_none() && !status::is_synced(&subject.status) && status::is_synced(&status) {
+    if subject.ingress.is_none() && !status::is_synced(subject.status()) && status::is_synced(&status) {
         let what = match subject.role {
             Role::Policy => "The gateway holds the policy.",
             Role::Portal => "The portal shows it.",
