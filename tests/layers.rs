@@ -76,12 +76,20 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "cluster",
-        ours: &["api", "diagnostic", "permit", "report", "snapshot"],
+        ours: &["api", "diagnostic", "packed", "permit", "report", "snapshot"],
         not: &[&["reqwest", "axum"], FILES],
     },
     Room {
         name: "desired",
-        ours: &["api", "diagnostic", "expression", "ingress", "packed", "secret", "snapshot"],
+        ours: &[
+            "api",
+            "diagnostic",
+            "expression",
+            "ingress",
+            "packed",
+            "secret",
+            "snapshot",
+        ],
         not: PURE,
     },
     Room {
@@ -146,7 +154,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "report",
-        ours: &["api", "desired", "diagnostic", "ingress", "snapshot", "sync"],
+        ours: &["api", "desired", "diagnostic", "ingress", "packed", "snapshot", "sync"],
         not: PURE,
     },
     Room {

@@ -272,6 +272,9 @@ fn what_has_not_changed_is_the_same_object() {
             .collect()
     };
     let (before, after) = (payloads(&before), payloads(&after));
-    let kept = after.iter().filter(|payload| before.iter().any(|one| one.is_shared_with(payload))).count();
+    let kept = after
+        .iter()
+        .filter(|payload| before.iter().any(|one| one.is_shared_with(payload)))
+        .count();
     assert_eq!((before.len(), after.len(), kept), (3, 3, 2));
 }

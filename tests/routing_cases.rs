@@ -86,7 +86,10 @@ fn load(case: &Case) -> (Routes, BTreeMap<String, String>) {
             .unwrap()
             .to_owned()
     };
-    let backends = desired.apis.iter().map(|(id, api)| (id.clone(), backend(&api.payload.value())));
+    let backends = desired
+        .apis
+        .iter()
+        .map(|(id, api)| (id.clone(), backend(&api.payload.value())));
     (routes, backends.collect())
 }
 

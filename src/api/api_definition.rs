@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{DefinitionSpec, Target, names, resource::custom_resource};
+use crate::packed::Packed;
 
 custom_resource!(
-    /// A classic Tyk API definition as a Kubernetes object.
+    /// A classic Tyk API definition as a Kubernetes object. Its status has the fields of [`ApiDefinitionStatus`]; there are
+    /// many of these objects, and it is read only to see whether it has to be another one.
     ApiDefinition,
     "apidefinitions",
     ApiDefinitionSpec,
-    ApiDefinitionStatus
+    Packed
 );
 
 impl ApiDefinition {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, stream};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Error};
@@ -34,42 +35,39 @@ pub async fn apply<'a, K: Published>(
     ours: Ours<'_>,
 ) -> Vec<(NamespacedName, String)> {
     let (actions, mut errors) = plan(snapshot, rendered, held, ours);
-    let results = stream::iter(actions).map(|(name, action)| {
-        let client = client.clone();
-        async move {
-            let result = action.run(&client, &name).await;
-            (name, result)
+    let mut running = FuturesUnordered::new();
+    for (name, action) in actions {
+        if running.len() >= CONCURRENCY {
+            errors.extend(running.next().await.flatten());
         }
-    });
-    let results: Vec<_> = results.buffer_unordered(CONCURRENCY).collect().await;
-    errors.extend(
-        results
-            .into_iter()
-            .filter_map(|(name, result)| Some((name, result.err()?))),
-    );
+        running.push(action.run(client.clone(), name));
+    }
+    while let Some(error) = running.next().await {
+        errors.extend(error);
+    }
     errors.sort();
     errors
 }
 
 /// One write.
 #[derive(Debug, PartialEq)]
-enum Action<K> {
+enum Action<'a, K> {
     /// Of an object that is not there.
-    Create(Box<K>),
+    Create(&'a K),
     /// Of the object with this uid.
-    Update { uid: String, child: Box<K> },
+    Update { uid: String, child: &'a K },
     /// Of the object with this uid.
     Delete { uid: Option<String> },
 }
 
-type Plan<K> = (Vec<(NamespacedName, Action<K>)>, Vec<(NamespacedName, String)>);
+type Plan<'a, K> = (Vec<(NamespacedName, Action<'a, K>)>, Vec<(NamespacedName, String)>);
 
 fn plan<'a, K: Published>(
     snapshot: &Snapshot,
     rendered: impl Iterator<Item = &'a K>,
     held: &BTreeSet<NamespacedName>,
     ours: Ours<'_>,
-) -> Plan<K> {
+) -> Plan<'a, K> {
     let rendered: BTreeMap<_, _> = rendered
         .map(|child| (NamespacedName::of(child.meta()), child))
         .collect();
@@ -104,15 +102,13 @@ impl Ours<'_> {
     }
 }
 
-fn action_for<K: Published>(existing: Option<&K>, child: &K, owner: &str) -> Result<Option<Action<K>>, String> {
-    let complete = || {
-        let mut child = child.clone();
-        child.meta_mut().finalizers = Some(vec![K::FINALIZER.to_owned()]);
-        child.clear_status();
-        Box::new(child)
-    };
+fn action_for<'a, K: Published>(
+    existing: Option<&K>,
+    child: &'a K,
+    owner: &str,
+) -> Result<Option<Action<'a, K>>, String> {
     let Some(existing) = existing else {
-        return Ok(Some(Action::Create(complete())));
+        return Ok(Some(Action::Create(child)));
     };
     if !existing.is_child() && !same_owner(existing, child) {
         return Err(taken(K::KIND));
@@ -127,8 +123,16 @@ fn action_for<K: Published>(existing: Option<&K>, child: &K, owner: &str) -> Res
     match owner_uid(child.meta()).is_some() && !same_owner(existing, child) {
         // Of an earlier Ingress of the same name. An object has one controller, so it makes room for a new one.
         true => Ok(Some(Action::Delete { uid: Some(uid) })),
-        false => Ok(Some(Action::Update { uid, child: complete() })),
+        false => Ok(Some(Action::Update { uid, child })),
     }
+}
+
+/// The child as it is written.
+fn complete<K: Published>(child: &K) -> K {
+    let mut child = child.clone();
+    child.meta_mut().finalizers = Some(vec![K::FINALIZER.to_owned()]);
+    child.clear_status();
+    child
 }
 
 fn taken(kind: &str) -> String {
@@ -171,17 +175,16 @@ fn is_as<K: Published>(existing: &K, child: &K) -> bool {
         && existing.finalizers().iter().any(|finalizer| finalizer == K::FINALIZER)
 }
 
-impl<K: Published> Action<K> {
-    async fn run(self, client: &Client, name: &NamespacedName) -> Result<(), String> {
+impl<K: Published> Action<'_, K> {
+    /// The error, if it is one to tell.
+    async fn run(self, client: Client, name: NamespacedName) -> Option<(NamespacedName, String)> {
         let result = match self {
-            Self::Create(child) => create(client, name, &*child).await,
-            Self::Update { uid, child } => update(client, name, uid, *child).await,
-            Self::Delete { uid } => delete::<K>(client, name, uid).await,
+            Self::Create(child) => create(&client, &name, &complete(child)).await,
+            Self::Update { uid, child } => update(&client, &name, uid, complete(child)).await,
+            Self::Delete { uid } => delete::<K>(&client, &name, uid).await,
         };
-        match result {
-            Err(error) if !is_ending(&error) => Err(message(&error)),
-            _ => Ok(()),
-        }
+        let error = result.err().filter(|error| !is_ending(error))?;
+        Some((name, message(&error)))
     }
 }
 

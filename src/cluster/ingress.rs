@@ -23,7 +23,9 @@ pub async fn publish(
     statuses: &BTreeMap<NamespacedName, IngressStatus>,
 ) -> Vec<(NamespacedName, String)> {
     let manager = names::ingress_status_manager(owner);
-    let calls = statuses.iter().map(|(name, status)| {
+    let statuses: Vec<_> = statuses.clone().into_iter().collect();
+    // Each is made when its turn comes.
+    let calls = stream::iter(statuses).map(|(name, status)| {
         let patch = json!({
             "apiVersion": "networking.k8s.io/v1",
             "kind": "Ingress",
@@ -35,13 +37,12 @@ pub async fn publish(
         });
         let params = PatchParams::apply(&manager).force();
         let api: Api<Ingress> = Api::namespaced(client.clone(), &name.namespace);
-        let name = name.clone();
         async move {
             let result = api.patch_status(&name.name, &params, &Patch::Apply(patch)).await;
             (name, result.map(drop))
         }
     });
-    errors(calls.collect()).await
+    errors(calls.buffer_unordered(CONCURRENCY).collect().await)
 }
 
 /// Takes Tyk Operator's finalizer, which protects nothing, off Ingresses that are being deleted and that are ours or have
@@ -57,7 +58,8 @@ pub async fn release(
         let (client, name, ingress) = (client.clone(), name.clone(), ingress.clone());
         async move { (name, release_one(&client, &ingress).await) }
     });
-    errors(calls.collect()).await
+    let calls: Vec<_> = calls.collect();
+    errors(stream::iter(calls).buffer_unordered(CONCURRENCY).collect().await)
 }
 
 fn waiting<'a>(
@@ -108,11 +110,7 @@ async fn release_one(client: &Client, ingress: &Ingress) -> Result<(), Error> {
         .map(drop)
 }
 
-async fn errors<F>(calls: Vec<F>) -> Vec<(NamespacedName, String)>
-where
-    F: Future<Output = (NamespacedName, Result<(), Error>)>,
-{
-    let results: Vec<_> = stream::iter(calls).buffer_unordered(CONCURRENCY).collect().await;
+fn errors(results: Vec<(NamespacedName, Result<(), Error>)>) -> Vec<(NamespacedName, String)> {
     let errors = results.into_iter().filter_map(|(name, result)| match result {
         Err(error) if !matches!(status_code(&error), Some(404 | 409)) => Some((name, message(&error))),
         _ => None,

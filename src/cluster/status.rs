@@ -11,20 +11,20 @@ use super::published::with_published;
 use super::{CONCURRENCY, message, status_code};
 use crate::api::names;
 use crate::diagnostic::ObjectRef;
+use crate::packed::Packed;
 
 /// Writes the statuses; the errors by object. An object that is gone is none.
-pub async fn write(client: &Client, statuses: &BTreeMap<ObjectRef, Map<String, Value>>) -> Vec<(ObjectRef, String)> {
-    let calls: Vec<_> = statuses
-        .iter()
-        .map(|(object, status)| {
-            let (client, object, status) = (client.clone(), object.clone(), status.clone());
-            async move {
-                let result = write_one(&client, &object, status).await;
-                (object, result)
-            }
-        })
-        .collect();
-    let results: Vec<_> = stream::iter(calls).buffer_unordered(CONCURRENCY).collect().await;
+pub async fn write(client: &Client, statuses: &BTreeMap<ObjectRef, Packed>) -> Vec<(ObjectRef, String)> {
+    let statuses: Vec<_> = statuses.clone().into_iter().collect();
+    // Each is read when its turn comes.
+    let calls = stream::iter(statuses).map(|(object, status)| {
+        let client = client.clone();
+        async move {
+            let result = write_one(&client, &object, status.fields()).await;
+            (object, result)
+        }
+    });
+    let results: Vec<_> = calls.buffer_unordered(CONCURRENCY).collect().await;
     let errors = results
         .into_iter()
         .filter_map(|(object, result)| Some((object, message(&result.err()?))));

@@ -115,7 +115,8 @@ impl Desired {
 
     /// What is to be sent of every wanted API, by id.
     pub fn payloads(&self) -> impl Iterator<Item = (&str, Wanted<'_>)> {
-        self.wanted().map(|(id, api)| (id.as_str(), Wanted::Packed(&api.payload)))
+        self.wanted()
+            .map(|(id, api)| (id.as_str(), Wanted::Packed(&api.payload)))
     }
 
     /// The wanted APIs whose definition is a document.
@@ -503,7 +504,10 @@ impl Desired {
     fn complete(&mut self, apis: BTreeMap<String, Api>, certificates: &BTreeMap<String, Certificate>) {
         if !certificates.is_empty() {
             let payloads = apis.values().map(|api| &api.payload);
-            let naming: Vec<_> = payloads.filter(|payload| payload.names_certificates()).map(Payload::value).collect();
+            let naming: Vec<_> = payloads
+                .filter(|payload| payload.names_certificates())
+                .map(Payload::value)
+                .collect();
             let used: BTreeSet<_> = naming.iter().flat_map(certificates::references).collect();
             let of_these = certificates.iter().filter(|(id, _)| used.contains(id.as_str()));
             self.certificates = of_these.map(|(id, one)| (id.clone(), one.clone())).collect();

@@ -196,7 +196,14 @@ impl<'a> Renderer<'a> {
             return;
         };
         let definition = classic_spec(&exposure, self.keyless(), url);
-        self.insert(route, exposure.metadata, Classic { context_ref: context, definition });
+        self.insert(
+            route,
+            exposure.metadata,
+            Classic {
+                context_ref: context,
+                definition,
+            },
+        );
     }
 
     fn add_served(&mut self, route: &Route, exposures: Vec<Exposure>, base: Base, context: Option<Target>) {
@@ -240,7 +247,14 @@ impl<'a> Renderer<'a> {
                 message,
             );
         }
-        self.insert(route, exposure.metadata, Classic { context_ref: context, definition });
+        self.insert(
+            route,
+            exposure.metadata,
+            Classic {
+                context_ref: context,
+                definition,
+            },
+        );
     }
 
     fn add_oas(&mut self, route: &Route, exposures: &[Exposure], template: &oas::Template, target: &BackendTarget) {

@@ -9,9 +9,7 @@ use super::backend::Target;
 use super::children::{self, Classic};
 use super::exposure::Exposure;
 use super::route::Route;
-use crate::api::{
-    CustomDomain, DocumentSource, TykOasApiDefinition, TykOasApiDefinitionSpec, names,
-};
+use crate::api::{CustomDomain, DocumentSource, TykOasApiDefinition, TykOasApiDefinitionSpec, names};
 use crate::diagnostic::Code;
 use crate::snapshot::document::{EXTENSION, read, works_by_operation};
 use crate::snapshot::{NamespacedName, Snapshot};

@@ -119,10 +119,7 @@ pub(super) fn confirmed(
     };
     if kind == "ApiDefinition" {
         status.insert("api_id".into(), json!(place.id));
-        status.insert(
-            "orgId".into(),
-            json!(api.payload.organisation().unwrap_or(input.org)),
-        );
+        status.insert("orgId".into(), json!(api.payload.organisation().unwrap_or(input.org)));
     } else {
         status.insert("id".into(), json!(place.id));
         document(subject, api, status);

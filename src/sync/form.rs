@@ -32,6 +32,7 @@ pub(super) fn shorten(id: &str, wanted: Option<&Api>, looked_at: &Keep, observed
     }
     let mut short = looked_at.cut(observed);
     if let Some(fields) = short.as_object_mut() {
+        fields.retain(|_, value| !compare::is_zero(value));
         fields.insert(AS_WANTED.to_owned(), json!(api.payload.hash()));
     }
     short

@@ -197,8 +197,7 @@ impl Memory {
         let result = if let Some(message) = done.sent.refused.get(id) {
             Err(message.clone())
         } else if let Some(stamp) = done.sent.written.get(id) {
-            verify::written(self.sort, id, payload, stamp, observed)
-                .map(|reading| self.learn(id, reading))
+            verify::written(self.sort, id, payload, stamp, observed).map(|reading| self.learn(id, reading))
         } else if part.plan.writes.contains_key(id) {
             return None;
         } else if !done.touched {

@@ -44,7 +44,7 @@ fn decided(stored: Option<ApiDefinition>, rendered: bool, held: bool) -> String 
     let held: BTreeSet<_> = held.then(|| NamespacedName::new("ns", "a")).into_iter().collect();
     let (actions, errors) = plan(&snapshot, rendered.iter(), &held, OURS);
     let actions = actions.into_iter().map(|(_, action)| match action {
-        Action::Create(child) => format!("create {:?}", child.metadata.finalizers.unwrap()),
+        Action::Create(child) => format!("create {:?}", super::complete(child).metadata.finalizers.unwrap()),
         Action::Update { uid, .. } => format!("update {uid}"),
         Action::Delete { uid } => format!("delete {}", uid.unwrap()),
     });

@@ -225,7 +225,10 @@ fn of_several_server_certificates_the_good_ones_are_used() {
 
     let by_hand = json!({"certificate_secret_names": ["gone"], "certificates": ["mine"]});
     snapshot.insert(definition(by_hand));
-    assert_eq!(built(&snapshot).0.apis["1"].payload.value()["certificates"], json!(["mine"]));
+    assert_eq!(
+        built(&snapshot).0.apis["1"].payload.value()["certificates"],
+        json!(["mine"])
+    );
     let both = json!({"certificate_secret_names": ["one"], "certificates": ["mine", ids[0]]});
     snapshot.insert(definition(both));
     assert_eq!(
@@ -304,7 +307,10 @@ fn upstream_certificates_and_pins_are_found_by_domain() {
         ..context()
     };
     let (desired, _) = build(&snapshot, &Translation::default(), &odd);
-    assert_eq!(desired.apis["1"].payload.value()["pinned_public_keys"]["*"], json!(public));
+    assert_eq!(
+        desired.apis["1"].payload.value()["pinned_public_keys"]["*"],
+        json!(public)
+    );
 
     secret(&mut snapshot, "s", "", "");
     let (desired, diagnostics) = built(&snapshot);

@@ -267,7 +267,10 @@ mod tests {
     fn links_name_each_target_once() {
         let mut definition = definition();
         definition["proxy"]["target_internal"]["target"] = json!({"name": "b", "namespace": "other"});
-        let names: Vec<_> = links(&definition.into(), "own").iter().map(ToString::to_string).collect();
+        let names: Vec<_> = links(&definition.into(), "own")
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(names, ["ApiDefinition other/b", "TykOasApiDefinition own/c"]);
         assert_eq!(links(&Packed::default(), "own"), []);
     }

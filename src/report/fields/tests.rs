@@ -74,7 +74,7 @@ impl World {
     /// Keeps what is to be written, and proves that the same report again writes nothing.
     fn write(&mut self) -> TykOasApiDefinitionStatus {
         let status = self.report().statuses.remove(&object()).unwrap();
-        let status: TykOasApiDefinitionStatus = serde_json::from_value(Value::Object(status)).unwrap();
+        let status: TykOasApiDefinitionStatus = serde_json::from_value(status.value()).unwrap();
         let mut object = self.snapshot.tyk_oas_api_definitions[&key()].as_ref().clone();
         object.status = Some(status.clone());
         self.snapshot.insert(object);
