@@ -64,6 +64,27 @@ async fn a_batch_costs_its_writes_one_reload_and_two_lists() {
 }
 
 #[tokio::test]
+async fn an_api_that_was_seen_to_be_gone_is_not_asked_about_again() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/"), api("2", "/b/")]).await;
+    rig.want(&[api("2", "/b/")]);
+    assert_eq!(rig.outcome().await.apis["1"], ApiOutcome::Gone);
+    let before = rig.gateway.calls().len();
+    rig.want_without(&[api("2", "/b/")], &["1"]);
+    let leaving = rig.outcome().await;
+    assert_eq!(leaving.apis["1"], ApiOutcome::Gone);
+    assert_eq!(leaving.apis["2"], ApiOutcome::Synced);
+    rig.want(&[api("2", "/b/")]);
+    assert_eq!((leaving.calls, rig.outcome().await.calls), Default::default());
+    assert!(rig.calls_since(before).is_empty());
+
+    // Of this one nobody knows, and what was gone can have come back.
+    rig.want_without(&[api("2", "/b/")], &["3"]);
+    assert_eq!(rig.outcome().await.calls.lists, 1);
+    assert_eq!(rig.round().await.calls.lists, 1);
+}
+
+#[tokio::test]
 async fn a_field_that_was_taken_out_goes() {
     let mut rig = Rig::start().await;
     let mut more = api("1", "/a/");

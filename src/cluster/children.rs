@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Error};
 use serde_json::json;
 
-use super::{CONCURRENCY, Published, api, message, status_code};
+use super::{Published, all, api, message, status_code};
 use crate::api::names;
 use crate::snapshot::{NamespacedName, Snapshot};
 
@@ -20,33 +18,6 @@ pub struct Ours<'a> {
     pub owner: &'a str,
     /// The Ingresses of its classes, sorted.
     pub ingresses: &'a [NamespacedName],
-}
-
-/// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones. Children of
-/// other operators are left alone, as are those of Tyk Operator (they have no operator's label) whose Ingress is not ours.
-///
-/// Nothing is sent for a child that the snapshot holds as it is rendered. The errors come back by child; one child's
-/// error keeps no other from being written.
-pub async fn apply<'a, K: Published>(
-    client: &Client,
-    snapshot: &Snapshot,
-    rendered: impl Iterator<Item = &'a K>,
-    held: &BTreeSet<NamespacedName>,
-    ours: Ours<'_>,
-) -> Vec<(NamespacedName, String)> {
-    let (actions, mut errors) = plan(snapshot, rendered, held, ours);
-    let mut running = FuturesUnordered::new();
-    for (name, action) in actions {
-        if running.len() >= CONCURRENCY {
-            errors.extend(running.next().await.flatten());
-        }
-        running.push(action.run(client.clone(), name));
-    }
-    while let Some(error) = running.next().await {
-        errors.extend(error);
-    }
-    errors.sort();
-    errors
 }
 
 /// One write.
@@ -60,9 +31,18 @@ enum Action<'a, K> {
     Delete { uid: Option<String> },
 }
 
-type Plan<'a, K> = (Vec<(NamespacedName, Action<'a, K>)>, Vec<(NamespacedName, String)>);
+/// What there is to write.
+#[derive(Debug)]
+pub struct Plan<'a, K> {
+    actions: Vec<(NamespacedName, Action<'a, K>)>,
+    errors: Vec<(NamespacedName, String)>,
+}
 
-fn plan<'a, K: Published>(
+/// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones. Children of
+/// other operators are left alone, as are those of Tyk Operator (they have no operator's label) whose Ingress is not ours.
+///
+/// Nothing is planned for a child that the snapshot holds as it is rendered.
+pub fn plan<'a, K: Published>(
     snapshot: &Snapshot,
     rendered: impl Iterator<Item = &'a K>,
     held: &BTreeSet<NamespacedName>,
@@ -72,7 +52,7 @@ fn plan<'a, K: Published>(
         .map(|child| (NamespacedName::of(child.meta()), child))
         .collect();
     let (mut actions, mut errors) = (Vec::new(), Vec::new());
-    for (name, child) in &rendered {
+    for (name, &child) in &rendered {
         match action_for(K::all(snapshot).get(name).map(AsRef::as_ref), child, ours.owner) {
             Ok(action) => actions.extend(action.map(|action| (name.clone(), action))),
             Err(error) => errors.push((name.clone(), error)),
@@ -85,7 +65,29 @@ fn plan<'a, K: Published>(
             && !held.contains(name)
     });
     actions.extend(stale.map(|(name, existing)| (name.clone(), Action::Delete { uid: existing.uid() })));
-    (actions, errors)
+    Plan { actions, errors }
+}
+
+impl<K: Published> Plan<'_, K> {
+    /// Number of writes.
+    pub fn writes(&self) -> usize {
+        self.actions.len()
+    }
+
+    /// Writes. The errors come back by child; one child's error keeps no other from being written.
+    pub async fn run(self, client: &Client) -> Vec<(NamespacedName, String)> {
+        let calls = self.actions.into_iter().map(|(name, action)| async move {
+            let result = action.run(client, &name).await;
+            (name, result)
+        });
+        let results = all(calls).await;
+        let failed = results
+            .into_iter()
+            .filter_map(|(name, result)| Some((name, result.err()?)));
+        let mut errors: Vec<_> = self.errors.into_iter().chain(failed).collect();
+        errors.sort();
+        errors
+    }
 }
 
 impl Ours<'_> {
@@ -125,14 +127,6 @@ fn action_for<'a, K: Published>(
         true => Ok(Some(Action::Delete { uid: Some(uid) })),
         false => Ok(Some(Action::Update { uid, child })),
     }
-}
-
-/// The child as it is written.
-fn complete<K: Published>(child: &K) -> K {
-    let mut child = child.clone();
-    child.meta_mut().finalizers = Some(vec![K::FINALIZER.to_owned()]);
-    child.clear_status();
-    child
 }
 
 fn taken(kind: &str) -> String {
@@ -175,16 +169,25 @@ fn is_as<K: Published>(existing: &K, child: &K) -> bool {
         && existing.finalizers().iter().any(|finalizer| finalizer == K::FINALIZER)
 }
 
+/// A child as it is sent.
+fn complete<K: Published>(child: &K) -> K {
+    let mut child = child.clone();
+    child.meta_mut().finalizers = Some(vec![K::FINALIZER.to_owned()]);
+    child.clear_status();
+    child
+}
+
 impl<K: Published> Action<'_, K> {
-    /// The error, if it is one to tell.
-    async fn run(self, client: Client, name: NamespacedName) -> Option<(NamespacedName, String)> {
+    async fn run(self, client: &Client, name: &NamespacedName) -> Result<(), String> {
         let result = match self {
-            Self::Create(child) => create(&client, &name, &complete(child)).await,
-            Self::Update { uid, child } => update(&client, &name, uid, complete(child)).await,
-            Self::Delete { uid } => delete::<K>(&client, &name, uid).await,
+            Self::Create(child) => create(client, name, &complete(child)).await,
+            Self::Update { uid, child } => update(client, name, uid, complete(child)).await,
+            Self::Delete { uid } => delete::<K>(client, name, uid).await,
         };
-        let error = result.err().filter(|error| !is_ending(error))?;
-        Some((name, message(&error)))
+        match result {
+            Err(error) if !is_ending(&error) => Err(message(&error)),
+            _ => Ok(()),
+        }
     }
 }
 

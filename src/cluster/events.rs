@@ -17,6 +17,10 @@ use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind};
 /// Events of one round; what is over waits for the next.
 const PER_ROUND: usize = 50;
 
+/// Objects of which it waits to be told that they are served. Of a larger crowd only so many are told: conditions and
+/// metrics say the same, and an event costs the API server as much as an object.
+const SYNCED_WAITING: usize = 500;
+
 /// Repairs that are told of those that one report knows. A gateway that lost everything is told by the metrics.
 const REPAIRS_TOLD: usize = 10;
 
@@ -54,8 +58,8 @@ impl Events {
     }
 
     /// Publishes those of the present diagnostics that were not there the last time, and a `Synced` for each object that
-    /// is served now and was not, at most 50 events. Objects that the snapshot does not hold are left out. Failures are
-    /// logged, never returned.
+    /// is served now and was not, at most 50 events; of these the rest waits for the next time, 500 at most. Objects that
+    /// the snapshot does not hold are left out. Failures are logged, never returned.
     pub async fn publish(
         &mut self,
         snapshot: &Snapshot,
@@ -229,7 +233,7 @@ impl Synced {
         let present: BTreeMap<_, _> = present.collect();
         self.known.retain(|life| present.contains_key(life));
         for (life, note) in present {
-            if self.known.insert(life.clone()) {
+            if self.known.insert(life.clone()) && self.pending.len() < SYNCED_WAITING {
                 self.pending.insert(life, note);
             }
         }

@@ -2,13 +2,12 @@
 
 use std::future::Future;
 
-use futures::{StreamExt, stream};
 use kube::api::{Patch, PatchParams};
 use kube::{Client, Error};
 use serde_json::json;
 
 use super::published::with_published;
-use super::{CONCURRENCY, Published, api, message, status_code};
+use super::{Published, all, api, message, status_code};
 use crate::api::names;
 use crate::diagnostic::ObjectRef;
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -47,7 +46,7 @@ async fn ensure_kind<K: Published>(client: &Client, snapshot: &Snapshot) -> Vec<
         let (client, name, definition) = (client.clone(), name.clone(), definition.clone());
         async move { (name, ensure(&client, definition.as_ref()).await) }
     });
-    errors(calls.collect()).await
+    errors(calls).await
 }
 
 fn needs_finalizer<K: Published>(definition: &K) -> bool {
@@ -142,17 +141,17 @@ async fn release_kind<K: Published>(
         let (client, name, definition) = (client.clone(), name.clone(), definition.clone());
         async move { (name, release(&client, definition.as_ref()).await) }
     });
-    let failed = errors(calls.collect()).await.into_iter();
+    let failed = errors(calls).await.into_iter();
     failed
         .map(|(name, error)| (ObjectRef::new(K::KIND, name.namespace, name.name), error))
         .collect()
 }
 
-async fn errors<F>(calls: Vec<F>) -> Vec<(NamespacedName, String)>
+async fn errors<F>(calls: impl Iterator<Item = F>) -> Vec<(NamespacedName, String)>
 where
     F: Future<Output = (NamespacedName, Result<(), Error>)>,
 {
-    let results: Vec<_> = stream::iter(calls).buffer_unordered(CONCURRENCY).collect().await;
+    let results = all(calls).await;
     let errors = results
         .into_iter()
         .filter_map(|(name, result)| Some((name, message(&result.err()?))));

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, stream};
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Error, ResourceExt};
 use serde_json::json;
 
-use super::{CONCURRENCY, message, status_code};
+use super::{all, message, status_code};
 use crate::api::{Generated, names};
 use crate::report::IngressStatus;
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -23,9 +22,7 @@ pub async fn publish(
     statuses: &BTreeMap<NamespacedName, IngressStatus>,
 ) -> Vec<(NamespacedName, String)> {
     let manager = names::ingress_status_manager(owner);
-    let statuses: Vec<_> = statuses.clone().into_iter().collect();
-    // Each is made when its turn comes.
-    let calls = stream::iter(statuses).map(|(name, status)| {
+    let calls = statuses.iter().map(|(name, status)| {
         let patch = json!({
             "apiVersion": "networking.k8s.io/v1",
             "kind": "Ingress",
@@ -37,12 +34,13 @@ pub async fn publish(
         });
         let params = PatchParams::apply(&manager).force();
         let api: Api<Ingress> = Api::namespaced(client.clone(), &name.namespace);
+        let name = name.clone();
         async move {
             let result = api.patch_status(&name.name, &params, &Patch::Apply(patch)).await;
             (name, result.map(drop))
         }
     });
-    errors(calls.buffer_unordered(CONCURRENCY).collect().await)
+    errors(calls).await
 }
 
 /// Takes Tyk Operator's finalizer, which protects nothing, off Ingresses that are being deleted and that are ours or have
@@ -58,8 +56,7 @@ pub async fn release(
         let (client, name, ingress) = (client.clone(), name.clone(), ingress.clone());
         async move { (name, release_one(&client, &ingress).await) }
     });
-    let calls: Vec<_> = calls.collect();
-    errors(stream::iter(calls).buffer_unordered(CONCURRENCY).collect().await)
+    errors(calls).await
 }
 
 fn waiting<'a>(
@@ -110,7 +107,11 @@ async fn release_one(client: &Client, ingress: &Ingress) -> Result<(), Error> {
         .map(drop)
 }
 
-fn errors(results: Vec<(NamespacedName, Result<(), Error>)>) -> Vec<(NamespacedName, String)> {
+async fn errors<F>(calls: impl Iterator<Item = F>) -> Vec<(NamespacedName, String)>
+where
+    F: Future<Output = (NamespacedName, Result<(), Error>)>,
+{
+    let results = all(calls).await;
     let errors = results.into_iter().filter_map(|(name, result)| match result {
         Err(error) if !matches!(status_code(&error), Some(404 | 409)) => Some((name, message(&error))),
         _ => None,

@@ -22,6 +22,8 @@ pub use store::{Scope, Store};
 
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use hyper::{Method, Request};
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config, Error};
@@ -33,6 +35,17 @@ use crate::snapshot::NamespacedName;
 
 /// Calls of one kind that are under way at the same time.
 const CONCURRENCY: usize = 8;
+
+/// Makes all calls, [`CONCURRENCY`] of them at the same time.
+async fn all<F: Future>(mut calls: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut under_way: FuturesUnordered<_> = calls.by_ref().take(CONCURRENCY).collect();
+    let mut results = Vec::new();
+    while let Some(result) = under_way.next().await {
+        results.push(result);
+        under_way.extend(calls.next());
+    }
+    results
+}
 
 /// Time between two log lines about the same trouble.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);

@@ -2,32 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use futures::{StreamExt, stream};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use kube::{Api, Client, Error, Resource};
 use serde_json::{Map, Value, json};
 
 use super::published::with_published;
-use super::{CONCURRENCY, message, status_code};
+use super::{all, message, status_code};
 use crate::api::names;
 use crate::diagnostic::ObjectRef;
 use crate::packed::Packed;
 
 /// Writes the statuses; the errors by object. An object that is gone is none.
 pub async fn write(client: &Client, statuses: &BTreeMap<ObjectRef, Packed>) -> Vec<(ObjectRef, String)> {
-    let statuses: Vec<_> = statuses.clone().into_iter().collect();
-    // Each is read when its turn comes.
-    let calls = stream::iter(statuses).map(|(object, status)| {
-        let client = client.clone();
-        async move {
-            let result = write_one(&client, &object, status.fields()).await;
-            (object, result)
-        }
+    let calls = statuses.iter().map(|(object, status)| async move {
+        let result = write_one(client, object, status.fields()).await;
+        (object, result)
     });
-    let results: Vec<_> = calls.buffer_unordered(CONCURRENCY).collect().await;
-    let errors = results
+    let errors = all(calls)
+        .await
         .into_iter()
-        .filter_map(|(object, result)| Some((object, message(&result.err()?))));
+        .filter_map(|(object, result)| Some((object.clone(), message(&result.err()?))));
     let mut errors: Vec<_> = errors.collect();
     errors.sort();
     errors

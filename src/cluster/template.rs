@@ -1,13 +1,12 @@
 //! The finalizer that keeps a template while Ingresses use it.
 
-use futures::{StreamExt, stream};
 use kube::api::{Patch, PatchParams};
 use kube::{Client, Error};
 use serde_json::json;
 
 use super::finalizer::take_off;
 use super::published::Published;
-use super::{CONCURRENCY, api, message, status_code};
+use super::{all, api, message, status_code};
 use crate::api::names;
 use crate::snapshot::{NamespacedName, Snapshot};
 
@@ -25,8 +24,7 @@ pub async fn protect<K: Published>(client: &Client, snapshot: &Snapshot) -> Vec<
             (name, result)
         }
     });
-    let calls: Vec<_> = calls.collect();
-    let results: Vec<_> = stream::iter(calls).buffer_unordered(CONCURRENCY).collect().await;
+    let results = all(calls).await;
     let errors = results.into_iter().filter_map(|(name, result)| match result {
         Err(error) if !matches!(status_code(&error), Some(404 | 409 | 422)) => Some((name, message(&error))),
         _ => None,

@@ -173,10 +173,8 @@ impl Session {
         round.batch.touched |= changed;
         outcome.drift.certificates += restored;
         self.reload_owed = round.batch.touched;
-        // Both lists at the same time would be most of what the process holds.
         drop(work);
-        drop(held);
-        let reread = self.read_back(&round, &keep, outcome).await;
+        let reread = self.read_back(&round, (held, &keep), outcome).await;
         if let Some((sort, id, error)) = round.batch.stopped.take() {
             match sort {
                 Sort::Api => self.apis.suspects.insert(id),
@@ -203,11 +201,19 @@ impl Session {
         Ok(())
     }
 
-    async fn read_back(&mut self, round: &Round<'_>, keep: &Keep, outcome: &mut Outcome) -> Result<(), Ended> {
+    async fn read_back(
+        &mut self,
+        round: &Round<'_>,
+        (before, keep): (Held, &Keep),
+        outcome: &mut Outcome,
+    ) -> Result<(), Ended> {
+        self.reload(&mut outcome.calls).await?;
         if self.cancel.is_cancelled() {
-            self.reload(&mut outcome.calls).await?;
             return Err(Ended::Cancelled);
         }
+        // Both lists at the same time would be most of what the process holds. To let one go takes its time, for which
+        // the reload does not wait.
+        drop(before);
         let held = self.read((round.desired, keep), &mut outcome.calls).await?;
         self.settle(round, &held, outcome);
         if outcome.portal.values().any(|one| matches!(one, ApiOutcome::Failed(_))) {

@@ -141,7 +141,9 @@ impl World {
             owner: &Options::default().owner,
             ingresses: &translation.ingresses,
         };
-        children::apply(&self.client, snapshot, rendered, &translation.held, ours).await
+        children::plan(snapshot, rendered, &translation.held, ours)
+            .run(&self.client)
+            .await
     }
 
     /// Patches an ApiDefinition as the admin.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::admission::{Rules, Webhook};
 use super::engine::{Engine, Translated};
 use super::lead::Lead;
+use super::progress::Progress;
 use super::{TaskEnd, named};
 use crate::admission;
 use crate::api::{ApiDefinition, TykOasApiDefinition};
@@ -34,6 +35,10 @@ use crate::sync::Outcome;
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// Longest pause between attempts.
 const RETRY_MOST: Duration = Duration::from_secs(30);
+/// Writes to Kubernetes that are a crowd: what is asked for is served first, and told afterwards.
+const CROWD: usize = 100;
+/// How long a crowd may wait, for example for a gateway that does not answer.
+const CROWD_WAITS: Duration = Duration::from_secs(20);
 /// How often everything is translated anew, because time has passed.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(300);
 /// How often health is looked at.
@@ -82,14 +87,16 @@ pub fn spawn(
         webhook.spawn(tasks, rules, (client.clone(), lead.clone()), cancel.clone());
     }
     let health = engine.health().clone();
+    let progress = Progress::default();
     let translate = Translate {
         engine,
         store: store.clone(),
         debounce: controller.debounce,
         latest: sender,
         lead: lead.clone(),
+        progress: progress.clone(),
         told: false,
-        took: Duration::ZERO,
+        last: None,
     };
     let children = Children {
         lead: lead.clone(),
@@ -97,6 +104,8 @@ pub fn spawn(
         health: health.clone(),
         store: store.clone(),
         owner: tyk.owner.clone(),
+        progress: progress.clone(),
+        waited: false,
     };
     let fixed = controller.publish_address.iter().cloned().collect();
     let service = controller.publish_service.clone();
@@ -112,6 +121,8 @@ pub fn spawn(
         repaired: BTreeMap::new(),
         own: tyk.context().tyk,
         lead,
+        progress,
+        crowd_since: None,
     };
     tasks.spawn(named("translate", translate.run(cancel.clone())));
     tasks.spawn(named("children", children.run(latest.clone(), cancel.clone())));
@@ -124,10 +135,11 @@ struct Translate {
     debounce: Duration,
     latest: watch::Sender<Option<Arc<Translated>>>,
     lead: Lead,
+    progress: Progress,
     /// Whether the workers know what is wanted: from the first translation on after the lead was taken.
     told: bool,
-    /// How long the last translation took.
-    took: Duration,
+    /// How long the last translation took, and when it ended.
+    last: Option<(Duration, Instant)>,
 }
 
 impl Translate {
@@ -140,9 +152,10 @@ impl Translate {
             if let Some((_, snapshot)) = self.store.snapshot() {
                 let begin = Instant::now();
                 let translated = self.engine.translate(snapshot).await?;
-                self.took = begin.elapsed();
+                self.last = Some((begin.elapsed(), Instant::now()));
                 if self.lead.is_held() {
-                    self.engine.hand_over(&translated, since);
+                    let (revision, news) = self.engine.hand_over(&translated, since);
+                    self.progress.handed_over(revision, &news, &translated.fleet);
                     self.told = true;
                 }
                 self.latest.send_replace(Some(Arc::new(translated)));
@@ -161,7 +174,8 @@ impl Translate {
                 changed = changes.changed() => {
                     // Changes come in bursts: one translation serves them all. While there are many, most of the time
                     // is left to what is made of them.
-                    tokio::time::sleep(self.debounce.max(self.took)).await;
+                    let rest = self.last.map(|(took, end)| took.saturating_sub(end.elapsed()));
+                    tokio::time::sleep(self.debounce.max(rest.unwrap_or_default())).await;
                     changes.mark_unchanged();
                     changed.is_ok()
                 }
@@ -179,6 +193,9 @@ struct Children {
     store: Arc<Store>,
     owner: String,
     lead: Lead,
+    progress: Progress,
+    /// Whether the crowd that is there has waited.
+    waited: bool,
 }
 
 impl Children {
@@ -194,7 +211,13 @@ impl Children {
                 continue;
             };
             let start = Instant::now();
-            let failed = self.apply(&translated.translation, &snapshot).await;
+            let Some(failed) = self.apply(&translated.translation, &snapshot).await else {
+                let _ = cancel.run_until_cancelled(self.progress.settled(CROWD_WAITS)).await;
+                self.waited = true;
+                latest.mark_changed();
+                continue;
+            };
+            self.waited = false;
             self.health.metrics.stage(Stage::Children, start.elapsed());
             if failed.is_empty() {
                 pause = RETRY_FIRST;
@@ -213,8 +236,8 @@ impl Children {
         Ok(())
     }
 
-    /// Brings children and finalizers in step; the errors by object.
-    async fn apply(&self, translation: &Translation, snapshot: &Snapshot) -> Vec<(NamespacedName, String)> {
+    /// Brings children and finalizers in step; the errors by object. `None` when they are a crowd that has to wait.
+    async fn apply(&self, translation: &Translation, snapshot: &Snapshot) -> Option<Vec<(NamespacedName, String)>> {
         let Self { client, owner, .. } = self;
         let ours = cluster::children::Ours {
             owner,
@@ -223,13 +246,18 @@ impl Children {
         let held = &translation.held;
         let classic = translation.children.values().map(|child| &child.definition);
         let oas = translation.oas_children.values().map(|child| &child.definition);
+        let classic = cluster::children::plan(snapshot, classic, held, ours);
+        let oas = cluster::children::plan(snapshot, oas, held, ours);
+        if classic.writes() + oas.writes() > CROWD && !self.waited && !self.progress.is_settled() {
+            return None;
+        }
         let mut failed = cluster::template::protect::<ApiDefinition>(client, snapshot).await;
         failed.extend(cluster::template::protect::<TykOasApiDefinition>(client, snapshot).await);
-        failed.extend(cluster::children::apply(client, snapshot, classic, held, ours).await);
-        failed.extend(cluster::children::apply(client, snapshot, oas, held, ours).await);
+        failed.extend(classic.run(client).await);
+        failed.extend(oas.run(client).await);
         failed.extend(cluster::finalizer::ensure_all(client, snapshot).await);
         failed.extend(cluster::ingress::release(client, snapshot, &translation.ending, owner).await);
-        failed
+        Some(failed)
     }
 }
 
@@ -248,6 +276,9 @@ struct Reporter {
     /// The operator's own Tyk, without which it is not ready.
     own: Arc<Installation>,
     lead: Lead,
+    progress: Progress,
+    /// Since when a crowd of statuses waits.
+    crowd_since: Option<Instant>,
 }
 
 impl Reporter {
@@ -288,6 +319,7 @@ impl Reporter {
 
     fn take(&mut self, outcome: Outcome) {
         self.health.ended(&outcome);
+        self.progress.ended(&outcome);
         self.outcomes.insert(outcome.tyk.clone(), outcome);
         self.health.set_unready(self.unready());
     }
@@ -304,6 +336,15 @@ impl Reporter {
             Some(outcome) => reasons.extend(outcome.endpoint_error.clone()),
         }
         reasons
+    }
+
+    /// Whether what there is to tell is a crowd that has to wait, for the end of the round that is due.
+    fn waits(&mut self, writes: usize) -> bool {
+        if writes <= CROWD || self.progress.is_settled() {
+            self.crowd_since = None;
+            return false;
+        }
+        self.crowd_since.get_or_insert_with(Instant::now).elapsed() < CROWD_WAITS
     }
 
     async fn report(&mut self, translated: &Translated) {
@@ -323,11 +364,13 @@ impl Reporter {
             addresses: addresses.as_ref(),
             now: Time(jiff::Timestamp::now()),
         });
-        let client = &self.client;
-        for (object, error) in cluster::finalizer::release_named(client, &snapshot, &found.release).await {
+        for (object, error) in cluster::finalizer::release_named(&self.client, &snapshot, &found.release).await {
             tracing::warn!(%object, error, "the finalizer could not be removed; it is tried again");
         }
-        for (object, error) in cluster::status::write(client, &found.statuses).await {
+        if self.waits(found.statuses.len() + found.ingresses.len()) {
+            return;
+        }
+        for (object, error) in cluster::status::write(&self.client, &found.statuses).await {
             tracing::warn!(%object, error, "a status could not be written; it is tried again");
         }
         for (name, error) in cluster::ingress::publish(&self.client, &self.owner, &found.ingresses).await {

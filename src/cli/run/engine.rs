@@ -98,11 +98,12 @@ impl Engine {
     }
 
     /// Tells the workers what every Tyk should hold, because of changes of which the oldest came at `since`. One gets a
-    /// new state only when it differs from the one before.
-    pub fn hand_over(&mut self, translated: &Translated, since: Instant) {
+    /// new state only when it differs from the one before. Gives back the number of the state, and the Tyks to which it is news.
+    pub fn hand_over(&mut self, translated: &Translated, since: Instant) -> (u64, Vec<Arc<Installation>>) {
         self.revision += 1;
         let news = self.workers.hand_over(self.revision, &translated.fleet);
         self.health.handed_over(self.revision, &news, since);
+        (self.revision, news)
     }
 
     /// Keeps what the contexts are, for as long as they exist.

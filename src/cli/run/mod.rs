@@ -5,6 +5,7 @@ mod cluster;
 mod engine;
 mod lead;
 mod manifests;
+mod progress;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Action, Ours, plan};
+use super::{Action, Ours, complete, plan};
 use crate::api::{ApiDefinition, names};
 use crate::snapshot::{NamespacedName, Snapshot};
 
@@ -42,14 +42,14 @@ fn decided(stored: Option<ApiDefinition>, rendered: bool, held: bool) -> String 
     }
     let rendered: Vec<_> = rendered.then(|| child(|_| ())).into_iter().collect();
     let held: BTreeSet<_> = held.then(|| NamespacedName::new("ns", "a")).into_iter().collect();
-    let (actions, errors) = plan(&snapshot, rendered.iter(), &held, OURS);
-    let actions = actions.into_iter().map(|(_, action)| match action {
-        Action::Create(child) => format!("create {:?}", super::complete(child).metadata.finalizers.unwrap()),
+    let plan = plan(&snapshot, rendered.iter(), &held, OURS);
+    let actions = plan.actions.into_iter().map(|(_, action)| match action {
+        Action::Create(child) => format!("create {:?}", complete(child).metadata.finalizers.unwrap()),
         Action::Update { uid, .. } => format!("update {uid}"),
         Action::Delete { uid } => format!("delete {}", uid.unwrap()),
     });
     actions
-        .chain(errors.into_iter().map(|_| "error".to_owned()))
+        .chain(plan.errors.into_iter().map(|_| "error".to_owned()))
         .collect::<Vec<_>>()
         .join(", ")
 }

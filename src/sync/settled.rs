@@ -1,0 +1,70 @@
+//! States that ask for nothing which the last round has not settled: no gateway has to be asked about them.
+//!
+//! When a resource goes, its API is removed as soon as it is not wanted any more. That the resource is being deleted,
+//! and then that it is gone, come as states of their own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{ApiOutcome, Calls, Drift, Outcome, Plan};
+use crate::desired::Desired;
+
+/// What a round that ended well would say of this state too; `None` when it has to be asked.
+pub(super) fn again(last: Outcome, revision: u64, desired: &Arc<Desired>) -> Option<Outcome> {
+    let gone = are_gone(&desired.removals, &last.apis, |id| desired.api(id).is_some())
+        && are_gone(&desired.policy_removals, &last.policies, |id| {
+            desired.policies.contains_key(id)
+        });
+    (gone && wants_the_same(&last.desired, desired)).then(|| Outcome {
+        revision,
+        desired: Arc::clone(desired),
+        drift: Drift::default(),
+        calls: Calls::default(),
+        plan: Plan::default(),
+        policy_plan: Plan::default(),
+        took: std::time::Duration::ZERO,
+        ..last
+    })
+}
+
+fn are_gone(
+    removals: &BTreeSet<String>,
+    results: &BTreeMap<String, ApiOutcome>,
+    is_wanted: impl Fn(&str) -> bool,
+) -> bool {
+    removals
+        .iter()
+        .all(|id| is_wanted(id) || results.get(id) == Some(&ApiOutcome::Gone))
+}
+
+/// Whether two states differ in nothing but what is on its way out.
+fn wants_the_same(one: &Desired, other: &Desired) -> bool {
+    let Desired {
+        apis,
+        oas,
+        mcps,
+        certificates,
+        held,
+        removals: _,
+        policies,
+        held_policies,
+        policy_removals: _,
+        portal,
+        held_portal,
+        portal_removals,
+        holders,
+        contexts,
+    } = one;
+    *apis == other.apis
+        && *oas == other.oas
+        && *mcps == other.mcps
+        && *certificates == other.certificates
+        && *held == other.held
+        && *policies == other.policies
+        && *held_policies == other.held_policies
+        && *portal == other.portal
+        && *held_portal == other.held_portal
+        && *portal_removals == other.portal_removals
+        && *holders == other.holders
+        && *contexts == other.contexts
+}
