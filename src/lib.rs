@@ -15,6 +15,7 @@ pub mod inspect;
 pub mod log;
 pub mod metrics;
 pub mod nginx;
+pub mod packed;
 pub mod permit;
 pub mod report;
 pub mod secret;

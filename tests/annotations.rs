@@ -196,7 +196,7 @@ fn a_child_carries_what_the_annotations_set() {
     let specs: Vec<Value> = translation
         .children
         .values()
-        .map(|child| Value::Object(child.definition.spec.definition.clone()))
+        .map(|child| child.definition.spec.definition.value())
         .collect();
     let proxy = json!({
         "listen_path": "/a{tykp:/|$}", "target_url": "https://rule-0.default.svc.cluster.local:80",
@@ -271,7 +271,7 @@ proptest! {
         prop_assert_eq!(found, vec![]);
         prop_assert_eq!(desired.apis.len(), translation.children.len());
         let mut listen_paths: Vec<_> =
-            desired.apis.values().map(|api| api.payload["proxy"]["listen_path"].to_string()).collect();
+            desired.apis.values().map(|api| api.payload.value()["proxy"]["listen_path"].to_string()).collect();
         listen_paths.sort();
         listen_paths.dedup();
         prop_assert_eq!(listen_paths.len(), desired.apis.len(), "two APIs have one listen path");

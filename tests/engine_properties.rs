@@ -188,7 +188,7 @@ proptest! {
             snapshot.insert(ingress);
             let translation = render(&snapshot, &Options::default());
             let (desired, _) = tyk_ingress::desired::build(&snapshot, &translation, &Default::default());
-            let payloads = desired.apis.values().map(|api| api.payload.as_ref());
+            let payloads = desired.apis.values().map(|api| api.payload.value());
             prop_assert!(tyk_ingress::sim::Routes::load(payloads).is_ok(), "a definition would end the gateway");
             prop_assert_eq!(desired.apis.len(), translation.children.len(), "the engine wrote what the check refuses");
         }

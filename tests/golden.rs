@@ -155,7 +155,7 @@ fn child(child: &Child) -> Value {
 
 /// The payload of a hand-written definition; of a generated one only what its child does not show.
 fn api(id: &str, api: &Api, generated: bool) -> Value {
-    let mut payload = api.payload.as_object().unwrap().clone();
+    let mut payload = api.payload.value().as_object().unwrap().clone();
     if generated {
         payload.retain(|field, _| ["org_id", "auth_configs"].contains(&field.as_str()));
         return json!({"id": id, "source": api.source, "adds": payload});

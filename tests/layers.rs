@@ -66,7 +66,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "api",
-        ours: &[],
+        ours: &["packed"],
         not: PURE,
     },
     Room {
@@ -76,12 +76,20 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "cluster",
-        ours: &["api", "diagnostic", "permit", "report", "snapshot"],
+        ours: &["api", "diagnostic", "packed", "permit", "report", "snapshot"],
         not: &[&["reqwest", "axum"], FILES],
     },
     Room {
         name: "desired",
-        ours: &["api", "diagnostic", "expression", "ingress", "secret", "snapshot"],
+        ours: &[
+            "api",
+            "diagnostic",
+            "expression",
+            "ingress",
+            "packed",
+            "secret",
+            "snapshot",
+        ],
         not: PURE,
     },
     Room {
@@ -135,13 +143,18 @@ const ROOMS: &[Room] = &[
         not: PURE,
     },
     Room {
+        name: "packed",
+        ours: &[],
+        not: &[KUBERNETES, IMPURE, FILES],
+    },
+    Room {
         name: "permit",
         ours: &[],
         not: &[KUBERNETES, FILES],
     },
     Room {
         name: "report",
-        ours: &["api", "desired", "diagnostic", "ingress", "snapshot", "sync"],
+        ours: &["api", "desired", "diagnostic", "ingress", "packed", "snapshot", "sync"],
         not: PURE,
     },
     Room {

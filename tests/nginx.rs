@@ -138,16 +138,15 @@ fn the_translated_corpus_is_served_or_closed() {
         "{found:#?}"
     );
     assert!(desired.apis.len() > 60, "{}", desired.apis.len());
-    Routes::load(desired.apis.values().map(|api| api.payload.as_ref())).unwrap();
+    Routes::load(desired.apis.values().map(|api| api.payload.value())).unwrap();
 }
 
 /// Name of the Service that answers.
 fn service(routes: &Routes, apis: &BTreeMap<String, desired::Api>, host: &str, path: &str) -> Option<String> {
     match routes.answer(host, path) {
         Answer::Api(id) => {
-            let target = apis[&id].payload["proxy"]["target_url"]
-                .as_str()?
-                .strip_prefix("http://")?;
+            let payload = apis[&id].payload.value();
+            let target = payload["proxy"]["target_url"].as_str()?.strip_prefix("http://")?;
             target.split('.').next().map(str::to_owned)
         }
         _ => None,
@@ -159,7 +158,7 @@ fn paths_match_as_in_nginx() {
     let snapshot = translated(&nginx::translate(&corpus(), "tyk"));
     let translation = render(&snapshot, &Options::default());
     let (desired, _) = desired::build(&snapshot, &translation, &Context::default());
-    let routes = Routes::load(desired.apis.values().map(|api| api.payload.as_ref())).unwrap();
+    let routes = Routes::load(desired.apis.values().map(|api| api.payload.value())).unwrap();
     for (host, path, expected) in [
         ("docs.example.com", "/v12/guide", Some("docs")),
         ("docs.example.com", "/V12/Guide/x", Some("docs")),
@@ -208,9 +207,8 @@ fn a_canary_is_a_share_of_its_neighbour() {
         .values()
         .find(|child| child.ingress.name == "shop-web")
         .unwrap();
-    let list = child.definition.spec.definition["proxy"]["target_list"]
-        .as_array()
-        .unwrap();
+    let definition = child.definition.spec.definition.value();
+    let list = definition["proxy"]["target_list"].as_array().unwrap();
     let canaries = list
         .iter()
         .filter(|target| target.as_str().unwrap().contains("web-next"))
@@ -261,7 +259,7 @@ spec:
             .values()
             .find(|child| child.ingress.name == name)
             .unwrap();
-        Value::Object(child.definition.spec.definition.clone())
+        child.definition.spec.definition.value()
     };
     let tools = definition("tools");
     let rewrites = &tools["version_data"]["versions"]["Default"]["extended_paths"]["url_rewrites"];

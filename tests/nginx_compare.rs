@@ -259,7 +259,7 @@ async fn start_gateway(web: SocketAddr, next: SocketAddr) -> Gateway {
     let gateway = Gateway::start(config).await.unwrap();
     let client = Client::new();
     for api in desired.apis.values() {
-        let text = api.payload.to_string();
+        let text = api.payload.text().to_owned();
         let text = text.replace("web.default.svc.cluster.local:80", &web.to_string());
         let text = text.replace("next.default.svc.cluster.local:80", &next.to_string());
         let url = format!("{}/tyk/apis", gateway.url());

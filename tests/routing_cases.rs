@@ -76,7 +76,7 @@ fn load(case: &Case) -> (Routes, BTreeMap<String, String>) {
     }
     let translation = render(&snapshot, &Options::default());
     let (desired, _) = desired::build(&snapshot, &translation, &Context::default());
-    let routes = Routes::load(desired.apis.values().map(|api| api.payload.as_ref())).unwrap();
+    let routes = Routes::load(desired.apis.values().map(|api| api.payload.value())).unwrap();
     let backend = |payload: &Value| {
         let target = payload["proxy"]["target_url"].as_str().unwrap();
         target
@@ -86,7 +86,10 @@ fn load(case: &Case) -> (Routes, BTreeMap<String, String>) {
             .unwrap()
             .to_owned()
     };
-    let backends = desired.apis.iter().map(|(id, api)| (id.clone(), backend(&api.payload)));
+    let backends = desired
+        .apis
+        .iter()
+        .map(|(id, api)| (id.clone(), backend(&api.payload.value())));
     (routes, backends.collect())
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group};
 use mimalloc::MiMalloc;
-use serde_json::{Value, json};
+use serde_json::json;
 use tyk_ingress::desired::{Api, Context, Desired, Operator};
 use tyk_ingress::ingress::{self, Options, PathMatch, PathType};
 use tyk_ingress::snapshot::Snapshot;
@@ -35,7 +35,7 @@ fn desired(made: &Made) -> &Desired {
 /// A gateway that holds what is wanted, as an earlier version of this program wrote it.
 fn held(desired: &Desired) -> Observed {
     let held = |(id, api): (&String, &Api)| {
-        let mut held = Value::clone(&api.payload);
+        let mut held = api.payload.value();
         held["config_data"]["tyk-ingress"]["hash"] = json!("another");
         held["config_data"]["tyk-ingress"]["write"] = json!(1);
         (id.clone(), held)

@@ -14,7 +14,7 @@ use kube::ResourceExt;
 use super::kinds::Subject;
 use super::{Settings, World};
 use crate::api::names;
-use crate::desired::{self, Claims, Desired, Fleet};
+use crate::desired::{self, Desired, Fleet};
 use crate::diagnostic::ObjectRef;
 use crate::nginx;
 use crate::snapshot::{NamespacedName, Objects, Snapshot};
@@ -225,9 +225,9 @@ impl Rivals<'_> {
             served.is_none_or(|served| served.source != api.source || served.payload != api.payload)
         });
         let holders = new.flat_map(|(id, api)| {
-            let claims = Claims::of(&api.payload);
+            let claims = api.payload.claims();
             let of_id = whole.api(id).map(|api| &api.source);
-            let of_route = claims.route.and_then(|route| whole.holders.routes.get(&route));
+            let of_route = claims.route.as_ref().and_then(|route| whole.holders.routes.get(route));
             let of_port = claims.port.and_then(|(port, family)| {
                 let (spoken, first) = whole.holders.ports.get(&port)?;
                 (*spoken != family).then_some(first)

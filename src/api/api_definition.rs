@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{DefinitionSpec, Target, names, resource::custom_resource};
+use crate::packed::Packed;
 
 custom_resource!(
-    /// A classic Tyk API definition as a Kubernetes object.
+    /// A classic Tyk API definition as a Kubernetes object. Its status has the fields of [`ApiDefinitionStatus`]; there are
+    /// many of these objects, and it is read only to see whether it has to be another one.
     ApiDefinition,
     "apidefinitions",
     ApiDefinitionSpec,
-    ApiDefinitionStatus
+    Packed
 );
 
 impl ApiDefinition {
@@ -25,20 +27,14 @@ impl ApiDefinition {
 
     /// Whether it is to be taken off its Tyk while the object stays.
     pub fn is_inactive(&self) -> bool {
-        self.spec.definition.get("active") == Some(&Value::Bool(false))
+        self.spec.definition.get("active") == Some(Value::Bool(false))
     }
 
     /// Id of its API on Tyk: `spec.api_id`, else made from its name.
     pub fn api_id(&self) -> String {
-        match self
-            .spec
-            .definition
-            .get("api_id")
-            .and_then(Value::as_str)
-            .filter(|id| !id.is_empty())
-        {
-            Some(id) => id.to_owned(),
-            None => names::api_id(&self.namespace().unwrap_or_default(), &self.name_any()),
+        match self.spec.definition.get("api_id") {
+            Some(Value::String(id)) if !id.is_empty() => id,
+            _ => names::api_id(&self.namespace().unwrap_or_default(), &self.name_any()),
         }
     }
 }

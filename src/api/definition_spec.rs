@@ -3,9 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::Target;
+use crate::packed::Packed;
 
 /// A definition under Tyk's own field names, and what only Kubernetes needs to know.
 ///
@@ -18,7 +18,7 @@ pub struct DefinitionSpec {
     pub context_ref: Option<Target>,
     /// Everything else.
     #[serde(flatten)]
-    pub definition: Map<String, Value>,
+    pub definition: Packed,
 }
 
 /// Names the fields and leaves the values out: a definition can hold HMAC secrets, JWT keys and tokens.
@@ -26,7 +26,7 @@ impl fmt::Debug for DefinitionSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DefinitionSpec")
             .field("context_ref", &self.context_ref)
-            .field("definition", &self.definition.keys().collect::<Vec<_>>())
+            .field("definition", &self.definition)
             .finish()
     }
 }

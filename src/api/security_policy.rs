@@ -18,10 +18,9 @@ custom_resource!(
 impl SecurityPolicy {
     /// Id of the policy on Tyk: `spec.id`, else made from its name.
     pub fn policy_id(&self) -> String {
-        let id = self.spec.definition.get("id").and_then(Value::as_str);
-        match id.filter(|id| !id.is_empty()) {
-            Some(id) => id.to_owned(),
-            None => names::api_id(&self.namespace().unwrap_or_default(), &self.name_any()),
+        match self.spec.definition.get("id") {
+            Some(Value::String(id)) if !id.is_empty() => id,
+            _ => names::api_id(&self.namespace().unwrap_or_default(), &self.name_any()),
         }
     }
 }

@@ -89,9 +89,10 @@ fn children(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
 }
 
 fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
-    let apis: Vec<&Value> = world.desired.apis.values().map(|api| api.payload.as_ref()).collect();
-    let shown =
-        |apis: &BTreeMap<String, Api>| -> Vec<_> { apis.values().map(|api| without_secrets(&api.payload)).collect() };
+    let apis: Vec<Value> = world.desired.apis.values().map(|api| api.payload.value()).collect();
+    let shown = |apis: &BTreeMap<String, Api>| -> Vec<_> {
+        apis.values().map(|api| without_secrets(&api.payload.value())).collect()
+    };
     let (oas, mcps) = (shown(&world.desired.oas), shown(&world.desired.mcps));
     let certificates = world.desired.certificates.iter();
     let certificates: Vec<_> = certificates

@@ -10,11 +10,12 @@ use super::published::with_published;
 use super::{all, message, status_code};
 use crate::api::names;
 use crate::diagnostic::ObjectRef;
+use crate::packed::Packed;
 
 /// Writes the statuses; the errors by object. An object that is gone is none.
-pub async fn write(client: &Client, statuses: &BTreeMap<ObjectRef, Map<String, Value>>) -> Vec<(ObjectRef, String)> {
+pub async fn write(client: &Client, statuses: &BTreeMap<ObjectRef, Packed>) -> Vec<(ObjectRef, String)> {
     let calls = statuses.iter().map(|(object, status)| async move {
-        let result = write_one(client, object, status).await;
+        let result = write_one(client, object, status.fields()).await;
         (object, result)
     });
     let errors = all(calls)
@@ -26,7 +27,7 @@ pub async fn write(client: &Client, statuses: &BTreeMap<ObjectRef, Map<String, V
     errors
 }
 
-async fn write_one(client: &Client, object: &ObjectRef, status: &Map<String, Value>) -> Result<(), Error> {
+async fn write_one(client: &Client, object: &ObjectRef, status: Map<String, Value>) -> Result<(), Error> {
     let patch = json!({"apiVersion": names::API_VERSION, "kind": object.kind, "status": status});
     let params = PatchParams::apply(names::STATUS_FIELD_MANAGER).force();
     let kind = GroupVersionKind::gvk(names::GROUP, names::VERSION, object.kind);

@@ -393,7 +393,8 @@ fn slim<K: Watched>(mut object: K) -> K {
             meta.annotations = None;
         }
     }
-    object
+    // A copy has no room to grow, and lies beside what was taken off rather than between.
+    object.clone()
 }
 
 /// Where kubectl keeps the whole object a second time.

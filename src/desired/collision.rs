@@ -53,8 +53,8 @@ pub(super) fn settle(
             diagnostics.push(Diagnostic::new(Code::ApiIdConflict, api.source, field, message));
             continue;
         }
-        if let Some(port) = port(&api.payload) {
-            let family = family(&api.payload);
+        let Claims { route: own, port } = api.payload.claims();
+        if let Some((port, family)) = *port {
             let (first, winner) = ports.entry(port).or_insert_with(|| (family, api.source.clone()));
             if *first != family {
                 let message = format!("port {port} is that of {winner}, which speaks {first} there");
@@ -63,14 +63,15 @@ pub(super) fn settle(
                 continue;
             }
         }
-        if let Some((route, what)) = route(&api.payload) {
-            if let Some(winner) = routes.get(&route) {
-                let message = format!("{what} belongs to {winner}");
+        if let Some(own) = own {
+            if let Some(winner) = routes.get(own) {
+                let what = route(&api.payload.value()).map(|(_, what)| what);
+                let message = format!("{} belongs to {winner}", what.unwrap_or_default());
                 let field = field(&api, "spec.proxy.listen_path");
                 diagnostics.push(Diagnostic::new(Code::ListenPathCollision, api.source, field, message));
                 continue;
             }
-            routes.insert(route, api.source.clone());
+            routes.insert(own.clone(), api.source.clone());
         }
         apis.insert(id, api);
     }

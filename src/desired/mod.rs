@@ -10,6 +10,7 @@ mod links;
 mod memo;
 pub mod oas;
 pub mod owner;
+mod payload;
 pub mod policy;
 pub mod portal;
 
@@ -30,6 +31,7 @@ pub use collision::{Claims, Holders};
 pub use context::{Context, Operator};
 pub use installation::{GatewayService, Installation};
 pub use memo::Memo;
+pub use payload::{Payload, Wanted, hash};
 
 use crate::api::{ApiDefinition, Generated, Target, TykMcpProxyDefinition};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
@@ -112,8 +114,9 @@ impl Desired {
     }
 
     /// What is to be sent of every wanted API, by id.
-    pub fn payloads(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.wanted().map(|(id, api)| (id.as_str(), api.payload.as_ref()))
+    pub fn payloads(&self) -> impl Iterator<Item = (&str, Wanted<'_>)> {
+        self.wanted()
+            .map(|(id, api)| (id.as_str(), Wanted::Packed(&api.payload)))
     }
 
     /// The wanted APIs whose definition is a document.
@@ -139,7 +142,7 @@ pub struct Api {
     /// `metadata.generation` of that resource, 0 when unknown.
     pub generation: i64,
     /// The JSON to send, with id, organisation and the owner mark in it.
-    pub payload: Arc<Value>,
+    pub payload: Payload,
 }
 
 /// One policy.
@@ -314,8 +317,8 @@ impl Builder<'_> {
         let Some(context) = self.place(&source, reference, &id, child) else {
             return;
         };
-        let mut problems = classic::check(&resource.spec.definition);
-        let mut definition = resource.spec.definition.clone();
+        let mut definition = resource.spec.definition.fields();
+        let mut problems = classic::check(&definition);
         let name = NamespacedName::of(&resource.metadata);
         problems.extend(graph::resolve(&mut definition, &name, self.snapshot, &self.edges));
         let world = classic::World {
@@ -341,7 +344,7 @@ impl Builder<'_> {
             api: Api {
                 source,
                 generation,
-                payload: Arc::new(payload),
+                payload: payload.into(),
             },
             created,
             name,
@@ -500,14 +503,16 @@ impl Desired {
     /// Puts in the APIs, and of all certificates those that they use.
     fn complete(&mut self, apis: BTreeMap<String, Api>, certificates: &BTreeMap<String, Certificate>) {
         if !certificates.is_empty() {
-            let used: BTreeSet<_> = apis
-                .values()
-                .flat_map(|api| certificates::references(&api.payload))
+            let payloads = apis.values().map(|api| &api.payload);
+            let naming: Vec<_> = payloads
+                .filter(|payload| payload.names_certificates())
+                .map(Payload::value)
                 .collect();
+            let used: BTreeSet<_> = naming.iter().flat_map(certificates::references).collect();
             let of_these = certificates.iter().filter(|(id, _)| used.contains(id.as_str()));
             self.certificates = of_these.map(|(id, one)| (id.clone(), one.clone())).collect();
         }
-        let (documents, classic) = apis.into_iter().partition(|(_, api)| oas::is_document(&api.payload));
+        let (documents, classic) = apis.into_iter().partition(|(_, api)| api.payload.is_document());
         self.apis = classic;
         (self.mcps, self.oas) = BTreeMap::into_iter(documents).partition(|(_, api)| is_mcp(api));
         let (mut held, mut removals) = (std::mem::take(&mut self.held), std::mem::take(&mut self.removals));

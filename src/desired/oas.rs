@@ -8,8 +8,6 @@ mod merge;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -165,7 +163,7 @@ impl Adder<'_, '_> {
             api: Api {
                 source,
                 generation,
-                payload: Arc::new(payload),
+                payload: payload.into(),
             },
             created,
             name: NamespacedName::of(resource.meta()),

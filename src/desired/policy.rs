@@ -112,7 +112,7 @@ fn policy(
     (desired, snapshot, context): (&Desired, &Snapshot, &Context),
 ) -> Result<(Policy, Vec<Problem>), Vec<Problem>> {
     let mut problems = Vec::new();
-    let spec = &resource.spec.definition;
+    let spec = &resource.spec.definition.fields();
     problems.extend(check(spec, id));
     let rights = rights::resolve(resource, desired, snapshot);
     problems.extend(rights.wrong);

@@ -86,7 +86,7 @@ pub(super) fn add_all(builder: &mut Builder<'_>, tyks: &mut BTreeMap<Arc<Install
             status: one.status.as_ref(),
         };
         add(builder, tyks, draft, |context, _| {
-            Ok(with_organisation(&one.spec.definition, context))
+            Ok(with_organisation(one.spec.definition.fields(), context))
         });
     }
 }
@@ -179,8 +179,7 @@ fn add(
     }
 }
 
-fn with_organisation(spec: &Map<String, Value>, context: &Context) -> Value {
-    let mut payload = spec.clone();
+fn with_organisation(mut payload: Map<String, Value>, context: &Context) -> Value {
     for given in ["id", "_id"] {
         payload.remove(given);
     }
@@ -201,7 +200,7 @@ fn catalogue(
     snapshot: &Snapshot,
     (context, desired): (&Context, &Desired),
 ) -> Result<Value, Vec<Problem>> {
-    let mut payload = with_organisation(&resource.spec.definition, context);
+    let mut payload = with_organisation(resource.spec.definition.fields(), context);
     let own = resource.metadata.namespace.clone().unwrap_or_default();
     let mut problems = Vec::new();
     let mut entries = Vec::new();
@@ -215,10 +214,9 @@ fn catalogue(
         if let Some(name) = reference(entry.get("apiDescriptionRef"), &own) {
             match snapshot.api_descriptions.get(&name) {
                 Some(description) => {
-                    let fields = description.spec.definition.iter().filter(|(_, value)| !value.is_null());
-                    entry.extend(fields.map(|(field, value)| (field.clone(), value.clone())));
-                    let named = description.spec.definition.get("policyRef");
-                    policy = reference(named, &name.namespace).or(policy);
+                    let fields = description.spec.definition.fields();
+                    policy = reference(fields.get("policyRef"), &name.namespace).or(policy);
+                    entry.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
                 }
                 None => wrong("apiDescriptionRef", format!("APIDescription {name} does not exist")),
             }
@@ -263,13 +261,13 @@ fn reference(value: Option<&Value>, namespace: &str) -> Option<NamespacedName> {
 pub(super) fn references(resource: &PortalAPICatalogue, snapshot: &Snapshot) -> Vec<(&'static str, NamespacedName)> {
     let own = resource.metadata.namespace.clone().unwrap_or_default();
     let mut found = Vec::new();
-    let entries = resource.spec.definition.get("apis").and_then(Value::as_array);
-    for entry in entries.into_iter().flatten() {
+    let entries = resource.spec.definition.get("apis");
+    for entry in entries.iter().filter_map(Value::as_array).flatten() {
         let mut policy = reference(entry.get("policyRef"), &own);
         if let Some(name) = reference(entry.get("apiDescriptionRef"), &own) {
             let description = snapshot.api_descriptions.get(&name);
             let named = description.and_then(|description| description.spec.definition.get("policyRef"));
-            policy = reference(named, &name.namespace).or(policy);
+            policy = reference(named.as_ref(), &name.namespace).or(policy);
             found.push(("APIDescription", name));
         }
         found.extend(policy.map(|name| ("SecurityPolicy", name)));

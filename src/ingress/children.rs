@@ -53,8 +53,34 @@ pub struct Renderer<'a> {
 
 /// What a child is made from.
 enum Base {
-    Classic(ApiDefinitionSpec),
+    Classic(Classic),
     Oas(Box<oas::Template>),
+}
+
+/// A classic definition while it is made.
+pub(super) struct Classic {
+    /// As in [`ApiDefinitionSpec`].
+    pub(super) context_ref: Option<Target>,
+    /// Everything else.
+    pub(super) definition: Map<String, Value>,
+}
+
+impl Classic {
+    fn of(spec: &ApiDefinitionSpec) -> Self {
+        Self {
+            context_ref: spec.context_ref.clone(),
+            definition: spec.definition.fields(),
+        }
+    }
+}
+
+impl From<Classic> for ApiDefinitionSpec {
+    fn from(made: Classic) -> Self {
+        Self {
+            context_ref: made.context_ref,
+            definition: made.definition.into(),
+        }
+    }
 }
 
 impl Base {
@@ -169,13 +195,13 @@ impl<'a> Renderer<'a> {
             self.report(Code::RedirectorMissing, route, "spec.tls".into(), message.into());
             return;
         };
-        let spec = classic_spec(&exposure, self.keyless().definition, url);
+        let definition = classic_spec(&exposure, self.keyless(), url);
         self.insert(
             route,
             exposure.metadata,
-            ApiDefinitionSpec {
+            Classic {
                 context_ref: context,
-                definition: spec,
+                definition,
             },
         );
     }
@@ -189,7 +215,7 @@ impl<'a> Renderer<'a> {
         match base {
             Base::Classic(base) => {
                 for exposure in exposures {
-                    self.add_classic(route, exposure, &base, &target, context.clone());
+                    self.add_classic(route, exposure, &base.definition, &target, context.clone());
                 }
             }
             Base::Oas(mut template) => {
@@ -203,16 +229,16 @@ impl<'a> Renderer<'a> {
         &mut self,
         route: &Route,
         exposure: Exposure,
-        base: &ApiDefinitionSpec,
+        base: &Map<String, Value>,
         target: &BackendTarget,
         context: Option<Target>,
     ) {
-        let mut spec = classic_spec(&exposure, base.definition.clone(), &target.url);
-        for (code, field, message) in overrides::apply(&mut spec, annotations(route), target) {
+        let mut definition = classic_spec(&exposure, base.clone(), &target.url);
+        for (code, field, message) in overrides::apply(&mut definition, annotations(route), target) {
             self.report(code, route, field, message);
         }
         if let Some(redirect) = redirect::of(annotations(route), route.path_type, &route.path_text)
-            && let Err(message) = redirect::apply(&mut spec, redirect)
+            && let Err(message) = redirect::apply(&mut definition, redirect)
         {
             self.report(
                 Code::AnnotationWithoutEffect,
@@ -224,9 +250,9 @@ impl<'a> Renderer<'a> {
         self.insert(
             route,
             exposure.metadata,
-            ApiDefinitionSpec {
+            Classic {
                 context_ref: context,
-                definition: spec,
+                definition,
             },
         );
     }
@@ -253,16 +279,16 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    fn insert(&mut self, route: &Route, metadata: ObjectMeta, spec: ApiDefinitionSpec) {
+    fn insert(&mut self, route: &Route, metadata: ObjectMeta, spec: Classic) {
         let name = NamespacedName::of(&metadata);
+        let names_others = spec.context_ref.is_some()
+            || spec.definition.contains_key("certificate_secret_names")
+            || route.annotations.template.is_some();
         let definition = ApiDefinition {
             metadata,
-            spec,
+            spec: spec.into(),
             status: None,
         };
-        let names_others = definition.spec.context_ref.is_some()
-            || definition.spec.definition.contains_key("certificate_secret_names")
-            || route.annotations.template.is_some();
         let child = Child {
             alone: !names_others,
             ..child(route, definition)
@@ -275,7 +301,10 @@ impl<'a> Renderer<'a> {
     fn base(&mut self, route: &Route) -> Option<Base> {
         let annotations = annotations(route);
         let Some(name) = &annotations.template else {
-            return Some(Base::Classic(self.keyless()));
+            return Some(Base::Classic(Classic {
+                context_ref: None,
+                definition: self.keyless(),
+            }));
         };
         let key = NamespacedName::new(route.ingress.namespace().unwrap_or_default(), name);
         let found = match annotations.template_kind {
@@ -283,7 +312,7 @@ impl<'a> Renderer<'a> {
                 oas::Template::find(self.snapshot, &key).map(|template| Base::Oas(Box::new(template)))
             }
             Some(TemplateKind::ApiDefinition) | None => match self.snapshot.api_definitions.get(&key) {
-                Some(template) => Ok(Base::Classic(template.spec.clone())),
+                Some(template) => Ok(Base::Classic(Classic::of(&template.spec))),
                 None => Err(format!("ApiDefinition {key} does not exist")),
             },
         };
@@ -296,7 +325,7 @@ impl<'a> Renderer<'a> {
     }
 
     /// The definition of an Ingress without a template.
-    fn keyless(&self) -> ApiDefinitionSpec {
+    fn keyless(&self) -> Map<String, Value> {
         let mut definition = Map::from_iter([("use_keyless".to_owned(), json!(true))]);
         if let Some(server) = &self.options.server_header {
             let mut version_data = unversioned();
@@ -307,10 +336,7 @@ impl<'a> Renderer<'a> {
                 json!([{"name": "header_injector", "options": {}}]),
             );
         }
-        ApiDefinitionSpec {
-            context_ref: None,
-            definition,
-        }
+        definition
     }
 
     fn class_context(&self, route: &Route) -> Option<Target> {

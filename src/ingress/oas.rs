@@ -6,12 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::annotations::{self, Annotations, Problem};
 use super::backend::Target;
-use super::children;
+use super::children::{self, Classic};
 use super::exposure::Exposure;
 use super::route::Route;
-use crate::api::{
-    ApiDefinitionSpec, CustomDomain, DocumentSource, TykOasApiDefinition, TykOasApiDefinitionSpec, names,
-};
+use crate::api::{CustomDomain, DocumentSource, TykOasApiDefinition, TykOasApiDefinitionSpec, names};
 use crate::diagnostic::Code;
 use crate::snapshot::document::{EXTENSION, read, works_by_operation};
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -76,7 +74,7 @@ pub fn render(
     template: &Template,
     annotations: &Annotations,
     (target, owner): (&Target, &str),
-) -> (Vec<TykOasApiDefinition>, Vec<(ObjectMeta, ApiDefinitionSpec)>) {
+) -> (Vec<TykOasApiDefinition>, Vec<(ObjectMeta, Classic)>) {
     let expression = exposures.iter().any(|exposure| exposure.listen_path.contains('{'));
     if !(expression && works_by_operation(template.document.get(EXTENSION))) {
         let direct = exposures
@@ -160,7 +158,7 @@ fn front(
     template: &Template,
     annotations: &Annotations,
     id: &str,
-) -> (ObjectMeta, ApiDefinitionSpec) {
+) -> (ObjectMeta, Classic) {
     let mut definition = Map::from_iter([
         ("use_keyless".to_owned(), json!(true)),
         (
@@ -186,7 +184,7 @@ fn front(
     let context_ref = template.spec.context_ref.clone();
     (
         exposure.metadata,
-        ApiDefinitionSpec {
+        Classic {
             context_ref,
             definition,
         },

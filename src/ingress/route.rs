@@ -1,7 +1,7 @@
 //! The rules of one Ingress as routes: a host, a path, and where its requests go.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressRule, IngressSpec};
 
@@ -55,6 +55,15 @@ impl Route {
     }
 }
 
+/// Most Ingresses have none, and share that.
+fn shared(annotations: Annotations) -> Arc<Annotations> {
+    static NONE: LazyLock<Arc<Annotations>> = LazyLock::new(Arc::default);
+    match annotations == **NONE {
+        true => Arc::clone(&NONE),
+        false => Arc::new(annotations),
+    }
+}
+
 /// The routes of one Ingress, in the order of its rules, with the default backend last.
 pub fn routes_of(ingress: &Arc<Ingress>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Route> {
     let Some(spec) = &ingress.spec else { return Vec::new() };
@@ -62,7 +71,7 @@ pub fn routes_of(ingress: &Arc<Ingress>, diagnostics: &mut Vec<Diagnostic>) -> V
     let mut reader = Reader {
         ingress,
         spec,
-        annotations: annotations.into(),
+        annotations: shared(annotations),
         diagnostics,
     };
     for (code, field, message) in problems {

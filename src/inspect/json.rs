@@ -139,8 +139,7 @@ pub fn desired(world: &World) -> Value {
 
 fn of_tyk(tyk: &Installation, desired: &Desired) -> Value {
     let apis = |apis: &BTreeMap<String, Api>| -> Map<String, Value> {
-        let shown =
-            |api: &Api| json!({"source": api.source, "generation": api.generation, "payload": redacted(&api.payload)});
+        let shown = |api: &Api| json!({"source": api.source, "generation": api.generation, "payload": redacted(&api.payload.value())});
         apis.iter().map(|(id, api)| (id.clone(), shown(api))).collect()
     };
     let policies = desired.policies.iter().map(|(id, policy)| {

@@ -70,7 +70,7 @@ pub fn by_id<'a>(desired: &'a Desired, translation: &Translation) -> BTreeMap<&'
     });
     // An internal API has no route of its own.
     let documents = desired.oas.iter().chain(&desired.mcps);
-    let public = documents.filter(|(_, api)| !is_internal(&api.payload));
+    let public = documents.filter(|(_, api)| !is_internal(api));
     let oas = public.map(|(id, api)| match oas_children.get(&name(api)) {
         Some(child) => (id.as_str(), of_child(of_document(id, api), child)),
         None => (id.as_str(), of_document(id, api)),
@@ -105,13 +105,15 @@ fn behind(route: Route, desired: &Desired) -> Route {
     }
 }
 
-fn is_internal(document: &Value) -> bool {
-    document[EXTENSION]["info"]["state"]["internal"] == true
+fn is_internal(api: &Api) -> bool {
+    let extension = api.payload.get(EXTENSION).unwrap_or_default();
+    extension["info"]["state"]["internal"] == true
 }
 
 fn of_document(id: &str, api: &Api) -> Route {
-    let (domain, path) = oas::route(&api.payload);
-    let extension = &api.payload[EXTENSION];
+    let payload = api.payload.value();
+    let (domain, path) = oas::route(&payload);
+    let extension = &payload[EXTENSION];
     Route {
         host: if domain.is_empty() { "*".into() } else { domain.into() },
         path: path.into(),
@@ -126,15 +128,16 @@ fn of_document(id: &str, api: &Api) -> Route {
 
 fn of_payload(id: &str, api: &Api) -> Route {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let host = text(&api.payload["domain"]);
+    let payload = api.payload.value();
+    let host = text(&payload["domain"]);
     Route {
         host: if host.is_empty() { "*".into() } else { host },
-        path: text(&api.payload["proxy"]["listen_path"]),
+        path: text(&payload["proxy"]["listen_path"]),
         matching: "listen path".into(),
-        target: redact::url(&text(&api.payload["proxy"]["target_url"])),
+        target: redact::url(&text(&payload["proxy"]["target_url"])),
         source: api.source.to_string(),
-        port: api.payload["listen_port"].as_u64().unwrap_or_default(),
-        secure: api.payload["protocol"] == "https",
+        port: payload["listen_port"].as_u64().unwrap_or_default(),
+        secure: payload["protocol"] == "https",
         id: id.to_owned(),
     }
 }

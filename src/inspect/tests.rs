@@ -178,15 +178,8 @@ fn no_answer_holds_a_planted_secret() {
         }
     }
     // They are in what the gateway is sent, or this would prove nothing.
-    let sent = format!(
-        "{:?}",
-        world
-            .fleet
-            .tyks
-            .values()
-            .map(|desired| &desired.apis)
-            .collect::<Vec<_>>()
-    );
+    let apis = world.fleet.tyks.values().flat_map(|desired| desired.apis.values());
+    let sent: String = apis.map(|api| api.payload.text()).collect();
     for secret in [
         "planted-signing",
         "planted-jwt",

@@ -242,7 +242,7 @@ fn template_of(
         name,
         ApiDefinitionSpec {
             context_ref: None,
-            definition,
+            definition: definition.into(),
         },
     );
     template.metadata.namespace = ingress.namespace();

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::ReportInput;
 use super::subject::{Role, Subject};
-use crate::desired::{Desired, Place};
+use crate::desired::{Desired, Place, Wanted};
 use crate::diagnostic::ObjectRef;
 use crate::sync::{ApiOutcome, Outcome};
 
@@ -67,7 +65,7 @@ pub(super) fn is_wanted(input: &ReportInput<'_>, subject: &Subject<'_>) -> bool 
 /// What is asked of a Tyk under one id.
 #[derive(PartialEq)]
 struct Form<'a> {
-    wanted: Option<(&'a ObjectRef, i64, &'a Value)>,
+    wanted: Option<(&'a ObjectRef, i64, Wanted<'a>)>,
     removed: bool,
 }
 
@@ -78,20 +76,20 @@ impl<'a> Form<'a> {
                 wanted: desired
                     .policies
                     .get(id)
-                    .map(|one| (&one.source, one.generation, &one.payload)),
+                    .map(|one| (&one.source, one.generation, Wanted::Whole(&one.payload))),
                 removed: desired.policy_removals.contains(id),
             },
             Role::Portal => Self {
                 wanted: desired
                     .portal
                     .get(id)
-                    .map(|one| (&one.source, one.generation, &one.payload)),
+                    .map(|one| (&one.source, one.generation, Wanted::Whole(&one.payload))),
                 removed: desired.portal_removals.contains_key(id),
             },
             _ => Self {
                 wanted: desired
                     .api(id)
-                    .map(|one| (&one.source, one.generation, one.payload.as_ref())),
+                    .map(|one| (&one.source, one.generation, Wanted::Packed(&one.payload))),
                 removed: desired.removals.contains(id),
             },
         }

@@ -119,10 +119,7 @@ pub(super) fn confirmed(
     };
     if kind == "ApiDefinition" {
         status.insert("api_id".into(), json!(place.id));
-        status.insert(
-            "orgId".into(),
-            json!(api.payload["org_id"].as_str().unwrap_or(input.org)),
-        );
+        status.insert("orgId".into(), json!(api.payload.organisation().unwrap_or(input.org)));
     } else {
         status.insert("id".into(), json!(place.id));
         document(subject, api, status);
@@ -130,7 +127,7 @@ pub(super) fn confirmed(
 }
 
 fn document(subject: &Subject<'_>, api: &Api, status: &mut Map<String, Value>) {
-    let extension = &api.payload[EXTENSION];
+    let extension = api.payload.get(EXTENSION).unwrap_or_default();
     let domain = &extension["server"]["customDomain"];
     let is_streams_or_mcp = subject.object.kind != "TykOasApiDefinition";
     let fields = [
@@ -182,7 +179,7 @@ pub(super) fn links(input: &ReportInput<'_>, subject: &Subject<'_>, status: &mut
         if !key.starts_with("linked") && key != "versioningStatus" {
             continue;
         }
-        match (links.and_then(|links| links.get(key)), subject.status.get(key)) {
+        match (links.and_then(|links| links.get(key)), subject.status().get(key)) {
             (Some(found), _) => drop(status.insert(key.into(), found.clone())),
             (None, Some(Value::Array(_))) => drop(status.insert(key.into(), json!([]))),
             (None, _) => drop(status.remove(key)),

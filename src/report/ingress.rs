@@ -101,7 +101,11 @@ impl<'a> Round<'a> {
     fn new(input: &'a ReportInput<'a>, report: &Report) -> Self {
         let mut children: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let made = |source: ObjectRef, told: bool| Made {
-            confirmed: told || report.statuses.get(&source).is_some_and(status::is_synced),
+            confirmed: told
+                || report
+                    .statuses
+                    .get(&source)
+                    .is_some_and(|status| status::is_synced(&status.fields())),
             source,
             told,
         };

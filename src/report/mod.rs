@@ -17,11 +17,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde_json::{Map, Value};
 
 use crate::desired::{Fleet, Installation};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::ingress::Translation;
+use crate::packed::Packed;
 use crate::snapshot::{NamespacedName, Snapshot};
 use crate::sync::Outcome;
 use answer::Answer;
@@ -58,7 +58,7 @@ pub struct ReportInput<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// Statuses of our own kinds, only those that differ from what the snapshot holds.
-    pub statuses: BTreeMap<ObjectRef, Map<String, Value>>,
+    pub statuses: BTreeMap<ObjectRef, Packed>,
     /// Addresses in the status of Ingresses, only those that differ from what the snapshot holds.
     pub ingresses: BTreeMap<NamespacedName, IngressStatus>,
     /// What a Tyk serves since its last round, with a note.
@@ -109,7 +109,7 @@ fn add(
     let Some(status) = status::changed(input, errors, &subject, (answer, refusal.as_deref())) else {
         return;
     };
-    if subject.ingress.is_none() && !status::is_synced(&subject.status) && status::is_synced(&status) {
+    if subject.ingress.is_none() && !status::is_synced(subject.status()) && status::is_synced(&status) {
         let what = match subject.role {
             Role::Policy => "The gateway holds the policy.",
             Role::Portal => "The portal shows it.",
@@ -117,7 +117,7 @@ fn add(
         };
         report.synced.insert(subject.object.clone(), what.to_owned());
     }
-    report.statuses.insert(subject.object, status);
+    report.statuses.insert(subject.object, status.into());
 }
 
 /// One finding for the resource and, when it is a child, one for its Ingress, which is what the user wrote.

@@ -82,7 +82,7 @@ pub(super) fn changed(
                 let accepted = accepted(errors, subject, "Valid");
                 // Of a child that is just made there is nothing to tell until a gateway has been asked about it.
                 let unheard = accepted.status == ConditionStatus::True && matches!(answer, Answer::None);
-                if unheard && subject.ingress.is_some() && subject.status.is_empty() {
+                if unheard && subject.ingress.is_some() && subject.status().is_empty() {
                     return None;
                 }
                 // Nobody has been asked since the start.
@@ -300,7 +300,7 @@ fn conditions(status: &Map<String, Value>) -> Vec<Condition> {
 /// The part of a status that this program writes. The rest is Tyk Operator's and stays as it is.
 fn ours(subject: &Subject<'_>) -> Map<String, Value> {
     let kept = fields::of_kind(subject.object.kind);
-    let all = subject.status.iter().filter(|(key, _)| kept.contains(&key.as_str()));
+    let all = subject.status().iter().filter(|(key, _)| kept.contains(&key.as_str()));
     let mut ours: Map<_, _> = all.map(|(key, value)| (key.clone(), value.clone())).collect();
     let is_ours = |condition: &Condition| OURS.iter().any(|type_| type_.as_str() == condition.type_);
     let mut found = conditions(&ours);

@@ -1,5 +1,7 @@
 //! A resource as a report sees it, whatever its kind.
 
+use std::cell::OnceCell;
+
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
@@ -32,8 +34,8 @@ pub(super) enum Role {
 pub(super) struct Subject<'a> {
     pub(super) object: ObjectRef,
     pub(super) metadata: &'a ObjectMeta,
-    /// Its status in the cluster, with the fields of others.
-    pub(super) status: Map<String, Value>,
+    told: &'a dyn Told,
+    status: OnceCell<Map<String, Value>>,
     pub(super) role: Role,
     /// Finalizers that we take off.
     pub(super) finalizers: &'static [&'static str],
@@ -56,8 +58,28 @@ impl Subject<'_> {
         input.fleet.places.get(&self.object)
     }
 
+    /// Its status in the cluster, with the fields of others. Read when it is asked for: those of all resources at once
+    /// would be more than all else that a report is made from.
+    pub(super) fn status(&self) -> &Map<String, Value> {
+        self.status.get_or_init(|| self.told.fields())
+    }
+
     pub(super) fn name(&self) -> NamespacedName {
         NamespacedName::new(&self.object.namespace, &self.object.name)
+    }
+}
+
+/// A status of any kind.
+trait Told {
+    fn fields(&self) -> Map<String, Value>;
+}
+
+impl<S: Serialize> Told for S {
+    fn fields(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(status)) => status,
+            _ => Map::new(),
+        }
     }
 }
 
@@ -107,7 +129,7 @@ pub(super) fn all<'a>(input: &ReportInput<'a>) -> Vec<Subject<'a>> {
 fn generated<'a, K: SnapshotKind + Generated>(
     input: &ReportInput<'_>,
     object: &'a K,
-    status: &impl Serialize,
+    status: &'a impl Serialize,
     kept: (Role, &'static [&'static str]),
 ) -> Option<Subject<'a>> {
     (!is_foreign(input, object)).then(|| Subject {
@@ -118,17 +140,14 @@ fn generated<'a, K: SnapshotKind + Generated>(
 
 fn written<'a, K: SnapshotKind>(
     object: &'a K,
-    status: &impl Serialize,
+    status: &'a impl Serialize,
     (role, finalizers): (Role, &'static [&'static str]),
 ) -> Subject<'a> {
-    let status = serde_json::to_value(status).ok();
     Subject {
         object: SnapshotKind::object_ref(object),
         metadata: object.meta(),
-        status: match status {
-            Some(Value::Object(status)) => status,
-            _ => Map::new(),
-        },
+        told: status,
+        status: OnceCell::new(),
         role,
         finalizers,
         ingress: None,

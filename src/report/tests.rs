@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Report, ReportInput, report};
 use crate::api::{ApiDefinition, ApiDefinitionStatus, names};
 use crate::desired::{Api, Desired, Fleet, Installation, Place};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::ingress::Translation;
+use crate::packed::Packed;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 use crate::sync::{ApiOutcome, Outcome};
 
@@ -55,8 +56,8 @@ pub(super) fn object(name: &str) -> ObjectRef {
     ObjectRef::new("ApiDefinition", "ns", name)
 }
 
-fn typed(status: &Map<String, Value>) -> ApiDefinitionStatus {
-    serde_json::from_value(Value::Object(status.clone())).unwrap()
+fn typed(status: &Packed) -> ApiDefinitionStatus {
+    serde_json::from_value(status.value()).unwrap()
 }
 
 /// A fleet of one Tyk, to which these objects go under the id of this test, and how its round ended.
@@ -178,7 +179,7 @@ impl World {
         for (object, status) in &report.statuses {
             let name = NamespacedName::new(&object.namespace, &object.name);
             let mut object = self.snapshot.api_definitions[&name].as_ref().clone();
-            object.status = Some(typed(status));
+            object.status = Some(status.clone());
             self.snapshot.insert(object);
         }
         assert_eq!(self.report(now + 100).statuses, BTreeMap::new());

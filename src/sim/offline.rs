@@ -1,5 +1,6 @@
 //! The routes of a gateway without a gateway: for tests of many definitions and requests.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -35,11 +36,11 @@ impl Routes {
     ///
     /// # Errors
     /// When an id is no file name, or a definition would end the gateway's process.
-    pub fn load<'a>(definitions: impl IntoIterator<Item = &'a Value>) -> Result<Routes, Error> {
+    pub fn load(definitions: impl IntoIterator<Item = impl Borrow<Value>>) -> Result<Routes, Error> {
         let mut state = State::default();
         for definition in definitions {
             state
-                .write_api(definition.clone(), None)
+                .write_api(definition.borrow().clone(), None)
                 .map_err(|_| Error::Definition("its id is no file name".into()))?;
         }
         let setup = Setup {

@@ -133,7 +133,7 @@ impl<'a> Turns<'a> {
         if let (Step::Write(..), Some(api)) = (step, self.desired.api(id))
             && let Some(&holder) = self
                 .holders
-                .get(&route::of(&api.payload))
+                .get(&route::of(&api.payload.value()))
                 .filter(|holder| **holder != id)
         {
             self.take(holder);
@@ -233,10 +233,11 @@ async fn write(
         Sort::Api => {
             let api = work.desired.api(id)?;
             let held = work.apis.get(id);
-            let mut stamp = Stamp::next(&api.payload, held);
+            let payload = api.payload.value();
+            let mut stamp = Stamp::next(&payload, held);
             stamp.write = last.map_or(stamp.write, |last| last.wrapping_add(1));
-            let uploaded = certificates.of_api(&api.payload, held, work.desired);
-            let definition = stamp.put(&api.payload, owner, &uploaded);
+            let uploaded = certificates.of_api(&payload, held, work.desired);
+            let definition = stamp.put(&payload, owner, &uploaded);
             let answer = tyk.write_api(api, definition, held).await;
             Some((stamp, answer))
         }

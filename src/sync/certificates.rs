@@ -20,7 +20,7 @@ use super::backoff::ObjectBackoff;
 use super::tyk::Tyk;
 use super::{ApiOutcome, Observed, Outcome, Plan, mark};
 use crate::desired::certificates::{organisation, references};
-use crate::desired::{Certificate, Desired, owner};
+use crate::desired::{Certificate, Desired, Wanted, owner};
 use crate::tyk::certs::{Added, Stored};
 use crate::tyk::{Error, Kind};
 
@@ -59,11 +59,12 @@ pub(super) struct Ensured {
 
 impl Ensured {
     /// Why an API with this definition cannot work, if a certificate of it is missing.
-    pub(super) fn missing_of(&self, definition: &Value) -> Option<String> {
+    pub(super) fn missing_of(&self, wanted: Wanted<'_>) -> Option<String> {
         if self.failed.is_empty() {
             return None;
         }
-        let mut missing = references(definition).into_iter();
+        let definition = wanted.value();
+        let mut missing = references(&definition).into_iter();
         missing.find_map(|id| Some(format!("certificate {id}: {}", self.failed.get(id)?)))
     }
 
@@ -82,7 +83,8 @@ impl Ensured {
         plan.writes.retain(|id, _| {
             let before = observed.get(id).map(references).unwrap_or_default();
             let Some(api) = desired.api(id) else { return true };
-            let needed = references(&api.payload);
+            let payload = api.payload.value();
+            let needed = references(&payload);
             let mut newly = needed.difference(&before);
             let missing = newly.find_map(|id| Some(format!("certificate {id}: {}", self.failed.get(*id)?)));
             let kept = missing.is_none();

@@ -207,7 +207,8 @@ pub(super) fn lacks(api: &Api, held: &Value) -> Vec<String> {
         let names = form::noted(held, field).as_array().into_iter().flatten();
         names.filter_map(Value::as_str).map(str::to_owned).collect()
     };
-    let owners = owners_of(&api.payload);
+    let payload = api.payload.value();
+    let owners = owners_of(&payload);
     // The list of MCP proxies does not name owners.
     if !form::is_mcp(held) {
         for (field, wanted) in [("user_owners", &owners.users), ("user_group_owners", &owners.groups)] {
@@ -216,8 +217,8 @@ pub(super) fn lacks(api: &Api, held: &Value) -> Vec<String> {
             }
         }
     }
-    if document_kind(api) == DocumentKind::Oas && oas::is_document(&api.payload) {
-        let (wanted, there) = (owner::categories(&api.payload), names("categories"));
+    if document_kind(api) == DocumentKind::Oas && oas::is_document(&payload) {
+        let (wanted, there) = (owner::categories(&payload), names("categories"));
         let unwanted = owner::categories(held);
         let mut unwanted = unwanted.difference(&wanted);
         if !wanted.is_subset(&there) || unwanted.any(|one| there.contains(one)) {

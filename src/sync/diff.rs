@@ -9,7 +9,7 @@ use super::Observed;
 use super::form::{self, differences};
 use super::mark;
 use super::route::{self, Held};
-use crate::desired::{Api, Desired, owner};
+use crate::desired::{Api, Desired, Wanted, owner};
 
 /// How a gateway reads what it was sent, where that differs from what was sent.
 pub(super) type Readings = BTreeMap<String, Reading>;
@@ -127,6 +127,11 @@ impl Plan {
     /// Takes out the writes that would make the gateway rename an API that stays as it is. Each write that is taken out
     /// leaves one more API as it is.
     pub(super) fn stop_collisions(&mut self, desired: &Desired, observed: &Observed) {
+        let routes = |id: &String| {
+            let payload = desired.api(id)?.payload.value();
+            Some((id.clone(), (form::is_active(&payload), route::of(&payload))))
+        };
+        let routes: BTreeMap<_, _> = self.writes.keys().filter_map(routes).collect();
         let mut before = 0;
         while self.writes.len() != before {
             before = self.writes.len();
@@ -134,13 +139,13 @@ impl Plan {
             let held = Held::new(observed, stays);
             let rivals = &mut self.rivals;
             self.writes.retain(|id, reason| {
-                let Some(Api { payload, .. }) = desired.api(id) else {
+                let Some((is_active, route)) = routes.get(id) else {
                     return false;
                 };
                 let rival = match reason {
-                    _ if !form::is_active(payload) => None,
-                    WriteReason::Renamed { .. } => held.rival_of_renamed(payload),
-                    _ => held.rival(payload),
+                    _ if !is_active => None,
+                    WriteReason::Renamed { .. } => held.rival_of_renamed(route),
+                    _ => held.rival(route),
                 };
                 rivals.extend(rival.map(|rival| (id.clone(), rival.to_owned())));
                 rival.is_none()
@@ -165,7 +170,7 @@ pub(super) fn diff_read(desired: &Desired, observed: &Observed, owner: &str, rea
 
 /// Compares wanted payloads by id with what is. What is ours, and that `keeps` does not name, is to be deleted.
 pub(super) fn diff_payloads(
-    wanted: &BTreeMap<&str, &Value>,
+    wanted: &BTreeMap<&str, Wanted<'_>>,
     keeps: impl Fn(&str) -> bool,
     observed: &Observed,
     (owner, contexts): (&str, &BTreeSet<String>),
@@ -199,23 +204,28 @@ pub(super) fn diff_payloads(
 /// Why a wanted payload that `observed` is the loaded form of has to be written; `None` when it is as wanted.
 pub(super) fn reason(
     id: &str,
-    payload: &Value,
+    wanted: Wanted<'_>,
     observed: Option<&Value>,
     reading: Option<&Reading>,
 ) -> Option<WriteReason> {
     let Some(observed) = observed else {
         return Some(WriteReason::Missing);
     };
-    let hash = mark::hash(payload);
+    let hash = wanted.hash();
     let cause = match mark::read(observed) {
         _ if owner::of(observed).is_none() => Cause::Adopted,
         Some(stamp) if stamp.hash == hash => Cause::Edited,
         _ => Cause::Wanted,
     };
+    if form::is_as_wanted(observed, &hash) {
+        let fields = Vec::new();
+        return (cause != Cause::Edited).then_some(WriteReason::Changed { fields, cause });
+    }
+    let payload = wanted.value();
     let known = reading
         .filter(|reading| reading.hash == hash)
         .map(|reading| &reading.fields);
-    let fields: Vec<_> = differences(payload, observed)
+    let fields: Vec<_> = differences(&payload, observed)
         .into_iter()
         .filter(|difference| {
             let known = known.and_then(|known| known.get(&difference.field));
@@ -226,7 +236,7 @@ pub(super) fn reason(
     let listen_path = route::listen_path(observed);
     if cause != Cause::Edited {
         Some(WriteReason::Changed { fields, cause })
-    } else if route::is_renamed(route::listen_path(payload), id, listen_path) {
+    } else if route::is_renamed(route::listen_path(&payload), id, listen_path) {
         Some(WriteReason::Renamed {
             listen_path: listen_path.to_owned(),
         })

@@ -8,12 +8,40 @@ use serde_json::{Map, Value, json};
 use super::Observed;
 use super::compare::{self, Difference};
 use crate::desired::{Api, oas};
+use crate::tyk::list::Keep;
 
 /// Key of the document in an observed classic form; no gateway writes it.
 const DOCUMENT: &str = "x-tyk-ingress-document";
 
 /// Key of what a Dashboard tells beside a definition; no Dashboard writes it.
 const RECORD: &str = "x-tyk-ingress-record";
+
+/// Key of the hash of the definition that an observed classic form holds; no gateway writes it.
+const AS_WANTED: &str = "x-tyk-ingress-as-wanted";
+
+/// Makes an observed classic form short: of one that holds all that is wanted, what rounds look at and the hash of what is
+/// wanted are all that is needed. Most do, and 5,000 whole ones would be most of what the process holds.
+pub(super) fn shorten(id: &str, wanted: Option<&Api>, looked_at: &Keep, observed: Value) -> Value {
+    let Some(api) = wanted else {
+        return observed;
+    };
+    let definition = api.payload.value();
+    let renamed = super::route::is_renamed(route(&definition).1, id, route(&observed).1);
+    if renamed || !compare::differences(&definition, &observed).is_empty() {
+        return observed;
+    }
+    let mut short = looked_at.cut(observed);
+    if let Some(fields) = short.as_object_mut() {
+        fields.retain(|_, value| !compare::is_zero(value));
+        fields.insert(AS_WANTED.to_owned(), json!(api.payload.hash()));
+    }
+    short
+}
+
+/// Whether an observed classic form was found to hold all of the definition with this hash.
+pub(super) fn is_as_wanted(observed: &Value, hash: &str) -> bool {
+    observed.get(AS_WANTED).is_some_and(|found| found == hash)
+}
 
 /// Whether an observed classic form stands for an OAS API.
 pub(super) fn is_oas(observed: &Value) -> bool {

@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
+pub(super) use crate::desired::hash;
 use crate::desired::owner;
 
 /// The key of [`crate::desired::owner`].
@@ -70,43 +70,6 @@ pub(super) fn read(definition: &Value) -> Option<Stamp> {
         // The gateway's JSON has only floating-point numbers in free-form objects.
         write: write.as_u64().or_else(|| write.as_f64().map(|number| number as u64))?,
     })
-}
-
-/// Hash of a JSON value by meaning: the order of keys and the way to write a number do not count.
-pub(super) fn hash(value: &Value) -> String {
-    let mut hasher = Sha256::new();
-    feed(&mut hasher, value);
-    hasher
-        .finalize()
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-fn feed(hasher: &mut Sha256, value: &Value) {
-    match value {
-        Value::Object(fields) => {
-            let mut keys: Vec<_> = fields.keys().collect();
-            keys.sort_unstable();
-            hasher.update(format!("{{{}", keys.len()));
-            for key in keys {
-                hasher.update(format!("{}:{key}", key.len()));
-                feed(hasher, &fields[key]);
-            }
-        }
-        Value::Array(items) => {
-            hasher.update(format!("[{}", items.len()));
-            items.iter().for_each(|item| feed(hasher, item));
-        }
-        Value::String(text) => hasher.update(format!("\"{}:{text}", text.len())),
-        Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
-            (Some(whole), _, _) => hasher.update(format!("#{whole};")),
-            (_, Some(whole), _) => hasher.update(format!("#{whole};")),
-            (_, _, float) => hasher.update(format!("#{};", float.unwrap_or_default())),
-        },
-        Value::Bool(_) | Value::Null => hasher.update(value.to_string()),
-    }
 }
 
 #[cfg(test)]

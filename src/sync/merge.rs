@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::{ApiOutcome, Outcome};
-use crate::desired::Desired;
+use crate::desired::{Desired, Wanted};
 
 type Results = BTreeMap<String, ApiOutcome>;
 
@@ -63,17 +61,17 @@ struct All<'a> {
 }
 
 /// What is asked for under an id: a payload, or that nothing is there.
-type Form<'a> = (Option<&'a Value>, bool);
+type Form<'a> = (Option<Wanted<'a>>, bool);
 
 fn api_form<'a>(desired: &'a Desired, id: &str) -> Form<'a> {
     (
-        desired.api(id).map(|api| api.payload.as_ref()),
+        desired.api(id).map(|api| Wanted::Packed(&api.payload)),
         desired.removals.contains(id),
     )
 }
 
 fn policy_form<'a>(desired: &'a Desired, id: &str) -> Form<'a> {
-    let payload = desired.policies.get(id).map(|policy| &policy.payload);
+    let payload = desired.policies.get(id).map(|policy| Wanted::Whole(&policy.payload));
     (payload, desired.policy_removals.contains(id))
 }
 

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use super::backoff::ObjectBackoff;
 use super::batch::{Sent, Sort};
-use super::diff::Readings;
+use super::diff::{Reading, Readings};
 use super::guard::DeleteGuard;
-use super::{ApiOutcome, Drift, Observed, Plan, mark, verify};
-use crate::desired::owner;
+use super::{ApiOutcome, Drift, Observed, Plan, verify};
+use crate::desired::{Wanted, owner};
 
 /// Only hints: every round reads the gateway.
 pub(super) struct Memory {
@@ -30,7 +30,7 @@ pub(super) struct Memory {
 /// One sort of objects in one round: a plan with what is left out of it for now.
 pub(super) struct Part<'a> {
     /// Payloads by id.
-    wanted: BTreeMap<&'a str, &'a Value>,
+    wanted: BTreeMap<&'a str, Wanted<'a>>,
     /// What is on its way out.
     removals: &'a BTreeSet<String>,
     pub(super) plan: Plan,
@@ -89,7 +89,7 @@ impl Memory {
     pub(super) fn hold_back<'a>(
         &mut self,
         mut plan: Plan,
-        wanted: BTreeMap<&'a str, &'a Value>,
+        wanted: BTreeMap<&'a str, Wanted<'a>>,
         removals: &'a BTreeSet<String>,
         observed: &Observed,
     ) -> Part<'a> {
@@ -116,7 +116,7 @@ impl Memory {
         plan.writes.retain(|id, _| {
             let hash = wanted
                 .get(id.as_str())
-                .map(|payload| mark::hash(payload))
+                .map(|payload| payload.hash())
                 .unwrap_or_default();
             match wait(id, &hash) {
                 Some(message) => waiting.insert(id.clone(), message).is_some(),
@@ -140,14 +140,14 @@ impl Memory {
         part: &Part<'_>,
         done: &Done<'_>,
         observed: &Observed,
-        missing: impl Fn(&Value) -> Option<String>,
+        missing: impl Fn(Wanted<'_>) -> Option<String>,
         drift: &mut Drift,
     ) -> BTreeMap<String, ApiOutcome> {
         let known = std::mem::take(&mut self.synced);
         let mut outcomes = BTreeMap::new();
         let mut failing = BTreeSet::new();
         for (&id, &payload) in &part.wanted {
-            let hash = mark::hash(payload);
+            let hash = payload.hash().into_owned();
             let Some(result) = self.settle_wanted((id, payload, &hash), part, done, observed, &mut failing) else {
                 // Not sent any more: nothing is known of it.
                 self.synced
@@ -181,7 +181,7 @@ impl Memory {
 
     fn settle_wanted(
         &mut self,
-        (id, payload, hash): (&str, &Value, &str),
+        (id, payload, hash): (&str, Wanted<'_>, &str),
         part: &Part<'_>,
         done: &Done<'_>,
         observed: &Observed,
@@ -197,8 +197,7 @@ impl Memory {
         let result = if let Some(message) = done.sent.refused.get(id) {
             Err(message.clone())
         } else if let Some(stamp) = done.sent.written.get(id) {
-            verify::written(self.sort, id, payload, stamp, observed)
-                .map(|reading| drop(self.readings.insert(id.to_owned(), reading)))
+            verify::written(self.sort, id, payload, stamp, observed).map(|reading| self.learn(id, reading))
         } else if part.plan.writes.contains_key(id) {
             return None;
         } else if !done.touched {
@@ -208,6 +207,14 @@ impl Memory {
             verify::kept(id, payload, observed, &self.readings)
         };
         Some(self.judge(id, hash, result, ApiOutcome::Synced, failing))
+    }
+
+    /// Only what is read otherwise is worth knowing.
+    fn learn(&mut self, id: &str, reading: Reading) {
+        match reading.fields.is_empty() {
+            true => drop(self.readings.remove(id)),
+            false => drop(self.readings.insert(id.to_owned(), reading)),
+        }
     }
 
     fn settle_removals(

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::batch::Sort;
 use super::diff::{self, Readings};
 use super::part::{Memory, Part};
 use super::tyk::Tyk;
 use super::{Calls, Observed, Outcome, Plan, verify};
-use crate::desired::{Desired, owner};
+use crate::desired::{Desired, Wanted, owner};
 use crate::tyk::{Error, Kind};
 
 /// What is known of a gateway's policies.
@@ -118,7 +116,7 @@ fn gives_an_answer(error: &Error) -> bool {
 }
 
 /// Payloads by id. One that waits is only brought up to date where it is, and is ours, already.
-fn wanted<'a>(desired: &'a Desired, held: &Observed, owner: &str) -> BTreeMap<&'a str, &'a Value> {
+fn wanted<'a>(desired: &'a Desired, held: &Observed, owner: &str) -> BTreeMap<&'a str, Wanted<'a>> {
     let ours = |id: &String| {
         held.get(id)
             .is_some_and(|held| owner::is_ours(held, owner, &desired.contexts))
@@ -126,6 +124,6 @@ fn wanted<'a>(desired: &'a Desired, held: &Observed, owner: &str) -> BTreeMap<&'
     let policies = desired.policies.iter();
     policies
         .filter(|(id, policy)| !policy.waits || ours(id))
-        .map(|(id, policy)| (id.as_str(), &policy.payload))
+        .map(|(id, policy)| (id.as_str(), Wanted::Whole(&policy.payload)))
         .collect()
 }

@@ -86,7 +86,7 @@ pub async fn refused(
     };
     let mut refused = BTreeMap::new();
     for (id, api) in ids.into_iter().filter_map(|id| desired.oas.get_key_value(id)) {
-        match dashboard.dry_run(&api.payload).await {
+        match dashboard.dry_run(&api.payload.value()).await {
             Ok(_) => {}
             Err(error) if error.kind() == Kind::Rejected => drop(refused.insert(id.clone(), error.to_string())),
             // It is older than the call.

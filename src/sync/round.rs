@@ -13,7 +13,7 @@ use super::policies::{self, Listed, Policies};
 use super::portal::{self, Portal};
 use super::tyk::Tyk;
 use super::{ApiOutcome, Calls, Observed, Outcome, compare, verify};
-use crate::desired::Desired;
+use crate::desired::{Desired, Wanted};
 use crate::tyk::Error;
 use crate::tyk::list::Keep;
 
@@ -265,7 +265,7 @@ impl Session {
             touched: *touched,
         };
         let drift = &mut outcome.drift;
-        let missing = |payload: &_| round.ensured.missing_of(payload);
+        let missing = |payload: Wanted<'_>| round.ensured.missing_of(payload);
         outcome.apis = self.apis.settle(&round.apis, &done(apis), &held.apis, missing, drift);
         outcome.altered = self.apis.altered();
         let memory = &mut self.policies.memory;

@@ -63,18 +63,17 @@ impl Held {
         held
     }
 
-    /// The API that has the route of `definition`.
-    pub(super) fn rival(&self, definition: &Value) -> Option<&str> {
-        self.routes.get(&of(definition)).map(String::as_str)
+    /// The API that has this route, which is [`of`] a definition.
+    pub(super) fn rival(&self, route: &str) -> Option<&str> {
+        self.routes.get(route).map(String::as_str)
     }
 
-    /// The API that has the route of `definition`, or had it until it was renamed as well: as long as both are there,
-    /// they are renamed again at the next start of the gateway.
-    pub(super) fn rival_of_renamed(&self, definition: &Value) -> Option<&str> {
-        let route = of(definition);
+    /// The API that has this route, or had it until it was renamed as well: as long as both are there, they are renamed
+    /// again at the next start of the gateway.
+    pub(super) fn rival_of_renamed(&self, route: &str) -> Option<&str> {
         self.original
-            .get(&route)
-            .or_else(|| self.routes.get(&route))
+            .get(route)
+            .or_else(|| self.routes.get(route))
             .map(String::as_str)
     }
 }

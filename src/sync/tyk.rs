@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::dashboard::{self, Dashboard};
-use super::{Calls, Observed, form};
+use super::{Calls, Observed, compare, form};
 use crate::desired::{Api, Certificate, Desired, oas};
 use crate::tyk::certs::{Added, Stored};
 use crate::tyk::dashboard::DocumentKind;
 use crate::tyk::gateway::Gateway;
-use crate::tyk::list::Keep;
+use crate::tyk::list::{Keep, Shape};
 use crate::tyk::{Error, Kind, dashboard as wire};
 
 /// A client of the control API of one Tyk.
@@ -82,7 +82,13 @@ impl Tyk {
         calls.lists += 1;
         match self {
             Self::Gateway(gateway) => {
-                let mut apis = gateway.list_apis_for(keep).await?;
+                let looked_at = compare::looked_at();
+                let shorten = |id: &str, held| match keep.shape {
+                    // Somebody wants to see all of it.
+                    Shape::Whole => held,
+                    Shape::Fields(_) => form::shorten(id, desired.apis.get(id), &looked_at, held),
+                };
+                let mut apis = gateway.list_apis_for(keep, shorten).await?;
                 if form::needs_documents(&desired.oas, &apis, form::is_oas) {
                     calls.lists += 1;
                     form::add_documents(&mut apis, &desired.oas, gateway.list_oas().await?);

@@ -1,22 +1,25 @@
 //! What the gateway really holds after a batch. Pure.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::Observed;
 use super::batch::Sort;
 use super::diff::{Reading, Readings, WriteReason, reason};
-use super::form::differences;
+use super::form::{self, differences};
 use super::mark::{self, Stamp};
 use super::route;
+use crate::desired::Wanted;
 
 /// Checks a wanted object that was not written in this round.
-pub(super) fn kept(id: &str, payload: &Value, observed: &Observed, readings: &Readings) -> Result<(), String> {
+pub(super) fn kept(id: &str, payload: Wanted<'_>, observed: &Observed, readings: &Readings) -> Result<(), String> {
     match reason(id, payload, observed.get(id), readings.get(id)) {
         None => Ok(()),
         Some(WriteReason::Missing) => {
             Err("the gateway lost it at the last reload; it will be written again".to_owned())
         }
-        Some(WriteReason::Renamed { listen_path }) => Err(renamed(id, payload, observed, &listen_path)),
+        Some(WriteReason::Renamed { listen_path }) => Err(renamed(id, &payload.value(), observed, &listen_path)),
         Some(WriteReason::Changed { .. }) => {
             Err("it was changed on the gateway meanwhile; it will be written again".to_owned())
         }
@@ -27,7 +30,7 @@ pub(super) fn kept(id: &str, payload: &Value, observed: &Observed, readings: &Re
 pub(super) fn written(
     sort: Sort,
     id: &str,
-    payload: &Value,
+    wanted: Wanted<'_>,
     stamp: &Stamp,
     observed: &Observed,
 ) -> Result<Reading, String> {
@@ -37,11 +40,18 @@ pub(super) fn written(
     if mark::read(held).as_ref() != Some(stamp) {
         return Err("the gateway accepted the definition but still holds an earlier one; its log says why".to_owned());
     }
-    let listen_path = route::listen_path(held);
-    if route::is_renamed(route::listen_path(payload), id, listen_path) {
-        return Err(renamed(id, payload, observed, listen_path));
+    if form::is_as_wanted(held, &stamp.hash) {
+        return Ok(Reading {
+            hash: stamp.hash.clone(),
+            fields: BTreeMap::new(),
+        });
     }
-    Ok(reading(payload, stamp, held))
+    let payload = wanted.value();
+    let listen_path = route::listen_path(held);
+    if route::is_renamed(route::listen_path(&payload), id, listen_path) {
+        return Err(renamed(id, &payload, observed, listen_path));
+    }
+    Ok(reading(&payload, stamp, held))
 }
 
 fn not_loaded(sort: Sort) -> &'static str {

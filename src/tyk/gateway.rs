@@ -63,16 +63,20 @@ impl Gateway {
     /// # Errors
     /// The gateway does not answer, does not let us in, or answers something else than a list.
     pub async fn list_apis(&self) -> Result<BTreeMap<String, Value>, Error> {
-        self.list_apis_for(&Keep::all()).await
+        self.list_apis_for(&Keep::all(), |_, api| api).await
     }
 
-    /// The same with what `keep` asks for of each.
+    /// The same with what `keep` asks for of each, and with what `take` makes of it as it comes.
     ///
     /// # Errors
     /// As [`Gateway::list_apis`].
-    pub async fn list_apis_for(&self, keep: &Keep) -> Result<BTreeMap<String, Value>, Error> {
+    pub async fn list_apis_for(
+        &self,
+        keep: &Keep,
+        take: impl Fn(&str, Value) -> Value,
+    ) -> Result<BTreeMap<String, Value>, Error> {
         let call = self.call_with(Method::GET, &["tyk", "apis"], Some("include_types=mcp"))?;
-        call.list("/api_id", keep).await
+        call.list_each("/api_id", keep, take).await
     }
 
     /// `GET /tyk/apis/oas`: the documents of all loaded OAS APIs by id, with `servers` that the gateway adds.
@@ -202,6 +206,16 @@ impl Call<'_> {
 
     /// What `keep` asks for of the objects of a list, by the text at the pointer `id`.
     pub(super) async fn list(self, id: &str, keep: &Keep) -> Result<BTreeMap<String, Value>, Error> {
+        self.list_each(id, keep, |_, object| object).await
+    }
+
+    /// The same, with what `make` makes of each as it comes.
+    async fn list_each(
+        self,
+        id: &str,
+        keep: &Keep,
+        make: impl Fn(&str, Value) -> Value,
+    ) -> Result<BTreeMap<String, Value>, Error> {
         let Self { name, request, gateway } = self;
         let not = |what: &str| {
             let detail = format!("the answer is not {what}; check that TYK_URL is a gateway");
@@ -210,8 +224,9 @@ impl Call<'_> {
         let (mut elements, mut found) = (Elements::default(), BTreeMap::new());
         let mut take = |element: &[u8]| {
             let object = keep.read(element).map_err(|_| not("JSON"))?;
-            if let Some(id) = object.pointer(id).and_then(Value::as_str) {
-                found.insert(id.to_owned(), object);
+            if let Some(id) = object.pointer(id).and_then(Value::as_str).map(str::to_owned) {
+                let made = make(&id, object);
+                found.insert(id, made);
             }
             Ok(())
         };

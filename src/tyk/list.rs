@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -52,6 +52,91 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// Adds all fields that the JSON of this text has, as [`Shape::add`] does; what is no JSON adds nothing.
+    pub fn add_text(&mut self, json: &str) {
+        let mut reader = serde_json::Deserializer::from_str(json);
+        let _ = Added(self).deserialize(&mut reader);
+    }
+}
+
+/// Adds what it reads to a shape.
+struct Added<'a>(&'a mut Shape);
+
+impl Added<'_> {
+    fn whole<E>(self) -> Result<(), E> {
+        *self.0 = Shape::Whole;
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Added<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        match self.0 {
+            Shape::Whole => IgnoredAny::deserialize(deserializer).map(drop),
+            Shape::Fields(_) => deserializer.deserialize_any(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Added<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.whole()
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        self.whole()
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        self.whole()
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        self.whole()
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        self.whole()
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        self.whole()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        self.whole()
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let mut is_empty = true;
+        while let Some(Key(key)) = entries.next_key()? {
+            is_empty = false;
+            let Shape::Fields(fields) = &mut *self.0 else {
+                entries.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            match fields.get_mut(key.as_ref()) {
+                Some(shape) => entries.next_value_seed(Added(shape))?,
+                None => entries.next_value_seed(Added(fields.entry(key.into_owned()).or_default()))?,
+            }
+        }
+        match is_empty {
+            true => self.whole(),
+            false => Ok(()),
+        }
+    }
+}
+
 /// What is kept of each element of a list.
 #[derive(Clone, Debug)]
 pub struct Keep {
@@ -86,6 +171,39 @@ impl Keep {
         .deserialize(&mut reader)?;
         reader.end()?;
         Ok(kept.unwrap_or_default())
+    }
+}
+
+impl Keep {
+    /// What is kept of a value that was read already.
+    pub fn cut(&self, value: Value) -> Value {
+        cut(Some(&self.shape), self.text, value).unwrap_or_default()
+    }
+}
+
+/// As [`Kept`] reads it.
+fn cut(shape: Option<&Shape>, text: fn(&str) -> bool, value: Value) -> Option<Value> {
+    match (shape, value) {
+        (Some(Shape::Whole), value) => Some(value),
+        (_, Value::String(value)) => (shape.is_some() || text(&value)).then_some(Value::String(value)),
+        (_, Value::Array(items)) => {
+            let whole = shape.map(|_| &Shape::Whole);
+            let kept: Vec<_> = items.into_iter().filter_map(|item| cut(whole, text, item)).collect();
+            (shape.is_some() || !kept.is_empty()).then_some(Value::Array(kept))
+        }
+        (_, Value::Object(fields)) => {
+            let shapes = match shape {
+                Some(Shape::Fields(shapes)) => Some(shapes),
+                _ => None,
+            };
+            let kept = fields.into_iter().filter_map(|(key, value)| {
+                let shape = shapes.and_then(|shapes| shapes.get(&key));
+                Some((key, cut(shape, text, value)?))
+            });
+            let kept: Map<_, _> = kept.collect();
+            (shape.is_some() || !kept.is_empty()).then_some(Value::Object(kept))
+        }
+        (_, value) => shape.map(|_| value),
     }
 }
 
@@ -391,6 +509,24 @@ mod tests {
             let found: Vec<Value> = found.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
             prop_assert_eq!(found, list);
             prop_assert_eq!(end, End::Complete);
+        }
+
+        #[test]
+        fn a_value_is_cut_as_its_text_is_read(value in json_value(), like in json_value()) {
+            let mut shape = Shape::default();
+            shape.add(&like);
+            let keep = Keep { shape, text: |text| text.starts_with('b') };
+            prop_assert_eq!(keep.cut(value.clone()), keep.read(value.to_string().as_bytes()).unwrap());
+        }
+
+        #[test]
+        fn a_text_adds_what_its_value_adds(values in prop::collection::vec(json_value(), 1..4)) {
+            let (mut of_values, mut of_texts) = (Shape::default(), Shape::default());
+            for value in &values {
+                of_values.add(value);
+                of_texts.add_text(&value.to_string());
+            }
+            prop_assert_eq!(format!("{of_values:?}"), format!("{of_texts:?}"));
         }
 
         #[test]

@@ -69,17 +69,15 @@ impl World {
     /// The definitions of the children.
     pub fn definitions(&self) -> Vec<Value> {
         let children = self.translation.children.values();
-        children
-            .map(|child| Value::Object(child.definition.spec.definition.clone()))
-            .collect()
+        children.map(|child| child.definition.spec.definition.value()).collect()
     }
 
     /// Target URL of the API that answers a request, `None` when there is no route.
     pub fn target(&self, host: &str, path: &str) -> Option<String> {
-        let routes = Routes::load(self.desired.apis.values().map(|api| api.payload.as_ref())).unwrap();
+        let routes = Routes::load(self.desired.apis.values().map(|api| api.payload.value())).unwrap();
         match routes.answer(host, path) {
             Answer::Api(id) => Some(
-                self.desired.apis[&id].payload["proxy"]["target_url"]
+                self.desired.apis[&id].payload.value()["proxy"]["target_url"]
                     .as_str()?
                     .to_owned(),
             ),

@@ -51,7 +51,7 @@ pub struct Gateway {
 pub fn gateway(snapshot: &Snapshot) -> Gateway {
     let translation = render(snapshot, &Options::default());
     let (desired, _) = desired::build(snapshot, &translation, &Context::default());
-    let routes = Routes::load(desired.apis.values().map(|api| api.payload.as_ref())).unwrap();
+    let routes = Routes::load(desired.apis.values().map(|api| api.payload.value())).unwrap();
     Gateway { routes, desired }
 }
 
@@ -59,9 +59,8 @@ pub fn gateway(snapshot: &Snapshot) -> Gateway {
 pub fn answer(gateway: &Gateway, host: &str, path: &str) -> Option<usize> {
     match gateway.routes.answer(host, path) {
         Answer::Api(id) => {
-            let target = gateway.desired.apis[&id].payload["proxy"]["target_url"]
-                .as_str()
-                .unwrap();
+            let payload = gateway.desired.apis[&id].payload.value();
+            let target = payload["proxy"]["target_url"].as_str().unwrap();
             let number = target.strip_prefix("http://rule-").unwrap().split('.').next().unwrap();
             Some(number.parse().unwrap())
         }

@@ -13,6 +13,7 @@ use tyk_ingress::api::Mode;
 use tyk_ingress::desired::{self, Context, Fleet, Installation, Operator};
 use tyk_ingress::diagnostic::{Diagnostic, ObjectRef};
 use tyk_ingress::ingress::{Options, Translation, render};
+use tyk_ingress::packed::Packed;
 use tyk_ingress::report::{Report, ReportInput, report};
 use tyk_ingress::sim::dashboard::{self as sim, Config};
 use tyk_ingress::snapshot::{Loader, Snapshot};
@@ -212,7 +213,7 @@ impl World {
         report
             .statuses
             .get(&ObjectRef::new(kind, "default", name))
-            .cloned()
+            .map(Packed::fields)
             .unwrap_or_default()
     }
 

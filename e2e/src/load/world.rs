@@ -100,7 +100,7 @@ impl World {
             ..TykContext::default()
         };
         let (desired, _) = desired::build(&snapshot, &render(&snapshot, &options), &context);
-        Ok(desired.wanted().map(|(_, api)| Value::clone(&api.payload)).collect())
+        Ok(desired.wanted().map(|(_, api)| api.payload.value()).collect())
     }
 
     /// Creates all Ingresses, and returns how long it took.

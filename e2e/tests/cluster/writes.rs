@@ -9,7 +9,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Map, json};
-use tyk_ingress::api::names;
+use tyk_ingress::api::{ApiDefinitionStatus, names};
 use tyk_ingress::cluster;
 use tyk_ingress::cluster::events::Events;
 use tyk_ingress::cluster::{finalizer, status};
@@ -35,10 +35,8 @@ async fn a_status_is_written_once() -> Result<()> {
     ensure!(first.statuses.len() == 1, "{first:?}");
     ensure!(status::write(&world.client, &first.statuses).await.is_empty());
     let snapshot = world.caught_up().await?;
-    let written = snapshot.api_definitions[&world.name("a")]
-        .status
-        .clone()
-        .context("no status")?;
+    let written = snapshot.api_definitions[&world.name("a")].status.as_ref();
+    let written: ApiDefinitionStatus = serde_json::from_value(written.context("no status")?.value())?;
     ensure!(
         written.api_id == Some(names::api_id(&world.namespace, "a"))
             && written.latest_tyk_spec_hash.is_some()
@@ -114,7 +112,10 @@ async fn the_namespaced_roles_are_enough() -> Result<()> {
     ensure!(objects.len() == 2, "{objects:?}");
     let errors = finalizer::ensure_all(&world.client, &snapshot).await;
     ensure!(errors.is_empty(), "{errors:?}");
-    let statuses = BTreeMap::from([(ObjectRef::new("ApiDefinition", &world.namespace, "a"), Map::new())]);
+    let statuses = BTreeMap::from([(
+        ObjectRef::new("ApiDefinition", &world.namespace, "a"),
+        Map::new().into(),
+    )]);
     ensure!(status::write(&world.client, &statuses).await.is_empty());
     let ingresses: Api<Ingress> = Api::namespaced(world.admin.clone(), &world.namespace);
     let name = world.name("web");

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
@@ -42,22 +41,30 @@ impl Echoes {
 
     /// Points every target inside the cluster, a Service or an endpoint, to an echo upstream, which is started when it is new.
     pub async fn stand_in(&mut self, desired: &mut Desired) -> anyhow::Result<()> {
-        let classic = desired
-            .apis
-            .values_mut()
-            .flat_map(|api| targets(Arc::make_mut(&mut api.payload)));
         let documents = desired.oas.values_mut().chain(desired.mcps.values_mut());
-        let documents = documents.filter_map(|api| upstream(Arc::make_mut(&mut api.payload)));
-        for target in classic.chain(documents) {
-            let Some(authority) = self.authority(target) else {
-                continue;
+        for api in desired.apis.values_mut().chain(documents) {
+            let mut payload = api.payload.value();
+            let found = match api.payload.is_document() {
+                true => upstream(&mut payload).into_iter().collect(),
+                false => targets(&mut payload),
             };
-            let address = match self.addresses.get(&authority) {
-                Some(address) => *address,
-                None => self.start(authority).await?,
-            };
-            *target = Value::String(format!("http://{address}"));
+            for target in found {
+                self.stand_in_for(target).await?;
+            }
+            api.payload = payload.into();
         }
+        Ok(())
+    }
+
+    async fn stand_in_for(&mut self, target: &mut Value) -> anyhow::Result<()> {
+        let Some(authority) = self.authority(target) else {
+            return Ok(());
+        };
+        let address = match self.addresses.get(&authority) {
+            Some(address) => *address,
+            None => self.start(authority).await?,
+        };
+        *target = Value::String(format!("http://{address}"));
         Ok(())
     }
 

@@ -77,9 +77,13 @@ const MARK: &str = "tyk-ingress";
 impl Report {
     /// What the preview of a Tyk says.
     pub fn of(tyk: &Installation, desired: &Desired, found: &Preview) -> Report {
-        let apis = desired
+        let apis: Vec<_> = desired
             .wanted()
-            .map(|(id, api)| (id.as_str(), (api.source.to_string(), api.payload.as_ref())));
+            .map(|(id, api)| (id.as_str(), api.source.to_string(), api.payload.value()))
+            .collect();
+        let apis = apis
+            .iter()
+            .map(|(id, source, payload)| (*id, (source.clone(), payload)));
         let policies = desired.policies.iter();
         let policies = policies.map(|(id, policy)| (id.as_str(), (policy.source.to_string(), &policy.payload)));
         let (apis, policies): (BTreeMap<_, _>, BTreeMap<_, _>) = (apis.collect(), policies.collect());

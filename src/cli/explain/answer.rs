@@ -168,8 +168,9 @@ fn ask(request: &Request, port: u64, world: &World) -> Result<sim::Answer, sim::
 
 /// The part of a definition, in classic form, that routes depend on.
 fn definition(id: &str, api: &Api) -> Value {
-    let (domain, listen_path) = route(&api.payload);
-    json!({"api_id": id, "domain": domain, "internal": api.payload["internal"], "proxy": {"listen_path": listen_path}})
+    let payload = api.payload.value();
+    let (domain, listen_path) = route(&payload);
+    json!({"api_id": id, "domain": domain, "internal": payload["internal"], "proxy": {"listen_path": listen_path}})
 }
 
 fn route(payload: &Value) -> (&str, &str) {
@@ -186,7 +187,8 @@ fn route(payload: &Value) -> (&str, &str) {
 fn candidate(world: &World, id: &str) -> Option<Candidate> {
     let api = world.desired.api(id)?;
     let shown = routes::by_id(&world.desired, &world.translation).remove(id)?;
-    let (domain, listen_path) = route(&api.payload);
+    let payload = api.payload.value();
+    let (domain, listen_path) = route(&payload);
     let place = place(world, api);
     let object = world
         .loaded

@@ -128,8 +128,8 @@ fn a_certificate_is_sent_as_key_and_chain_under_its_fingerprint() {
         let (desired, diagnostics) = served(&certificate, pair.key.trim_end());
         assert_eq!(diagnostics, []);
         let id = format!("{ORG}{}", leaf(&pair));
-        assert_eq!(desired.apis["1"].payload["certificates"], json!([id]));
-        assert_eq!(desired.apis["1"].payload["org_id"], ORG);
+        assert_eq!(desired.apis["1"].payload.value()["certificates"], json!([id]));
+        assert_eq!(desired.apis["1"].payload.value()["org_id"], ORG);
         assert_eq!(desired.apis["1"].payload.get("certificate_secret_names"), None);
         let pem = desired.certificates[&id].pem.expose().as_bytes();
         assert!(pem.starts_with(b"-----BEGIN PRIVATE KEY-----\n"));
@@ -218,18 +218,21 @@ fn of_several_server_certificates_the_good_ones_are_used() {
     ));
     let (desired, diagnostics) = built(&snapshot);
     let ids = [&one, &two].map(|pair| format!("{ORG}{}", leaf(pair)));
-    assert_eq!(desired.apis["1"].payload["certificates"], json!(ids));
+    assert_eq!(desired.apis["1"].payload.value()["certificates"], json!(ids));
     assert_eq!(desired.certificates.len(), 2);
     assert_eq!(codes(&diagnostics, "Secret"), ["CertificateInvalid"]);
     assert_eq!(codes(&diagnostics, "ApiDefinition"), ["CertificateSkipped"; 2]);
 
     let by_hand = json!({"certificate_secret_names": ["gone"], "certificates": ["mine"]});
     snapshot.insert(definition(by_hand));
-    assert_eq!(built(&snapshot).0.apis["1"].payload["certificates"], json!(["mine"]));
+    assert_eq!(
+        built(&snapshot).0.apis["1"].payload.value()["certificates"],
+        json!(["mine"])
+    );
     let both = json!({"certificate_secret_names": ["one"], "certificates": ["mine", ids[0]]});
     snapshot.insert(definition(both));
     assert_eq!(
-        built(&snapshot).0.apis["1"].payload["certificates"],
+        built(&snapshot).0.apis["1"].payload.value()["certificates"],
         json!(["mine", ids[0]])
     );
 }
@@ -250,7 +253,7 @@ fn an_allow_list_never_shrinks() {
     assert_eq!(diagnostics, []);
     let ids = [&one, &two].map(|pair| format!("{ORG}{}", leaf(pair)));
     let all = json!(["mine", ids[0], ids[1]]);
-    assert_eq!(desired.apis["1"].payload["client_certificates"], all);
+    assert_eq!(desired.apis["1"].payload.value()["client_certificates"], all);
     assert!(!desired.certificates[&ids[0]].pem.expose().contains("PRIVATE"));
 
     secret(&mut snapshot, "two", "", "");
@@ -282,7 +285,7 @@ fn upstream_certificates_and_pins_are_found_by_domain() {
     let key = KeyPair::from_pem(&pair.key).unwrap().public_key_pem();
     let public = fingerprint(&SubjectPublicKeyInfoDer::from_pem_slice(key.as_bytes()).unwrap());
     let (shown, pin) = (format!("{ORG}{}", leaf(&pair)), format!("{ORG}{public}"));
-    let payload = &desired.apis["1"].payload;
+    let payload = &desired.apis["1"].payload.value();
     assert_eq!(
         payload["upstream_certificates"],
         json!({"other": "mine", "up.example": shown})
@@ -304,7 +307,10 @@ fn upstream_certificates_and_pins_are_found_by_domain() {
         ..context()
     };
     let (desired, _) = build(&snapshot, &Translation::default(), &odd);
-    assert_eq!(desired.apis["1"].payload["pinned_public_keys"]["*"], json!(public));
+    assert_eq!(
+        desired.apis["1"].payload.value()["pinned_public_keys"]["*"],
+        json!(public)
+    );
 
     secret(&mut snapshot, "s", "", "");
     let (desired, diagnostics) = built(&snapshot);

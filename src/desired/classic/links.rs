@@ -7,11 +7,16 @@ use serde_json::{Map, Value, json};
 use super::fields::{endpoints_field, object, objects, text, versions};
 use super::{Problem, Target};
 use crate::diagnostic::Code;
+use crate::packed::Packed;
 use crate::snapshot::NamespacedName;
 
 /// Kind of a target that names none.
 pub(super) const CLASSIC: &str = "ApiDefinition";
 const OAS: &str = "TykOasApiDefinition";
+/// Field of a target beside `target_url`.
+const INTERNAL: &str = "target_internal";
+/// Field of a target beside `rewrite_to`.
+const REWRITE: &str = "rewrite_to_internal";
 
 /// An API that a definition sends requests to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,11 +35,15 @@ impl fmt::Display for Link {
 
 /// The resources that a definition in `namespace` loops to, sorted, each once. Ids that stand in a `tyk://` URL that the
 /// user wrote name no resource and are not among them.
-pub fn links(definition: &Map<String, Value>, namespace: &str) -> Vec<Link> {
-    let targets = places(definition);
+pub fn links(definition: &Packed, namespace: &str) -> Vec<Link> {
+    if ![INTERNAL, REWRITE].iter().any(|place| definition.mentions(place)) {
+        return Vec::new();
+    }
+    let definition = definition.fields();
+    let targets = places(&definition);
     let mut links: Vec<_> = targets
         .iter()
-        .filter_map(|place| link(place.internal(definition)?, namespace).ok())
+        .filter_map(|place| link(place.internal(&definition)?, namespace).ok())
         .collect();
     links.sort();
     links.dedup();
@@ -156,8 +165,6 @@ impl Place {
 
 /// Every place of a definition that holds a target, be it null.
 fn places(definition: &Map<String, Value>) -> Vec<Place> {
-    const INTERNAL: &str = "target_internal";
-    const REWRITE: &str = "rewrite_to_internal";
     let mut places = Vec::new();
     if object(definition, "proxy").is_some_and(|proxy| proxy.contains_key(INTERNAL)) {
         places.push(Place {
@@ -260,9 +267,12 @@ mod tests {
     fn links_name_each_target_once() {
         let mut definition = definition();
         definition["proxy"]["target_internal"]["target"] = json!({"name": "b", "namespace": "other"});
-        let names: Vec<_> = links(&definition, "own").iter().map(ToString::to_string).collect();
+        let names: Vec<_> = links(&definition.into(), "own")
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(names, ["ApiDefinition other/b", "TykOasApiDefinition own/c"]);
-        assert_eq!(links(&Map::new(), "own"), []);
+        assert_eq!(links(&Packed::default(), "own"), []);
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub fn edges(snapshot: &Snapshot) -> Edges {
         .api_definitions
         .iter()
         .map(|(name, api)| (name, api.as_ref()))
-        .filter(|(_, api)| enabled(&api.spec.definition).is_some())
+        .filter(|(_, api)| api.spec.definition.mentions("graphql"))
         .filter(|(_, api)| !api.is_template() && !api.is_inactive() && api.metadata.deletion_timestamp.is_none())
         .collect();
     apis.sort_by_key(|(name, api)| {
@@ -67,7 +67,8 @@ pub fn edges(snapshot: &Snapshot) -> Edges {
         (created.is_none(), created, *name)
     });
     for (name, api) in apis {
-        let Some(graphql) = enabled(&api.spec.definition) else {
+        let definition = api.spec.definition.fields();
+        let Some(graphql) = enabled(&definition) else {
             continue;
         };
         let users = match mode(graphql) {

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
 use crate::api::SecurityPolicy;
-use crate::desired::{Desired, oas};
+use crate::desired::{Desired, Payload, oas};
 use crate::diagnostic::{Code, ObjectRef};
 use crate::snapshot::document::{EXTENSION, Problem};
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -36,7 +36,7 @@ pub(super) fn nothing() -> Value {
 /// The definitions that a policy gives access to: kind and name, in the order of their entries.
 pub fn api_refs(policy: &SecurityPolicy) -> Vec<(&'static str, NamespacedName)> {
     let entries = entries(policy).into_iter().flatten();
-    entries.filter_map(|entry| reference(policy, entry).ok()).collect()
+    entries.filter_map(|entry| reference(policy, &entry).ok()).collect()
 }
 
 /// What the entries of a policy stand for.
@@ -88,8 +88,8 @@ pub(super) fn resolve(policy: &SecurityPolicy, desired: &Desired, snapshot: &Sna
         let api_name = desired
             .api(&id)
             .and_then(|api| api_name(&api.payload))
-            .unwrap_or(&name.name);
-        match right(entry, &id, api_name) {
+            .unwrap_or_else(|| name.name.clone());
+        match right(entry, &id, &api_name) {
             Ok(right) => drop(rights.by_api.insert(id, right)),
             Err(message) => rights.wrong.push((Code::InvalidDefinition, field, message)),
         }
@@ -98,9 +98,9 @@ pub(super) fn resolve(policy: &SecurityPolicy, desired: &Desired, snapshot: &Sna
 }
 
 /// The entries; none that is no list.
-fn entries(policy: &SecurityPolicy) -> Option<&[Value]> {
+fn entries(policy: &SecurityPolicy) -> Option<Vec<Value>> {
     match policy.spec.definition.get("access_rights_array") {
-        None | Some(Value::Null) => Some(&[]),
+        None | Some(Value::Null) => Some(Vec::new()),
         Some(Value::Array(entries)) => Some(entries),
         Some(_) => None,
     }
@@ -166,12 +166,12 @@ fn number(text: &str) -> Option<Value> {
         .map(|number| json!(number))
 }
 
-fn api_name(payload: &Value) -> Option<&str> {
-    let name = match oas::is_document(payload) {
-        true => payload.pointer(&format!("/{EXTENSION}/info/name"))?,
+fn api_name(payload: &Payload) -> Option<String> {
+    let name = match payload.is_document() {
+        true => payload.get(EXTENSION)?.pointer("/info/name")?.clone(),
         false => payload.get("name")?,
     };
-    name.as_str()
+    name.as_str().map(str::to_owned)
 }
 
 /// Of a definition that is not among the wanted APIs: the id that its API has all the same, and why the policy waits.

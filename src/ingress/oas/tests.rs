@@ -131,6 +131,7 @@ fn an_operation_that_needs_the_literal_path_gets_a_classic_api_in_front() {
             json!({"active": true, "internal": true})
         );
         let front = &translation.children.values().next().unwrap().definition.spec.definition;
+        let front = front.value();
         assert_eq!(front["proxy"]["listen_path"], "/foo{tykp:/|$}");
         assert_eq!(front["proxy"]["target_url"], format!("tyk://{id}"));
         assert_eq!(front["proxy"]["strip_listen_path"], strip);

@@ -1,5 +1,4 @@
 #![allow(clippy::unwrap_used)]
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::networking::v1::Ingress;
@@ -75,7 +74,7 @@ impl World {
     /// Keeps what is to be written, and proves that the same report again writes nothing.
     fn write(&mut self) -> TykOasApiDefinitionStatus {
         let status = self.report().statuses.remove(&object()).unwrap();
-        let status: TykOasApiDefinitionStatus = serde_json::from_value(Value::Object(status)).unwrap();
+        let status: TykOasApiDefinitionStatus = serde_json::from_value(status.value()).unwrap();
         let mut object = self.snapshot.tyk_oas_api_definitions[&key()].as_ref().clone();
         object.status = Some(status.clone());
         self.snapshot.insert(object);
@@ -109,7 +108,9 @@ fn what_the_gateway_confirmed_of_the_document_is_told() {
     // Without a word of the resource itself.
     let edit = |world: &mut World, url: &str| {
         let edited = world.desired.oas.get_mut(ID).unwrap();
-        Arc::make_mut(&mut edited.payload)["x-tyk-api-gateway"]["upstream"]["url"] = json!(url);
+        let mut payload = edited.payload.value();
+        payload["x-tyk-api-gateway"]["upstream"]["url"] = json!(url);
+        edited.payload = payload.into();
     };
     edit(&mut world, "http://other");
     assert_eq!(world.write().target_url.as_deref(), Some("http://other"));

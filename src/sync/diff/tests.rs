@@ -34,7 +34,7 @@ fn applied(desired: &Desired, observed: &Observed, plan: &Plan) -> Observed {
     let mut after = observed.clone();
     after.retain(|id, _| !plan.deletes.contains(id));
     for id in plan.writes.keys() {
-        let payload = &desired.apis[id].payload;
+        let payload = &desired.apis[id].payload.value();
         let mut sent = Stamp::next(payload, observed.get(id)).put(payload, OWNER, &BTreeSet::new());
         sent["added"] = json!({"by": "the gateway"});
         sent["proxy"]["added"] = json!(0);

@@ -33,9 +33,9 @@ fn a_stream_is_a_document_that_loses_nothing() {
     assert_eq!(found, [""; 0]);
     let api = &desired.oas[&id("events")];
     assert_eq!(api.source.to_string(), "TykStreamsApiDefinition default/events");
-    assert_eq!(api.payload["x-tyk-streaming"], streaming()["x-tyk-streaming"]);
-    assert_eq!(api.payload["x-mine"], streaming()["x-mine"]);
-    let info = &api.payload[EXTENSION]["info"];
+    assert_eq!(api.payload.value()["x-tyk-streaming"], streaming()["x-tyk-streaming"]);
+    assert_eq!(api.payload.value()["x-mine"], streaming()["x-mine"]);
+    let info = &api.payload.value()[EXTENSION]["info"];
     assert_eq!((&info["id"], &info["orgId"]), (&json!(id("events")), &json!("org")));
     assert!(desired.mcps.is_empty() && desired.apis.is_empty());
 }
@@ -71,7 +71,7 @@ fn an_mcp_proxy_is_a_form_of_its_own_and_keeps_its_id() {
     let (desired, found) = built(&[proxy(own)]);
     assert_eq!(found, [""; 0]);
     assert!(desired.oas.is_empty() && desired.api("mine").is_some());
-    let extension = &desired.mcps["mine"].payload[EXTENSION];
+    let extension = &desired.mcps["mine"].payload.value()[EXTENSION];
     let allowed = "/middleware/mcpTools/weather/allow/enabled";
     assert_eq!(extension.pointer(allowed), Some(&json!(true)));
 }

@@ -1,0 +1,225 @@
+//! JSON that is kept for long and seldom read, as compact text: a tree of small objects takes nine times as much.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+/// A JSON value as text without spaces and with sorted keys, so that equal values are equal texts. A copy shares it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Packed(Arc<str>);
+
+impl Packed {
+    /// The value.
+    pub fn value(&self) -> Value {
+        // The text was written from a value, so it can be read.
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+
+    /// The fields of an object; none of anything else.
+    pub fn fields(&self) -> Map<String, Value> {
+        match self.value() {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        }
+    }
+
+    /// One field of an object, without a look into the others.
+    pub fn get(&self, name: &str) -> Option<Value> {
+        if !self.mentions(name) {
+            return None;
+        }
+        let mut reader = serde_json::Deserializer::from_str(&self.0);
+        Field(name).deserialize(&mut reader).ok().flatten()
+    }
+
+    /// Whether an object has this field.
+    pub fn contains_key(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Whether the name stands anywhere in it, be it in a text: where it does not, there is no such field however deep.
+    pub fn mentions(&self, name: &str) -> bool {
+        // Others are written with a backslash.
+        let is_plain = name.chars().all(|c| c != '"' && c != '\\' && !c.is_control());
+        !is_plain || self.0.contains(name)
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An object without fields.
+impl Default for Packed {
+    fn default() -> Self {
+        Self::from(Map::new())
+    }
+}
+
+impl From<Map<String, Value>> for Packed {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self::from(&Value::Object(fields))
+    }
+}
+
+impl From<&Value> for Packed {
+    fn from(value: &Value) -> Self {
+        Self(value.to_string().into())
+    }
+}
+
+/// Names the fields and leaves the values out, which can be secrets.
+impl fmt::Debug for Packed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.fields().keys()).finish()
+    }
+}
+
+/// As the fields of an object, so that it can be flattened into another one.
+impl Serialize for Packed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.fields().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Packed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Map::deserialize(deserializer).map(Self::from)
+    }
+}
+
+/// Reads the field of this name.
+struct Field<'a>(&'a str);
+
+impl<'de> DeserializeSeed<'de> for Field<'_> {
+    type Value = Option<Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Field<'_> {
+    type Value = Option<Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(is_it) = entries.next_key_seed(Name(self.0))? {
+            match is_it {
+                true => found = Some(entries.next_value()?),
+                false => drop(entries.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether the name of a field is this one.
+struct Name<'a>(&'a str);
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<bool, E> {
+        Ok(name == self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            prop::num::f64::NORMAL.prop_map(Value::from),
+            ".{0,6}".prop_map(Value::from),
+            "[a-c\"\\\\\n{}]{0,4}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                fields_of(inner).prop_map(Value::from),
+            ]
+        })
+    }
+
+    fn fields_of(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<String, Value>> {
+        prop::collection::vec(("[ab\"\\\\é\n]{0,2}", value), 0..4).prop_map(Map::from_iter)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_reads_back_equal(value in json_value()) {
+            prop_assert_eq!(Packed::from(&value).value(), value);
+        }
+
+        #[test]
+        fn every_field_is_found_alone(fields in fields_of(json_value()), other in "[ab\"\\\\é\n]{0,2}") {
+            let packed = Packed::from(fields.clone());
+            for (name, value) in &fields {
+                prop_assert_eq!(packed.get(name), Some(value.clone()));
+            }
+            prop_assert_eq!(packed.get(&other), fields.get(&other).cloned());
+            prop_assert_eq!(packed.contains_key(&other), fields.contains_key(&other));
+            prop_assert_eq!(packed.fields(), fields);
+        }
+
+        #[test]
+        fn equal_values_are_equal_whatever_the_order(fields in fields_of(json_value()), other in fields_of(json_value())) {
+            let backwards: Map<_, _> = fields.clone().into_iter().rev().collect();
+            prop_assert_eq!(Packed::from(backwards), Packed::from(fields.clone()));
+            prop_assert_eq!(Packed::from(fields.clone()) == Packed::from(other.clone()), fields == other);
+        }
+
+        #[test]
+        fn it_is_written_and_read_as_the_object(fields in fields_of(json_value())) {
+            let packed = Packed::from(fields.clone());
+            prop_assert_eq!(serde_json::to_value(&packed).unwrap(), json!(fields));
+            prop_assert_eq!(serde_json::from_value::<Packed>(json!(fields)).unwrap(), packed);
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_has_no_fields() {
+        for value in [json!(null), json!([1]), json!("a")] {
+            let packed = Packed::from(&value);
+            assert_eq!((packed.fields(), packed.get("a")), (Map::new(), None), "{value}");
+        }
+        assert_eq!(Packed::default().text(), "{}");
+    }
+
+    #[test]
+    fn debug_output_holds_no_values() {
+        let packed = Packed::from(&json!({"jwt_source": "hunter2"}));
+        assert_eq!(format!("{packed:?}"), r#"["jwt_source"]"#);
+    }
+}
