@@ -211,13 +211,12 @@ impl Children {
                 continue;
             };
             let start = Instant::now();
-            let Some(failed) = self.apply(&translated.translation, &snapshot).await else {
+            let (failed, crowd) = self.apply(&translated.translation, &snapshot).await;
+            if crowd {
                 let _ = cancel.run_until_cancelled(self.progress.settled(CROWD_WAITS)).await;
-                self.waited = true;
                 latest.mark_changed();
-                continue;
-            };
-            self.waited = false;
+            }
+            self.waited = crowd;
             self.health.metrics.stage(Stage::Children, start.elapsed());
             if failed.is_empty() {
                 pause = RETRY_FIRST;
@@ -236,8 +235,9 @@ impl Children {
         Ok(())
     }
 
-    /// Brings children and finalizers in step; the errors by object. `None` when they are a crowd that has to wait.
-    async fn apply(&self, translation: &Translation, snapshot: &Snapshot) -> Option<Vec<(NamespacedName, String)>> {
+    /// Brings children and finalizers in step; the errors by object, and whether the children are a crowd that has to
+    /// wait.
+    async fn apply(&self, translation: &Translation, snapshot: &Snapshot) -> (Vec<(NamespacedName, String)>, bool) {
         let Self { client, owner, .. } = self;
         let ours = cluster::children::Ours {
             owner,
@@ -248,16 +248,16 @@ impl Children {
         let oas = translation.oas_children.values().map(|child| &child.definition);
         let classic = cluster::children::plan(snapshot, classic, held, ours);
         let oas = cluster::children::plan(snapshot, oas, held, ours);
-        if classic.writes() + oas.writes() > CROWD && !self.waited && !self.progress.is_settled() {
-            return None;
-        }
+        let crowd = classic.writes() + oas.writes() > CROWD && !self.waited && !self.progress.is_settled();
         let mut failed = cluster::template::protect::<ApiDefinition>(client, snapshot).await;
         failed.extend(cluster::template::protect::<TykOasApiDefinition>(client, snapshot).await);
-        failed.extend(classic.run(client).await);
-        failed.extend(oas.run(client).await);
+        if !crowd {
+            failed.extend(classic.run(client).await);
+            failed.extend(oas.run(client).await);
+        }
         failed.extend(cluster::finalizer::ensure_all(client, snapshot).await);
         failed.extend(cluster::ingress::release(client, snapshot, &translation.ending, owner).await);
-        Some(failed)
+        (failed, crowd)
     }
 }
 
