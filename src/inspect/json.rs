@@ -198,7 +198,7 @@ fn changes(plan: &Plan) -> Value {
     json!({
         "write": Value::Object(writes.collect()),
         "delete": plan.deletes,
-        "unchanged": plan.unchanged.len(),
+        "unchanged": plan.unchanged,
         "ofAnotherOwner": plan.foreign,
         "behindAnotherApi": plan.rivals,
     })

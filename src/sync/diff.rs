@@ -31,8 +31,8 @@ pub struct Plan {
     pub writes: BTreeMap<String, WriteReason>,
     /// Our own APIs that nobody wants any more.
     pub deletes: BTreeSet<String>,
-    /// APIs that are as wanted.
-    pub unchanged: BTreeSet<String>,
+    /// Number of APIs that are as wanted.
+    pub unchanged: usize,
     /// Wanted APIs whose id is held by an API with another owner's mark, and that owner. Never touched.
     pub foreign: BTreeMap<String, String>,
     /// Wanted APIs that are not written because an API that stays on the gateway has their domain and listen path, and
@@ -107,6 +107,11 @@ impl Plan {
         self.writes.is_empty() && self.deletes.is_empty()
     }
 
+    /// Whether there is anything to say of a wanted API.
+    fn names(&self, id: &str) -> bool {
+        self.writes.contains_key(id) || self.foreign.contains_key(id) || self.rivals.contains_key(id)
+    }
+
     /// Adds the writes of wanted APIs that lack something beside their definition.
     pub(super) fn complete(
         &mut self,
@@ -114,14 +119,17 @@ impl Plan {
         observed: &Observed,
         lacks: impl Fn(&Api, &Value) -> Vec<String>,
     ) {
-        for (id, api) in desired.wanted().filter(|(id, _)| self.unchanged.contains(*id)) {
+        for (id, api) in desired.wanted() {
+            if self.names(id) {
+                continue;
+            }
             let fields = observed.get(id).map(|held| lacks(api, held)).unwrap_or_default();
             if !fields.is_empty() {
                 let cause = Cause::Edited;
                 self.writes.insert(id.clone(), WriteReason::Changed { fields, cause });
+                self.unchanged -= 1;
             }
         }
-        self.unchanged.retain(|id| !self.writes.contains_key(id));
     }
 
     /// Takes out the writes that would make the gateway rename an API that stays as it is. Each write that is taken out
@@ -187,9 +195,7 @@ pub(super) fn diff_payloads(
                 Some(reason) => {
                     plan.writes.insert(id.to_owned(), reason);
                 }
-                None => {
-                    plan.unchanged.insert(id.to_owned());
-                }
+                None => plan.unchanged += 1,
             },
         }
     }

@@ -268,7 +268,7 @@ pub(super) async fn difference(tyk: &Tyk, desired: &Desired) -> Result<(Plan, Ob
             .into_keys()
             .collect();
         if fields.is_empty() {
-            plan.unchanged.insert(name.clone());
+            plan.unchanged += 1;
         } else {
             let cause = Cause::Wanted;
             plan.writes.insert(name.clone(), WriteReason::Changed { fields, cause });

@@ -126,10 +126,7 @@ impl Report {
         Report {
             url: tyk.url.clone(),
             changes,
-            unchanged: certificates
-                + found.apis.unchanged.len()
-                + found.policies.unchanged.len()
-                + found.portal.unchanged.len(),
+            unchanged: certificates + found.apis.unchanged + found.policies.unchanged + found.portal.unchanged,
         }
     }
 
