@@ -20,6 +20,7 @@ mod probe;
 mod resolve;
 mod round;
 mod route;
+mod seen;
 mod settled;
 mod tyk;
 mod verify;

@@ -9,6 +9,7 @@ use super::diff::{Readings, diff_read};
 use super::form::{self, differences};
 use super::policies::{self, Policies};
 pub use super::portal::without_documentation;
+use super::seen::Seen;
 use super::tyk::Tyk;
 use super::{Calls, Cause, Observed, Plan, WriteReason, compare, portal};
 use crate::desired::{Desired, oas};
@@ -55,7 +56,9 @@ pub struct FieldChange<'a> {
 /// The Tyk does not answer as one.
 pub async fn preview(tyk: &Tyk, desired: &Desired, owner: &str) -> Result<Preview, Error> {
     let mut calls = Calls::default();
-    let held_apis = tyk.list_apis(desired, &Keep::all(), &mut calls).await?;
+    let held_apis = tyk
+        .list_apis(desired, (&Keep::all().into(), &mut Seen::default()), &mut calls)
+        .await?;
     let listed = Policies::new(owner.to_owned()).read(tyk, desired, &mut calls).await?;
     let apis = diff_read(desired, &held_apis, owner, &Readings::new());
     let (portal, held_portal) = portal::difference(tyk, desired).await?;

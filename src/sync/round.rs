@@ -1,5 +1,6 @@
 //! One round against one gateway: read, compare, apply, reload, read back.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,8 +12,9 @@ use super::diff::diff_read;
 use super::part::{Done, Memory, Part};
 use super::policies::{self, Listed, Policies};
 use super::portal::{self, Portal};
+use super::seen::Seen;
 use super::tyk::Tyk;
-use super::{ApiOutcome, Calls, Observed, Outcome, compare, verify};
+use super::{ApiOutcome, Calls, Observed, Outcome, verify};
 use crate::desired::{Desired, Wanted};
 use crate::tyk::Error;
 use crate::tyk::list::Keep;
@@ -28,6 +30,7 @@ pub(super) struct Session {
     /// Files may have been written that are not loaded, or a reload may still run. True at first: an earlier process
     /// can have left such files.
     reload_owed: bool,
+    seen: Seen,
     apis: Memory,
     policies: Policies,
     certificates: Certificates,
@@ -87,6 +90,7 @@ impl Session {
             owner,
             cancel,
             reload_owed: true,
+            seen: Seen::default(),
         }
     }
 
@@ -128,7 +132,7 @@ impl Session {
 
     async fn attempt(&mut self, desired: &Desired, outcome: &mut Outcome) -> Result<(), Ended> {
         let cancel = self.cancel.clone();
-        let keep = compare::kept(desired);
+        let keep = OnceLock::new();
         let read = self.read((desired, &keep), &mut outcome.calls);
         let read = cancel.run_until_cancelled(read).await;
         let held = read.ok_or(Ended::Cancelled)??;
@@ -186,9 +190,9 @@ impl Session {
     }
 
     /// What the gateway holds, after a reload if there may be something to load.
-    async fn read(&mut self, (desired, keep): (&Desired, &Keep), calls: &mut Calls) -> Result<Held, Error> {
+    async fn read(&mut self, (desired, keep): (&Desired, &OnceLock<Keep>), calls: &mut Calls) -> Result<Held, Error> {
         self.reload(calls).await?;
-        let apis = self.tyk.list_apis(desired, keep, calls).await?;
+        let apis = self.tyk.list_apis(desired, (keep, &mut self.seen), calls).await?;
         let policies = self.policies.read(&self.tyk, desired, calls).await?;
         Ok(Held { apis, policies })
     }
@@ -204,7 +208,7 @@ impl Session {
     async fn read_back(
         &mut self,
         round: &Round<'_>,
-        (before, keep): (Held, &Keep),
+        (before, keep): (Held, &OnceLock<Keep>),
         outcome: &mut Outcome,
     ) -> Result<(), Ended> {
         self.reload(&mut outcome.calls).await?;

@@ -2,10 +2,12 @@
 //! gateways itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
 use super::dashboard::{self, Dashboard};
+use super::seen::Seen;
 use super::{Calls, Observed, compare, form};
 use crate::desired::{Api, Certificate, Desired, oas};
 use crate::tyk::certs::{Added, Stored};
@@ -77,18 +79,37 @@ impl Tyk {
         }
     }
 
-    /// What `keep` asks for of all APIs, by id in classic form, with the documents of those that `desired` wants as documents.
-    pub(super) async fn list_apis(&self, desired: &Desired, keep: &Keep, calls: &mut Calls) -> Result<Observed, Error> {
+    /// What `keep` asks for of all APIs, by id in classic form, with the documents of those that `desired` wants as
+    /// documents. Where `keep` is empty it is what a comparison with `desired` needs, if any element has to be read.
+    pub(super) async fn list_apis(
+        &self,
+        desired: &Desired,
+        (keep, seen): (&OnceLock<Keep>, &mut Seen),
+        calls: &mut Calls,
+    ) -> Result<Observed, Error> {
         calls.lists += 1;
         match self {
             Self::Gateway(gateway) => {
                 let looked_at = compare::looked_at();
-                let shorten = |id: &str, held| match keep.shape {
-                    // Somebody wants to see all of it.
-                    Shape::Whole => held,
-                    Shape::Fields(_) => form::shorten(id, desired.apis.get(id), &looked_at, held),
+                seen.begin();
+                let read = |element: &[u8]| {
+                    let print = Seen::print(element);
+                    if let Some(found) = seen.recall(&print, desired) {
+                        return Ok(Some(found));
+                    }
+                    let keep = keep.get_or_init(|| compare::kept(desired));
+                    let read = Gateway::read_api(element, keep)?;
+                    Ok(read.map(|(id, held)| match keep.shape {
+                        // Somebody wants to see all of it.
+                        Shape::Whole => (id, held),
+                        Shape::Fields(_) => {
+                            let made = form::shorten(&id, desired.apis.get(&id), &looked_at, held);
+                            seen.remember(print, &id, &made, desired);
+                            (id, made)
+                        }
+                    }))
                 };
-                let mut apis = gateway.list_apis_for(keep, shorten).await?;
+                let mut apis = gateway.list_apis_by(read).await?;
                 if form::needs_documents(&desired.oas, &apis, form::is_oas) {
                     calls.lists += 1;
                     form::add_documents(&mut apis, &desired.oas, gateway.list_oas().await?);

@@ -63,20 +63,27 @@ impl Gateway {
     /// # Errors
     /// The gateway does not answer, does not let us in, or answers something else than a list.
     pub async fn list_apis(&self) -> Result<BTreeMap<String, Value>, Error> {
-        self.list_apis_for(&Keep::all(), |_, api| api).await
+        self.list_apis_by(|element| Self::read_api(element, &Keep::all())).await
     }
 
-    /// The same with what `keep` asks for of each, and with what `take` makes of it as it comes.
+    /// The same as `read` reads each element, as it comes. One without an id is left out.
     ///
     /// # Errors
     /// As [`Gateway::list_apis`].
-    pub async fn list_apis_for(
+    pub async fn list_apis_by(
         &self,
-        keep: &Keep,
-        take: impl Fn(&str, Value) -> Value,
+        read: impl FnMut(&[u8]) -> serde_json::Result<Option<(String, Value)>>,
     ) -> Result<BTreeMap<String, Value>, Error> {
         let call = self.call_with(Method::GET, &["tyk", "apis"], Some("include_types=mcp"))?;
-        call.list_each("/api_id", keep, take).await
+        call.list_by(read).await
+    }
+
+    /// What `keep` asks for of an element of that list, with its id.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub fn read_api(element: &[u8], keep: &Keep) -> serde_json::Result<Option<(String, Value)>> {
+        with_id(keep.read(element)?, "/api_id")
     }
 
     /// `GET /tyk/apis/oas`: the documents of all loaded OAS APIs by id, with `servers` that the gateway adds.
@@ -206,15 +213,13 @@ impl Call<'_> {
 
     /// What `keep` asks for of the objects of a list, by the text at the pointer `id`.
     pub(super) async fn list(self, id: &str, keep: &Keep) -> Result<BTreeMap<String, Value>, Error> {
-        self.list_each(id, keep, |_, object| object).await
+        self.list_by(|element| with_id(keep.read(element)?, id)).await
     }
 
-    /// The same, with what `make` makes of each as it comes.
-    async fn list_each(
+    /// The objects of a list by their id, as `read` reads each as it comes.
+    async fn list_by(
         self,
-        id: &str,
-        keep: &Keep,
-        make: impl Fn(&str, Value) -> Value,
+        mut read: impl FnMut(&[u8]) -> serde_json::Result<Option<(String, Value)>>,
     ) -> Result<BTreeMap<String, Value>, Error> {
         let Self { name, request, gateway } = self;
         let not = |what: &str| {
@@ -223,11 +228,7 @@ impl Call<'_> {
         };
         let (mut elements, mut found) = (Elements::default(), BTreeMap::new());
         let mut take = |element: &[u8]| {
-            let object = keep.read(element).map_err(|_| not("JSON"))?;
-            if let Some(id) = object.pointer(id).and_then(Value::as_str).map(str::to_owned) {
-                let made = make(&id, object);
-                found.insert(id, made);
-            }
+            found.extend(read(element).map_err(|_| not("JSON"))?);
             Ok(())
         };
         let feed = |chunk: &[u8]| elements.feed(chunk, &mut take);
@@ -256,6 +257,12 @@ impl Call<'_> {
         }
         Err(gateway.refused(&name, &answer))
     }
+}
+
+/// An object with the text at the pointer `id`.
+fn with_id(object: Value, id: &str) -> serde_json::Result<Option<(String, Value)>> {
+    let id = object.pointer(id).and_then(Value::as_str).map(str::to_owned);
+    Ok(id.map(|id| (id, object)))
 }
 
 fn refusal(call: &str, status: StatusCode, message: &str) -> Error {
