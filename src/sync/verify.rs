@@ -40,7 +40,7 @@ pub(super) fn written(
     if mark::read(held).as_ref() != Some(stamp) {
         return Err("the gateway accepted the definition but still holds an earlier one; its log says why".to_owned());
     }
-    if form::is_as_wanted(held, &stamp.hash) {
+    if form::is_as_wanted(held, &wanted.hash()) {
         return Ok(Reading {
             hash: stamp.hash.clone(),
             fields: BTreeMap::new(),
