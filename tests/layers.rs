@@ -186,7 +186,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "sync",
-        ours: &["desired", "diagnostic", "permit", "tyk"],
+        ours: &["desired", "diagnostic", "packed", "permit", "tyk"],
         not: &[KUBERNETES, FILES],
     },
     Room {
