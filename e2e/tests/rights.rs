@@ -8,8 +8,9 @@ use e2e::scenario::ORGANISATION;
 use e2e::{GatewayUnderTest, Operator, PATIENCE, Scenario, eventually, examples};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
+use tyk_ingress::api::TykOasApiDefinition;
 
 /// The cluster-wide role of `manifests/rbac.yaml`, and the one for the Lease.
 const ROLE: &str = "tyk-ingress";
@@ -37,6 +38,7 @@ async fn each_right_of_the_roles_is_used_and_none_is_missing() -> Result<()> {
     examples::prepare(&world, &beside).await?;
     examples::live(&world).await.with_context(|| operator.tail())?;
     tyk_operators_finalizer_is_taken_off(&world).await?;
+    an_oas_child_goes_while_its_ingress_stays(&world).await?;
 
     let granted = audit::granted(&all);
     eventually(PATIENCE, "each right to be used", async || {
@@ -67,6 +69,33 @@ async fn tyk_operators_finalizer_is_taken_off(world: &Scenario) -> Result<()> {
         Ok(())
     })
     .await
+}
+
+/// When the Ingress goes, Kubernetes may be the first to delete the child.
+async fn an_oas_child_goes_while_its_ingress_stays(world: &Scenario) -> Result<()> {
+    let document = json!({"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {},
+        "x-tyk-api-gateway": {"info": {"name": "t", "state": {"active": true}},
+            "upstream": {"url": "http://replaced.test"}, "server": {"listenPath": {"value": "/replaced/"}}}});
+    let template = json!({"apiVersion": "tyk.tyk.io/v1alpha1", "kind": "TykOasApiDefinition",
+        "metadata": {"name": "template", "namespace": world.namespace(), "labels": {"tyk.io/ingress-template": "true"}},
+        "spec": {"tykOAS": {"document": document}}});
+    world.apply(&template).await?;
+    let annotations = json!({"tyk.io/template": "template", "tyk.io/template-kind": "TykOasApiDefinition"});
+    let blue = world.backend("moved").await?;
+    for (class, count) in [("tyk", 1), ("another", 0)] {
+        let spec =
+            json!({"ingressClassName": class, "rules": [rule(&world.host("moved"), &[prefix("/moved", &blue)])]});
+        world.apply_ingress_spec("moved", annotations.clone(), spec).await?;
+        eventually(PATIENCE, "the OAS child to come and go", async || {
+            let children = Api::<TykOasApiDefinition>::namespaced(world.client(), world.namespace());
+            let selected = ListParams::default().labels("tyk.io/ingress=moved");
+            let found = children.list_metadata(&selected).await?.items.len();
+            ensure!(found == count, "{found} of {count}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// The one right that no request shows.
