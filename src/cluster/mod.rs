@@ -36,7 +36,9 @@ use crate::snapshot::NamespacedName;
 /// Calls of one kind that are under way at the same time.
 const CONCURRENCY: usize = 8;
 
-/// Makes all calls, [`CONCURRENCY`] of them at the same time.
+/// Makes all calls, [`CONCURRENCY`] of them at the same time, each only when its turn comes: thousands that wait would hold
+/// as many requests. Of a lazy stream of calls that borrow, `buffer_unordered` does not let the compiler see that it may
+/// go to another thread.
 async fn all<F: Future>(mut calls: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut under_way: FuturesUnordered<_> = calls.by_ref().take(CONCURRENCY).collect();
     let mut results = Vec::new();

@@ -143,9 +143,10 @@ impl Slot {
 
     /// Whether one of these Services or templates is looked up for the route.
     fn uses(&self, services: &BTreeSet<NamespacedName>, templates: &BTreeSet<NamespacedName>) -> bool {
-        let namespace = self.route.ingress.namespace().unwrap_or_default();
         let is_in = |name: Option<&String>, changed: &BTreeSet<_>| {
-            name.is_some_and(|name| changed.contains(&NamespacedName::new(&namespace, name)))
+            let name = name.filter(|_| !changed.is_empty());
+            let namespace = || self.route.ingress.namespace().unwrap_or_default();
+            name.is_some_and(|name| changed.contains(&NamespacedName::new(namespace(), name)))
         };
         let service = self.route.backend.service.as_ref().map(|service| &service.name);
         is_in(service, services) || is_in(self.route.annotations.template.as_ref(), templates)

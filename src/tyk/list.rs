@@ -35,25 +35,7 @@ impl Shape {
         }
     }
 
-    /// Adds all fields that a value has.
-    pub fn add(&mut self, value: &Value) {
-        match (&mut *self, value) {
-            (Self::Whole, _) => {}
-            (Self::Fields(fields), Value::Object(value)) if !value.is_empty() => {
-                for (key, value) in value {
-                    match fields.get_mut(key) {
-                        Some(shape) => shape.add(value),
-                        None => fields.entry(key.clone()).or_default().add(value),
-                    }
-                }
-            }
-            _ => *self = Self::Whole,
-        }
-    }
-}
-
-impl Shape {
-    /// Adds all fields that the JSON of this text has, as [`Shape::add`] does; what is no JSON adds nothing.
+    /// Adds all fields that the JSON of this text has; what is no JSON adds nothing.
     pub fn add_text(&mut self, json: &str) {
         let mut reader = serde_json::Deserializer::from_str(json);
         let _ = Added(self).deserialize(&mut reader);
@@ -164,46 +146,21 @@ impl Keep {
             return serde_json::from_slice(json);
         }
         let mut reader = serde_json::Deserializer::from_slice(json);
-        let kept = Kept {
-            shape: Some(&self.shape),
-            text: self.text,
-        }
-        .deserialize(&mut reader)?;
+        let kept = self.kept().deserialize(&mut reader)?;
         reader.end()?;
         Ok(kept.unwrap_or_default())
     }
-}
 
-impl Keep {
     /// What is kept of a value that was read already.
     pub fn cut(&self, value: Value) -> Value {
-        cut(Some(&self.shape), self.text, value).unwrap_or_default()
+        self.kept().deserialize(value).ok().flatten().unwrap_or_default()
     }
-}
 
-/// As [`Kept`] reads it.
-fn cut(shape: Option<&Shape>, text: fn(&str) -> bool, value: Value) -> Option<Value> {
-    match (shape, value) {
-        (Some(Shape::Whole), value) => Some(value),
-        (_, Value::String(value)) => (shape.is_some() || text(&value)).then_some(Value::String(value)),
-        (_, Value::Array(items)) => {
-            let whole = shape.map(|_| &Shape::Whole);
-            let kept: Vec<_> = items.into_iter().filter_map(|item| cut(whole, text, item)).collect();
-            (shape.is_some() || !kept.is_empty()).then_some(Value::Array(kept))
+    fn kept(&self) -> Kept<'_> {
+        Kept {
+            shape: Some(&self.shape),
+            text: self.text,
         }
-        (_, Value::Object(fields)) => {
-            let shapes = match shape {
-                Some(Shape::Fields(shapes)) => Some(shapes),
-                _ => None,
-            };
-            let kept = fields.into_iter().filter_map(|(key, value)| {
-                let shape = shapes.and_then(|shapes| shapes.get(&key));
-                Some((key, cut(shape, text, value)?))
-            });
-            let kept: Map<_, _> = kept.collect();
-            (shape.is_some() || !kept.is_empty()).then_some(Value::Object(kept))
-        }
-        (_, value) => shape.map(|_| value),
     }
 }
 
@@ -428,6 +385,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    impl Shape {
+        /// Adds all fields that a value has, in the plainest way.
+        fn add(&mut self, value: &Value) {
+            match (&mut *self, value) {
+                (Self::Whole, _) => {}
+                (Self::Fields(fields), Value::Object(value)) if !value.is_empty() => {
+                    for (key, value) in value {
+                        match fields.get_mut(key) {
+                            Some(shape) => shape.add(value),
+                            None => fields.entry(key.clone()).or_default().add(value),
+                        }
+                    }
+                }
+                _ => *self = Self::Whole,
+            }
+        }
+    }
 
     /// The elements of a text that arrives in pieces of this size, and how it ended.
     fn cut(text: &str, size: usize) -> (Vec<String>, End) {

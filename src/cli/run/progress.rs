@@ -11,14 +11,8 @@ use crate::desired::{Fleet, Installation};
 use crate::sync::Outcome;
 
 /// The number of the state that each Tyk has not answered for yet.
-#[derive(Clone, Debug)]
-pub struct Progress(Arc<watch::Sender<BTreeMap<Arc<Installation>, u64>>>);
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(BTreeMap::new())))
-    }
-}
+#[derive(Clone, Debug, Default)]
+pub struct Progress(watch::Sender<BTreeMap<Arc<Installation>, u64>>);
 
 impl Progress {
     /// A state was handed over, which is news to these Tyks.
