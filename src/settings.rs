@@ -171,7 +171,7 @@ pub struct Ingress {
     /// Base URL at which the gateway reaches `tyk-ingress redirector`
     #[arg(long, value_name = "URL", value_parser = redirector_url)]
     pub redirector_url: Option<String>,
-    /// `Server` response header of Ingresses without a template; empty for none
+    /// `Server` response header of default backends without a template; empty for none
     #[arg(long, default_value = "Tyk")]
     pub server_header: String,
     /// What is done with annotations of ingress-nginx

@@ -79,11 +79,11 @@ impl Render {
 fn children(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
     for child in world.translation.children.values() {
         writeln!(out, "---")?;
-        write!(out, "{}", serde_saphyr::to_string(&child.definition)?)?;
+        write!(out, "{}", serde_saphyr::to_string(&child.definition())?)?;
     }
     for child in world.translation.oas_children.values() {
         writeln!(out, "---")?;
-        write!(out, "{}", serde_saphyr::to_string(&child.definition)?)?;
+        write!(out, "{}", serde_saphyr::to_string(&child.definition())?)?;
     }
     Ok(())
 }

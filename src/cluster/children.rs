@@ -22,38 +22,36 @@ pub struct Ours<'a> {
 
 /// One write.
 #[derive(Debug, PartialEq)]
-enum Action<'a, K> {
+enum Action<K> {
     /// Of an object that is not there.
-    Create(&'a K),
+    Create(K),
     /// Of the object with this uid.
-    Update { uid: String, child: &'a K },
+    Update { uid: String, child: K },
     /// Of the object with this uid.
     Delete { uid: Option<String> },
 }
 
 /// What there is to write.
 #[derive(Debug)]
-pub struct Plan<'a, K> {
-    actions: Vec<(NamespacedName, Action<'a, K>)>,
+pub struct Plan<K> {
+    actions: Vec<(NamespacedName, Action<K>)>,
     errors: Vec<(NamespacedName, String)>,
 }
 
-/// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones. Children of
-/// other operators are left alone, as are those of Tyk Operator (they have no operator's label) whose Ingress is not ours.
+/// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones; `definition`
+/// makes the object of a rendered one. Children of other operators are left alone, as are those of Tyk Operator (they have no operator's label) whose Ingress is not ours.
 ///
 /// Nothing is planned for a child that the snapshot holds as it is rendered.
-pub fn plan<'a, K: Published>(
+pub fn plan<K: Published, C>(
     snapshot: &Snapshot,
-    rendered: impl Iterator<Item = &'a K>,
+    (rendered, definition): (&BTreeMap<NamespacedName, C>, impl Fn(&C) -> K),
     held: &BTreeSet<NamespacedName>,
     ours: Ours<'_>,
-) -> Plan<'a, K> {
-    let rendered: BTreeMap<_, _> = rendered
-        .map(|child| (NamespacedName::of(child.meta()), child))
-        .collect();
+) -> Plan<K> {
     let (mut actions, mut errors) = (Vec::new(), Vec::new());
-    for (name, &child) in &rendered {
-        match action_for(K::all(snapshot).get(name).map(AsRef::as_ref), child, ours.owner) {
+    for (name, child) in rendered {
+        let existing = K::all(snapshot).get(name).map(AsRef::as_ref);
+        match action_for(existing, definition(child), ours.owner) {
             Ok(action) => actions.extend(action.map(|action| (name.clone(), action))),
             Err(error) => errors.push((name.clone(), error)),
         }
@@ -68,7 +66,7 @@ pub fn plan<'a, K: Published>(
     Plan { actions, errors }
 }
 
-impl<K: Published> Plan<'_, K> {
+impl<K: Published> Plan<K> {
     /// Number of writes.
     pub fn writes(&self) -> usize {
         self.actions.len()
@@ -104,25 +102,21 @@ impl Ours<'_> {
     }
 }
 
-fn action_for<'a, K: Published>(
-    existing: Option<&K>,
-    child: &'a K,
-    owner: &str,
-) -> Result<Option<Action<'a, K>>, String> {
+fn action_for<K: Published>(existing: Option<&K>, child: K, owner: &str) -> Result<Option<Action<K>>, String> {
     let Some(existing) = existing else {
         return Ok(Some(Action::Create(child)));
     };
-    if !existing.is_child() && !same_owner(existing, child) {
+    if !existing.is_child() && !same_owner(existing, &child) {
         return Err(taken(K::KIND));
     }
     if existing.is_of_another(owner) {
         return Err(of_another(existing));
     }
-    if existing.meta().deletion_timestamp.is_some() || is_as(existing, child) {
+    if existing.meta().deletion_timestamp.is_some() || is_as(existing, &child) {
         return Ok(None);
     }
     let uid = existing.uid().unwrap_or_default();
-    match owner_uid(child.meta()).is_some() && !same_owner(existing, child) {
+    match owner_uid(child.meta()).is_some() && !same_owner(existing, &child) {
         // Of an earlier Ingress of the same name. An object has one controller, so it makes room for a new one.
         true => Ok(Some(Action::Delete { uid: Some(uid) })),
         false => Ok(Some(Action::Update { uid, child })),
@@ -170,14 +164,13 @@ fn is_as<K: Published>(existing: &K, child: &K) -> bool {
 }
 
 /// A child as it is sent.
-fn complete<K: Published>(child: &K) -> K {
-    let mut child = child.clone();
+fn complete<K: Published>(mut child: K) -> K {
     child.meta_mut().finalizers = Some(vec![K::FINALIZER.to_owned()]);
     child.clear_status();
     child
 }
 
-impl<K: Published> Action<'_, K> {
+impl<K: Published> Action<K> {
     async fn run(self, client: &Client, name: &NamespacedName) -> Result<(), String> {
         let result = match self {
             Self::Create(child) => create(client, name, &complete(child)).await,

@@ -239,7 +239,7 @@ pub fn build_again(
             continue;
         }
         let told = builder.diagnostics.len();
-        builder.add(&child.definition, Some(child), created);
+        builder.add(&child.definition(), Some(child), created);
         if builder.diagnostics.len() == told {
             memo.remember(name, child, builder.candidates.last());
         }
@@ -353,12 +353,12 @@ impl Builder<'_> {
 
     /// The context of a resource, which from now on has its place there. Without one that can be used, what any Tyk
     /// holds of the resource stays.
-    fn place<K>(
+    fn place<S>(
         &mut self,
         source: &ObjectRef,
         reference: Option<&Target>,
         id: &str,
-        child: Option<&Child<K>>,
+        child: Option<&Child<S>>,
     ) -> Option<Context> {
         let before = self.diagnostics.len();
         let context = self.context(source, reference);
@@ -419,7 +419,7 @@ impl Builder<'_> {
     }
 
     /// Whoever wrote the Ingress may never look at its children. All of them have the same to say.
-    fn tell_ingress_of_context<K>(&mut self, child: Option<&Child<K>>, code: Code, message: &str) {
+    fn tell_ingress_of_context<S>(&mut self, child: Option<&Child<S>>, code: Code, message: &str) {
         let Some(NamespacedName { namespace, name }) = child.map(|child| &child.ingress) else {
             return;
         };

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{Api, Builder, Candidate, Context, owner};
-use crate::api::{Generated, HasDocument, names};
+use crate::api::{Generated, HasDocument, TykOasApiDefinitionSpec, names};
 use crate::diagnostic::{Code, Severity};
 use crate::ingress::{Child, Translation};
 use crate::snapshot::document::{EXTENSION, Problem, read};
@@ -92,7 +92,7 @@ pub(super) fn add_all(builder: &mut Builder<'_>, translation: &Translation, own:
     for child in translation.oas_children.values() {
         let ingress = snapshot.ingresses.get(&child.ingress);
         let created = ingress.and_then(|ingress| ingress.metadata.creation_timestamp.as_ref());
-        adder.add(&child.definition, Some(child), created.map(|time| time.0));
+        adder.add(&child.definition(), Some(child), created.map(|time| time.0));
     }
     for (name, resource) in snapshot.tyk_oas_api_definitions.iter() {
         let foreign = resource.is_of_another(&own.owner);
@@ -123,7 +123,7 @@ impl Adder<'_, '_> {
         self.add(resource, None, created.map(|time| time.0));
     }
 
-    fn add<K: Kind>(&mut self, resource: &K, child: Option<&Child<K>>, created: Option<Timestamp>) {
+    fn add<K: Kind>(&mut self, resource: &K, child: Option<&Child<TykOasApiDefinitionSpec>>, created: Option<Timestamp>) {
         let document = match read(self.snapshot, resource) {
             Ok(document) => document,
             Err(problem) => return self.unreadable(resource, problem),

@@ -35,7 +35,7 @@ impl Payload {
     }
 
     /// Its text.
-    pub fn text(&self) -> &str {
+    pub fn text(&self) -> String {
         self.0.json.text()
     }
 

@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, LazyLock};
 
-use k8s_openapi::api::networking::v1::Ingress;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
@@ -14,7 +12,7 @@ use super::listener::{self, HttpForTlsHosts, Listener, Ports};
 use super::memo::Slot;
 use super::route::Route;
 use super::{Child, Classes, Options, oas, overrides, redirect};
-use crate::api::{ApiDefinition, ApiDefinitionSpec, Target, TykOasApiDefinition, names};
+use crate::api::{ApiDefinitionSpec, Target, TykOasApiDefinitionSpec, names};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::snapshot::{ContextProblem, NamespacedName, Snapshot};
 
@@ -24,7 +22,7 @@ pub struct Rendered {
     /// Classic children.
     pub children: Vec<(NamespacedName, Arc<Child>)>,
     /// OAS children.
-    pub oas_children: Vec<(NamespacedName, Arc<Child<TykOasApiDefinition>>)>,
+    pub oas_children: Vec<(NamespacedName, Arc<Child<TykOasApiDefinitionSpec>>)>,
     /// Names of children that stay although they are not rendered, because their template is missing or their context
     /// cannot be used.
     pub held: Vec<NamespacedName>,
@@ -48,6 +46,8 @@ pub struct Renderer<'a> {
     classes: &'a Classes,
     snapshot: &'a Snapshot,
     options: &'a Options,
+    /// Label value of the operator's name.
+    operator: Arc<str>,
     rendered: Rendered,
 }
 
@@ -109,6 +109,7 @@ impl<'a> Renderer<'a> {
             classes,
             snapshot,
             options,
+            operator: names::label_value(&options.owner).into(),
             rendered: Rendered::default(),
         }
     }
@@ -149,14 +150,12 @@ impl<'a> Renderer<'a> {
         if held {
             self.hold(route);
         }
-        let named = |listener: &Listener<'_>| {
-            let hash = hash_of(route, listener, &listeners);
-            let metadata = metadata(route, &hash, &self.options.owner);
-            (hash, metadata)
-        };
         let Some(base) = base else { return from_context };
         let literal = base.mutual_tls();
-        let exposure = |listener: &Listener<'_>| Exposure::of(route, listener, named(listener), &self.exact, literal);
+        let exposure = |listener: &Listener<'_>| {
+            let hash = hash_of(route, listener, &listeners);
+            Exposure::of(route, listener, hash, &self.exact, literal)
+        };
         let exposures: Vec<_> = listeners.iter().map(exposure).collect();
         let (redirects, served): (Vec<_>, Vec<_>) = exposures
             .into_iter()
@@ -185,7 +184,8 @@ impl<'a> Renderer<'a> {
         let hashes: Vec<_> = apart.iter().map(|listener| hash_of(route, listener, &apart)).collect();
         let fronts = hashes.iter().map(|hash| oas::front_hash(hash));
         let all = fronts.chain(hashes.iter().cloned());
-        let names = all.map(|hash| NamespacedName::of(&metadata(route, &hash, &self.options.owner)));
+        let namespace = route.ingress.namespace().unwrap_or_default();
+        let names = all.map(|hash| NamespacedName::new(&namespace, route.child_name(&hash)));
         self.rendered.held.extend(names);
     }
 
@@ -195,10 +195,10 @@ impl<'a> Renderer<'a> {
             self.report(Code::RedirectorMissing, route, "spec.tls".into(), message.into());
             return;
         };
-        let definition = classic_spec(&exposure, self.keyless(), url);
+        let definition = classic_spec(&exposure, self.keyless(route), url);
         self.insert(
             route,
-            exposure.metadata,
+            exposure.hash,
             Classic {
                 context_ref: context,
                 definition,
@@ -249,7 +249,7 @@ impl<'a> Renderer<'a> {
         }
         self.insert(
             route,
-            exposure.metadata,
+            exposure.hash,
             Classic {
                 context_ref: context,
                 definition,
@@ -263,37 +263,50 @@ impl<'a> Renderer<'a> {
             exposures,
             template,
             annotations(route),
-            (target, &self.options.owner),
+            target,
         );
-        for (metadata, spec) in fronts {
-            self.insert(route, metadata, spec);
+        for (hash, spec) in fronts {
+            self.insert(route, hash, spec);
         }
-        for resource in resources {
-            let name = NamespacedName::of(&resource.metadata);
-            self.rendered
-                .oas_children
-                .push((name, Arc::new(child(route, resource))));
+        for (hash, spec) in resources {
+            let (name, child) = self.child(route, hash, spec, false);
+            self.rendered.oas_children.push((name, Arc::new(child)));
         }
         for (code, field, message) in oas::without_effect(annotations(route)) {
             self.report(code, route, field, message);
         }
     }
 
-    fn insert(&mut self, route: &Route, metadata: ObjectMeta, spec: Classic) {
-        let name = NamespacedName::of(&metadata);
+    fn insert(&mut self, route: &Route, hash: String, spec: Classic) {
         let names_others = spec.context_ref.is_some()
             || spec.definition.contains_key("certificate_secret_names")
             || route.annotations.template.is_some();
-        let definition = ApiDefinition {
-            metadata,
-            spec: spec.into(),
-            status: None,
-        };
-        let child = Child {
-            alone: !names_others,
-            ..child(route, definition)
-        };
+        let (name, child) = self.child(route, hash, spec.into(), !names_others);
         self.rendered.children.push((name, Arc::new(child)));
+    }
+
+    /// A child with its name.
+    fn child<S>(&self, route: &Route, hash: String, spec: S, alone: bool) -> (NamespacedName, Child<S>) {
+        let ingress = NamespacedName::of(&route.ingress.metadata);
+        let name = NamespacedName::new(&ingress.namespace, route.child_name(&hash));
+        let child = Child {
+            spec,
+            ingress,
+            uid: route.ingress.uid(),
+            hash,
+            operator: Arc::clone(&self.operator),
+            field: route.field.clone(),
+            host: route.host.to_string(),
+            path: match route.path_text.as_str() {
+                "" => "/".into(),
+                path => path.to_owned(),
+            },
+            path_type: route
+                .path_type
+                .map_or("default backend", |path_type| path_type.as_str()),
+            alone,
+        };
+        (name, child)
     }
 
     /// What the children of a route are made from: the template that the Ingress names, or a keyless API. `None` when
@@ -303,7 +316,7 @@ impl<'a> Renderer<'a> {
         let Some(name) = &annotations.template else {
             return Some(Base::Classic(Classic {
                 context_ref: None,
-                definition: self.keyless(),
+                definition: self.keyless(route),
             }));
         };
         let key = NamespacedName::new(route.ingress.namespace().unwrap_or_default(), name);
@@ -324,10 +337,11 @@ impl<'a> Renderer<'a> {
         found.map_err(report).ok()
     }
 
-    /// The definition of an Ingress without a template.
-    fn keyless(&self) -> Map<String, Value> {
+    /// The definition of an Ingress without a template. Only answers of default backends name their server, which costs
+    /// the gateway a look at the path of each: Kubernetes' conformance suite wants it of these, and nothing of the others.
+    fn keyless(&self, route: &Route) -> Map<String, Value> {
         let mut definition = Map::from_iter([("use_keyless".to_owned(), json!(true))]);
-        if let Some(server) = &self.options.server_header {
+        if let Some(server) = self.options.server_header.as_ref().filter(|_| route.path_type.is_none()) {
             let mut version_data = unversioned();
             version_data["versions"]["Default"]["global_response_headers"] = json!({"Server": server});
             definition.insert("version_data".into(), version_data);
@@ -368,24 +382,6 @@ fn annotations(route: &Route) -> &Annotations {
     }
 }
 
-/// A resource with what it was made from.
-fn child<K>(route: &Route, definition: K) -> Child<K> {
-    Child {
-        definition,
-        ingress: NamespacedName::of(&route.ingress.metadata),
-        field: route.field.clone(),
-        host: route.host.to_string(),
-        path: match route.path_text.as_str() {
-            "" => "/".into(),
-            path => path.to_owned(),
-        },
-        path_type: route
-            .path_type
-            .map_or("default backend", |path_type| path_type.as_str()),
-        alone: false,
-    }
-}
-
 /// The definition of a classic child.
 pub(super) fn classic_spec(exposure: &Exposure, base: Map<String, Value>, target: &str) -> Map<String, Value> {
     let mut spec = base;
@@ -393,7 +389,7 @@ pub(super) fn classic_spec(exposure: &Exposure, base: Map<String, Value>, target
     for own in ["api_id", "id", "slug"] {
         spec.remove(own);
     }
-    spec.insert("name".into(), json!(exposure.metadata.name));
+    spec.insert("name".into(), json!(exposure.name));
     spec.insert("active".into(), json!(true));
     spec.entry("protocol").or_insert_with(|| json!(""));
     if !exposure.secrets.is_empty() {
@@ -447,35 +443,4 @@ fn hash_of(route: &Route, listener: &Listener<'_>, all: &[Listener<'_>]) -> Stri
         true => route.hash.clone(),
         false => names::child_hash(&route.hash, "", Some("http")),
     }
-}
-
-/// Name, labels and owner of the child with this hash.
-pub(super) fn metadata(route: &Route, hash: &str, owner: &str) -> ObjectMeta {
-    let ingress = route.ingress.as_ref();
-    let namespace = ingress.namespace().unwrap_or_default();
-    let name = ingress.name_any();
-    let labels = [
-        (names::LABEL_INGRESS, names::label_value(&name)),
-        (names::LABEL_APIDEFINITION, hash.to_owned()),
-        (names::LABEL_OPERATOR, names::label_value(owner)),
-    ];
-    ObjectMeta {
-        name: Some(names::child_name(&namespace, &name, hash)),
-        namespace: Some(namespace),
-        labels: Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
-        owner_references: owner_reference(ingress).map(|owner| vec![owner]),
-        ..ObjectMeta::default()
-    }
-}
-
-/// `None` for an Ingress that never was in a cluster and so has no uid.
-fn owner_reference(ingress: &Ingress) -> Option<OwnerReference> {
-    Some(OwnerReference {
-        api_version: "networking.k8s.io/v1".into(),
-        kind: "Ingress".into(),
-        name: ingress.name_any(),
-        uid: ingress.uid()?,
-        controller: Some(true),
-        block_owner_deletion: Some(true),
-    })
 }

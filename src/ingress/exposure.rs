@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
 use super::host::Host;
 use super::listener::Listener;
 use super::route::Route;
@@ -46,10 +44,10 @@ impl<'a> ExactLabels<'a> {
 /// Domain, path, port, protocol and certificates of one child.
 #[derive(Clone, Debug)]
 pub struct Exposure {
-    /// Name, labels and owner of the child.
-    pub metadata: ObjectMeta,
-    /// Hash that names it.
+    /// Hash that names the child among those of the Ingress.
     pub hash: String,
+    /// Name of the child.
+    pub name: String,
     /// Domain expression, empty for every host.
     pub domain: String,
     /// Listen path.
@@ -65,7 +63,7 @@ impl Exposure {
     pub fn of(
         route: &Route,
         listener: &Listener<'_>,
-        (hash, metadata): (String, ObjectMeta),
+        hash: String,
         exact: &ExactLabels<'_>,
         literal: bool,
     ) -> Self {
@@ -84,7 +82,7 @@ impl Exposure {
             _ => route.listen_path.clone(),
         };
         Self {
-            metadata,
+            name: route.child_name(&hash),
             hash,
             domain,
             listen_path,

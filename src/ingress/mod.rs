@@ -24,8 +24,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
-use crate::api::{ApiDefinition, TykOasApiDefinition};
+use crate::api::{ApiDefinition, ApiDefinitionSpec, TykOasApiDefinition, TykOasApiDefinitionSpec, names};
 use crate::diagnostic::Diagnostic;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 
@@ -56,7 +57,7 @@ pub struct Options {
     pub http_for_tls_hosts: HttpForTlsHosts,
     /// Base URL of the redirect responder; without one nothing can be redirected.
     pub redirector_url: Option<String>,
-    /// Value of the `Server` response header of Ingresses without a template; the gateway sends none by itself.
+    /// Value of the `Server` response header of default backends without a template; the gateway sends none by itself.
     pub server_header: Option<String>,
     /// Whether annotations of ingress-nginx are translated before the Ingresses are rendered.
     pub nginx_annotations: bool,
@@ -95,7 +96,7 @@ pub struct Translation {
     /// The children, by their name in the cluster.
     pub children: BTreeMap<NamespacedName, Arc<Child>>,
     /// The children that are OAS APIs, by their name in the cluster. No name is in both.
-    pub oas_children: BTreeMap<NamespacedName, Arc<Child<TykOasApiDefinition>>>,
+    pub oas_children: BTreeMap<NamespacedName, Arc<Child<TykOasApiDefinitionSpec>>>,
     /// Children that must not be deleted now, because their template is missing or their context cannot be used: what
     /// there is of them stays, but for those that are rendered all the same.
     pub held: BTreeSet<NamespacedName>,
@@ -110,7 +111,7 @@ pub struct Translation {
 impl Translation {
     /// The Ingress that a child is made from, and its field; `None` for a resource that is no child.
     pub fn origin(&self, kind: &str, name: &NamespacedName) -> Option<(&NamespacedName, &str)> {
-        fn of<K>(child: &Child<K>) -> (&NamespacedName, &str) {
+        fn of<S>(child: &Child<S>) -> (&NamespacedName, &str) {
             (&child.ingress, child.field.as_str())
         }
         match kind {
@@ -121,13 +122,19 @@ impl Translation {
     }
 }
 
-/// A generated resource and what it came from.
+/// A generated resource, and what it came from. There are thousands, so its metadata is made when somebody asks for it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Child<K = ApiDefinition> {
-    /// The resource to apply: name, labels, owner reference and spec.
-    pub definition: K,
+pub struct Child<S = ApiDefinitionSpec> {
+    /// What the resource asks for.
+    pub spec: S,
     /// The Ingress that owns it.
     pub ingress: NamespacedName,
+    /// `metadata.uid` of that; `None` when it never was in a cluster.
+    uid: Option<String>,
+    /// Hash that names it among the children of the Ingress, its label `tyk.io/apidefinition`.
+    hash: String,
+    /// The operator that makes it, its label `tyk.io/operator`.
+    operator: Arc<str>,
     /// The field of the Ingress that it serves, for example `spec.rules[0].http.paths[1]`.
     pub field: String,
     /// Host as written, `*` for every host.
@@ -139,6 +146,72 @@ pub struct Child<K = ApiDefinition> {
     /// Whether it is made from its route and the operator's settings alone, and names no other object: no template, no
     /// context, no Secret. Then what the gateway is sent depends on nothing else either.
     pub alone: bool,
+}
+
+/// The spec of a kind whose objects can be children.
+pub trait ChildSpec: Clone {
+    /// The kind.
+    type Object;
+
+    /// An object without a status.
+    fn with(self, metadata: ObjectMeta) -> Self::Object;
+}
+
+impl ChildSpec for ApiDefinitionSpec {
+    type Object = ApiDefinition;
+
+    fn with(self, metadata: ObjectMeta) -> ApiDefinition {
+        ApiDefinition {
+            metadata,
+            spec: self,
+            status: None,
+        }
+    }
+}
+
+impl ChildSpec for TykOasApiDefinitionSpec {
+    type Object = TykOasApiDefinition;
+
+    fn with(self, metadata: ObjectMeta) -> TykOasApiDefinition {
+        TykOasApiDefinition {
+            metadata,
+            spec: self,
+            status: None,
+        }
+    }
+}
+
+impl<S: ChildSpec> Child<S> {
+    /// The resource to apply: name, labels, owner reference and spec.
+    pub fn definition(&self) -> S::Object {
+        self.spec.clone().with(self.metadata())
+    }
+}
+
+impl<S> Child<S> {
+    fn metadata(&self) -> ObjectMeta {
+        let NamespacedName { namespace, name } = &self.ingress;
+        let labels = [
+            (names::LABEL_INGRESS, names::label_value(name)),
+            (names::LABEL_APIDEFINITION, self.hash.clone()),
+            (names::LABEL_OPERATOR, self.operator.to_string()),
+        ];
+        let owner = self.uid.as_ref().map(|uid| OwnerReference {
+            api_version: "networking.k8s.io/v1".into(),
+            kind: "Ingress".into(),
+            name: name.clone(),
+            uid: uid.clone(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        });
+        ObjectMeta {
+            name: Some(names::child_name(namespace, name, &self.hash)),
+            namespace: Some(namespace.clone()),
+            labels: Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+            owner_references: owner.map(|owner| vec![owner]),
+            ..ObjectMeta::default()
+        }
+    }
 }
 
 /// Renders every Ingress of our classes.

@@ -1,6 +1,5 @@
 //! Children made from a template of kind `TykOasApiDefinition`.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
@@ -9,7 +8,7 @@ use super::backend::Target;
 use super::children::{self, Classic};
 use super::exposure::Exposure;
 use super::route::Route;
-use crate::api::{CustomDomain, DocumentSource, TykOasApiDefinition, TykOasApiDefinitionSpec, names};
+use crate::api::{CustomDomain, DocumentSource, TykOasApiDefinitionSpec, names};
 use crate::diagnostic::Code;
 use crate::snapshot::document::{EXTENSION, read, works_by_operation};
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -61,7 +60,7 @@ impl Template {
     }
 }
 
-/// The OAS children of a route, and the classic APIs in front of them.
+/// The OAS children of a route, and the classic APIs in front of them, each with the hash that names it.
 ///
 /// The gateway finds operations that validate requests or answer by themselves below the literal listen path, and
 /// silently skips them when that is an expression. Then the expression stands in a classic keyless API for each
@@ -73,8 +72,8 @@ pub fn render(
     exposures: &[Exposure],
     template: &Template,
     annotations: &Annotations,
-    (target, owner): (&Target, &str),
-) -> (Vec<TykOasApiDefinition>, Vec<(ObjectMeta, Classic)>) {
+    target: &Target,
+) -> (Vec<(String, TykOasApiDefinitionSpec)>, Vec<(String, Classic)>) {
     let expression = exposures.iter().any(|exposure| exposure.listen_path.contains('{'));
     if !(expression && works_by_operation(template.document.get(EXTENSION))) {
         let direct = exposures
@@ -86,10 +85,10 @@ pub fn render(
         return (Vec::new(), Vec::new());
     };
     let namespace = route.ingress.namespace().unwrap_or_default();
-    let id = names::api_id(&namespace, first.metadata.name.as_deref().unwrap_or_default());
+    let id = names::api_id(&namespace, &first.name);
     let fronts = exposures
         .iter()
-        .map(|exposure| front((route, owner), exposure, template, annotations, &id));
+        .map(|exposure| front(route, exposure, template, annotations, &id));
     (vec![inner(first, template, annotations, target, &id)], fronts.collect())
 }
 
@@ -116,7 +115,12 @@ pub fn without_effect(annotations: &Annotations) -> Vec<Problem> {
 }
 
 /// An OAS API that has the route's own listen path.
-fn direct(exposure: &Exposure, template: &Template, annotations: &Annotations, target: &Target) -> TykOasApiDefinition {
+fn direct(
+    exposure: &Exposure,
+    template: &Template,
+    annotations: &Annotations,
+    target: &Target,
+) -> (String, TykOasApiDefinitionSpec) {
     let (mut spec, mut document) = (template.spec.clone(), template.document.clone());
     let extension = named(&mut document, exposure, false);
     upstream(object(extension, "upstream"), annotations, target);
@@ -141,7 +145,7 @@ fn inner(
     annotations: &Annotations,
     target: &Target,
     id: &str,
-) -> TykOasApiDefinition {
+) -> (String, TykOasApiDefinitionSpec) {
     let (mut spec, mut document) = (template.spec.clone(), template.document.clone());
     let extension = named(&mut document, exposure, true);
     upstream(object(extension, "upstream"), annotations, target);
@@ -153,12 +157,12 @@ fn inner(
 }
 
 fn front(
-    (route, owner): (&Route, &str),
+    route: &Route,
     exposure: &Exposure,
     template: &Template,
     annotations: &Annotations,
     id: &str,
-) -> (ObjectMeta, Classic) {
+) -> (String, Classic) {
     let mut definition = Map::from_iter([
         ("use_keyless".to_owned(), json!(true)),
         (
@@ -176,14 +180,16 @@ fn front(
             }
         }
     }
+    let hash = front_hash(&exposure.hash);
     let exposure = Exposure {
-        metadata: children::metadata(route, &front_hash(&exposure.hash), owner),
+        name: route.child_name(&hash),
+        hash,
         ..exposure.clone()
     };
     let definition = children::classic_spec(&exposure, definition, &format!("tyk://{id}"));
     let context_ref = template.spec.context_ref.clone();
     (
-        exposure.metadata,
+        exposure.hash,
         Classic {
             context_ref,
             definition,
@@ -197,7 +203,7 @@ fn named<'a>(document: &'a mut Map<String, Value>, exposure: &Exposure, internal
     let info = object(extension, "info");
     info.remove("id");
     info.remove("dbId");
-    info.insert("name".into(), json!(exposure.metadata.name));
+    info.insert("name".into(), json!(exposure.name));
     let state = object(info, "state");
     state.insert("active".into(), json!(true));
     if internal {
@@ -210,16 +216,12 @@ fn resource(
     exposure: &Exposure,
     mut spec: TykOasApiDefinitionSpec,
     document: Map<String, Value>,
-) -> TykOasApiDefinition {
+) -> (String, TykOasApiDefinitionSpec) {
     spec.tyk_oas = DocumentSource {
         configmap_ref: None,
         document: Some(document),
     };
-    TykOasApiDefinition {
-        metadata: exposure.metadata.clone(),
-        spec,
-        status: None,
-    }
+    (exposure.hash.clone(), spec)
 }
 
 /// The backend in place of every other target; path and Host reach it unchanged unless the template says otherwise.

@@ -49,6 +49,13 @@ impl Route {
         }
     }
 
+    /// Name of the child with this hash.
+    pub fn child_name(&self, hash: &str) -> String {
+        let metadata = &self.ingress.metadata;
+        let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
+        names::child_name(namespace.unwrap_or_default(), name.unwrap_or_default(), hash)
+    }
+
     /// Reference to the Ingress for diagnostics.
     pub fn object(&self) -> ObjectRef {
         self.ingress.object_ref()

@@ -83,7 +83,7 @@ pub fn name(api: &Api) -> NamespacedName {
     NamespacedName::new(&api.source.namespace, &api.source.name)
 }
 
-fn of_child<K>(route: Route, child: &Child<K>) -> Route {
+fn of_child<S>(route: Route, child: &Child<S>) -> Route {
     Route {
         host: child.host.clone(),
         path: child.path.clone(),

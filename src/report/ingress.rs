@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::answer::{self, ChildState};
 use super::{Report, ReportInput, status};
-use crate::api::{Generated, names};
+use crate::api::{ApiDefinition, Generated, TykOasApiDefinition, names};
 use crate::diagnostic::ObjectRef;
 use crate::snapshot::{NamespacedName, SnapshotKind};
 
@@ -112,13 +112,13 @@ impl<'a> Round<'a> {
         for (name, child) in &input.translation.children {
             let stored = input.snapshot.api_definitions.get(name);
             let told = stored.is_some_and(|stored| is_told(&stored.status));
-            let made = made(child.definition.object_ref(), told);
+            let made = made(ObjectRef::new(ApiDefinition::KIND, &name.namespace, &name.name), told);
             children.entry(&child.ingress).or_default().push(made);
         }
         for (name, child) in &input.translation.oas_children {
             let stored = input.snapshot.tyk_oas_api_definitions.get(name);
             let told = stored.is_some_and(|stored| is_told(&stored.status));
-            let made = made(child.definition.object_ref(), told);
+            let made = made(ObjectRef::new(TykOasApiDefinition::KIND, &name.namespace, &name.name), told);
             children.entry(&child.ingress).or_default().push(made);
         }
         let held = input.translation.held.iter().filter_map(|name| {

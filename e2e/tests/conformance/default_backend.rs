@@ -48,6 +48,7 @@ async fn default_backend() -> Result<()> {
     let feature = Feature {
         world: &world,
         certificate: None,
+        headers: &["server"],
     };
     feature.check("default-backend", &ROWS).await?;
     world.stop().await

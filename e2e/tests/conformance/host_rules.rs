@@ -54,6 +54,7 @@ async fn host_rules() -> Result<()> {
     let feature = Feature {
         world: &world,
         certificate: Some(&certificate),
+        headers: &[],
     };
     feature.check("host-rules", &ROWS).await?;
     world.stop().await

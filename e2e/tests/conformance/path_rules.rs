@@ -99,6 +99,7 @@ async fn path_rules() -> Result<()> {
     let feature = Feature {
         world: &world,
         certificate: None,
+        headers: &[],
     };
     feature.check("path-rules", &ROWS).await?;
     world.stop().await

@@ -18,13 +18,15 @@ pub const ADDRESS: &str = "127.0.0.1";
 const USER_AGENT: &str = "Go-http-client/1.1";
 
 /// Headers of every answer.
-const ANSWER_HEADERS: [&str; 4] = ["content-length", "content-type", "date", "server"];
+const ANSWER_HEADERS: [&str; 3] = ["content-length", "content-type", "date"];
 
 /// The Ingress of a feature, applied and published.
 pub struct Feature<'a> {
     pub world: &'a Scenario,
     /// Shown by https.
     pub certificate: Option<&'a ServerCertificate>,
+    /// Further headers that its answers have to have.
+    pub headers: &'a [&'a str],
 }
 
 /// A world whose product publishes [`ADDRESS`].
@@ -89,8 +91,8 @@ impl Feature<'_> {
             "the answer's protocol is {:?}",
             answer.version
         );
-        for header in ANSWER_HEADERS {
-            ensure!(answer.headers.contains_key(header), "no {header} in {answer:?}");
+        for header in ANSWER_HEADERS.iter().chain(self.headers) {
+            ensure!(answer.headers.contains_key(*header), "no {header} in {answer:?}");
         }
         let host = match row.host {
             "" => authority(&self.world.gateway.ingress_url())?,

@@ -24,7 +24,7 @@ use crate::cluster::{self, Scope, Store};
 use crate::desired::Installation;
 use crate::diagnostic::ObjectRef;
 use crate::http::Health;
-use crate::ingress::Translation;
+use crate::ingress::{Child, Translation};
 use crate::metrics::Stage;
 use crate::report::{ReportInput, repaired, report};
 use crate::settings::{self, CrossNamespaceContexts};
@@ -244,10 +244,10 @@ impl Children {
             ingresses: &translation.ingresses,
         };
         let held = &translation.held;
-        let classic = translation.children.values().map(|child| &child.definition);
-        let oas = translation.oas_children.values().map(|child| &child.definition);
+        let classic = (&translation.children, |child: &Arc<Child>| child.definition());
+        let oas = (&translation.oas_children, |child: &Arc<Child<_>>| child.definition());
         let classic = cluster::children::plan(snapshot, classic, held, ours);
-        let oas = cluster::children::plan(snapshot, oas, held, ours);
+        let oas = cluster::children::plan::<TykOasApiDefinition, _>(snapshot, oas, held, ours);
         let crowd = classic.writes() + oas.writes() > CROWD && !self.waited && !self.progress.is_settled();
         let mut failed = cluster::template::protect::<ApiDefinition>(client, snapshot).await;
         failed.extend(cluster::template::protect::<TykOasApiDefinition>(client, snapshot).await);

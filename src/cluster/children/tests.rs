@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -40,9 +40,10 @@ fn decided(stored: Option<ApiDefinition>, rendered: bool, held: bool) -> String 
     if let Some(stored) = stored {
         snapshot.insert(stored);
     }
-    let rendered: Vec<_> = rendered.then(|| child(|_| ())).into_iter().collect();
+    let rendered = rendered.then(|| (NamespacedName::new("ns", "a"), child(|_| ())));
+    let rendered: BTreeMap<_, _> = rendered.into_iter().collect();
     let held: BTreeSet<_> = held.then(|| NamespacedName::new("ns", "a")).into_iter().collect();
-    let plan = plan(&snapshot, rendered.iter(), &held, OURS);
+    let plan = plan(&snapshot, (&rendered, ApiDefinition::clone), &held, OURS);
     let actions = plan.actions.into_iter().map(|(_, action)| match action {
         Action::Create(child) => format!("create {:?}", complete(child).metadata.finalizers.unwrap()),
         Action::Update { uid, .. } => format!("update {uid}"),

@@ -14,6 +14,8 @@ pub use links::{Link, links};
 pub use payload::{organisation, payload};
 pub use policies::policy_id;
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::oas;
@@ -55,16 +57,18 @@ impl World<'_> {
 
     /// The API of this name, and whether it is a template.
     fn classic(&self, name: &NamespacedName) -> Option<(Target, bool)> {
-        let child = self.translation.children.get(name).map(|child| &child.definition);
-        let api = child.or_else(|| self.snapshot.api_definitions.get(name).map(AsRef::as_ref))?;
+        let child = self.translation.children.get(name).map(|child| Cow::Owned(child.definition()));
+        let written = || Some(Cow::Borrowed(self.snapshot.api_definitions.get(name)?.as_ref()));
+        let api = child.or_else(written)?;
         let (id, inactive) = (api.api_id(), api.is_inactive());
         Some((Target { id, inactive }, api.is_template()))
     }
 
     fn oas(&self, name: &NamespacedName) -> Option<(Target, bool)> {
-        let child = self.translation.oas_children.get(name).map(|child| &child.definition);
-        let api = child.or_else(|| self.snapshot.tyk_oas_api_definitions.get(name).map(AsRef::as_ref))?;
-        let oas::Identity { id, inactive } = oas::identity(self.snapshot, api);
+        let child = self.translation.oas_children.get(name).map(|child| Cow::Owned(child.definition()));
+        let written = || Some(Cow::Borrowed(self.snapshot.tyk_oas_api_definitions.get(name)?.as_ref()));
+        let api = child.or_else(written)?;
+        let oas::Identity { id, inactive } = oas::identity(self.snapshot, api.as_ref());
         Some((Target { id, inactive }, api.is_template()))
     }
 }
