@@ -2,34 +2,35 @@
 //! the docs derive from.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-/// Names one Kubernetes object; cluster-scoped kinds have an empty namespace.
+/// Names one Kubernetes object; cluster-scoped kinds have an empty namespace. A copy shares its texts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectRef {
     /// Kind, for example `Ingress`.
     pub kind: &'static str,
     /// Namespace, empty for a cluster-scoped object.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// `metadata.name`.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 impl ObjectRef {
     /// A reference to a namespaced object.
-    pub fn new(kind: &'static str, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+    pub fn new(kind: &'static str, namespace: impl AsRef<str>, name: impl AsRef<str>) -> Self {
         Self {
             kind,
-            namespace: namespace.into(),
-            name: name.into(),
+            namespace: namespace.as_ref().into(),
+            name: name.as_ref().into(),
         }
     }
 }
 
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.namespace.as_str() {
+        match self.namespace.as_ref() {
             "" => write!(f, "{} {}", self.kind, self.name),
             namespace => write!(f, "{} {}/{}", self.kind, namespace, self.name),
         }

@@ -242,7 +242,7 @@ impl Metrics {
         self.show(&whole);
         self.expiry.reset();
         for (secret, end) in &fleet.expiries {
-            let labels = [secret.namespace.as_str(), secret.name.as_str()];
+            let labels = [secret.namespace.as_ref(), secret.name.as_ref()];
             self.expiry.with_label_values(&labels).set(unix(*end));
         }
     }

@@ -132,11 +132,11 @@ fn translate(folder: &Path) -> String {
 
 /// A child with what it came from; of its spec only what differs from child to child, and the template's part.
 fn child(child: &Child) -> Value {
-    let Value::Object(mut spec) = json!(child.definition.spec) else {
+    let Value::Object(mut spec) = json!(child.definition().spec) else {
         panic!("no object")
     };
     let usual = json!({
-        "active": true, "name": child.definition.metadata.name,
+        "active": true, "name": child.definition().metadata.name,
         "version_data": {
             "not_versioned": true, "default_version": "Default",
             "versions": {"Default": {"name": "Default", "use_extended_paths": true}},
@@ -144,9 +144,9 @@ fn child(child: &Child) -> Value {
     });
     leave_out(&mut spec, usual.as_object().unwrap());
     json!({
-        "name": child.definition.metadata.name,
-        "namespace": child.definition.metadata.namespace,
-        "labels": child.definition.metadata.labels,
+        "name": child.definition().metadata.name,
+        "namespace": child.definition().metadata.namespace,
+        "labels": child.definition().metadata.labels,
         "from": format!("{} {}", child.ingress, child.field),
         "rule": format!("{} {} {}", child.host, child.path, child.path_type),
         "spec": spec,

@@ -200,7 +200,7 @@ fn made_of<'a>(world: &'a World, object: &Subject) -> Vec<(&'a NamespacedName, &
         .any(|api| !api.is_template());
     let ingresses = world.snapshot.ingresses.iter().filter(|(name, ingress)| {
         let template = ingress.annotations().get(names::ANNOTATION_TEMPLATE);
-        (classic || oas) && name.namespace == own.namespace && template == Some(&own.name)
+        (classic || oas) && name.namespace == own.namespace && template.is_some_and(|template| **template == *own.name)
     });
     ingresses.collect()
 }

@@ -95,8 +95,8 @@ fn secret(place: &Place, found: Option<&Secret>, material: &Material) -> Secret 
     ];
     Secret {
         metadata: ObjectMeta {
-            name: Some(place.secret.name.clone()),
-            namespace: Some(place.secret.namespace.clone()),
+            name: Some(place.secret.name.to_string()),
+            namespace: Some(place.secret.namespace.to_string()),
             managed_fields: None,
             ..metadata
         },

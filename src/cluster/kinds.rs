@@ -92,7 +92,7 @@ impl Watched for EndpointSlice {
         let (annotation, value) = UPSTREAM_ENDPOINTS;
         let namespace = self.namespace().unwrap_or_default();
         world.ingresses.iter().any(|(name, ingress)| {
-            name.namespace == namespace
+            *name.namespace == *namespace
                 && ingress
                     .annotations()
                     .get(annotation)

@@ -199,8 +199,8 @@ impl View {
             self.seen = None;
             return Step::Create(Lease {
                 metadata: ObjectMeta {
-                    namespace: Some(self.name.namespace.clone()),
-                    name: Some(self.name.name.clone()),
+                    namespace: Some(self.name.namespace.to_string()),
+                    name: Some(self.name.name.to_string()),
                     ..ObjectMeta::default()
                 },
                 spec: Some(self.taken(None, time)),

@@ -69,7 +69,7 @@ fn sources(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &DocumentSource)>
     fn of<K: HasDocument>(objects: &Objects<K>) -> impl Iterator<Item = (&str, &DocumentSource)> {
         objects
             .iter()
-            .map(|(name, object)| (name.namespace.as_str(), object.source()))
+            .map(|(name, object)| (name.namespace.as_ref(), object.source()))
     }
     of(&snapshot.tyk_oas_api_definitions)
         .chain(of(&snapshot.tyk_streams_api_definitions))
@@ -96,7 +96,7 @@ pub(super) fn secret(namespace: &str, name: &str) -> WatchId {
 
 /// Takes out of the snapshot what is named no more.
 pub(super) fn retain(snapshot: &mut Snapshot, wanted: &Named) {
-    let named = |id: WatchId, name: &NamespacedName| wanted.get(&id).is_some_and(|names| names.contains(&name.name));
+    let named = |id: WatchId, name: &NamespacedName| wanted.get(&id).is_some_and(|names| names.contains(name.name.as_ref()));
     ConfigMap::objects(snapshot).retain(|name, _| named(config_maps(&name.namespace), name));
     NamedSecret::objects(snapshot).retain(|name, _| named(secret(&name.namespace, &name.name), name));
 }

@@ -126,7 +126,7 @@ impl WatchId {
 
     /// Whether the watch says what there is of this object.
     fn covers(&self, name: &NamespacedName) -> bool {
-        let fits = |wanted: &Option<String>, found: &String| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        let fits = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
         fits(&self.namespace, &name.namespace) && fits(&self.name, &name.name)
     }
 }

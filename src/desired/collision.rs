@@ -185,7 +185,7 @@ mod tests {
         };
         let mut found = Vec::new();
         settle(payloads.iter().enumerate().map(candidate).collect(), &mut found);
-        found.into_iter().map(|one| one.object.name).collect()
+        found.into_iter().map(|one| one.object.name.to_string()).collect()
     }
 
     #[test]

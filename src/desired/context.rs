@@ -171,7 +171,7 @@ impl<'a> Contexts<'a> {
         name: &NamespacedName,
         namespace: &str,
     ) -> Result<Option<Refusal>, Refusal> {
-        if name.namespace == namespace {
+        if *name.namespace == *namespace {
             return Ok(None);
         }
         match &context.spec.allowed_namespaces {
@@ -269,7 +269,7 @@ fn resolve(name: &NamespacedName, snapshot: &Snapshot, operator: &Operator) -> R
 fn foreign_secret(name: &NamespacedName, snapshot: &Snapshot) -> Option<String> {
     let reference = snapshot.operator_contexts.get(name)?.spec.secret_ref.as_ref()?;
     let namespace = reference.namespace_or(&name.namespace);
-    (namespace != name.namespace).then(|| namespace.to_owned())
+    (*namespace != *name.namespace).then(|| namespace.to_owned())
 }
 
 /// The Tyk that settings mean. What they leave out is the operator's own, except that the operator's credentials are

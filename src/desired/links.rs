@@ -239,7 +239,7 @@ impl Links {
             let is_default = own.filter(|one| Some(one.name.as_str()) == default);
             let mut is_default = is_default.map(|one| &one.tyk_oas_api_definition_ref);
             let names_it = |target: &Target| {
-                target.name == version.name && target.namespace_or(&base.namespace) == version.namespace
+                *target.name == *version.name && *target.namespace_or(&base.namespace) == *version.namespace
             };
             let status = json!({
                 "isVersionedAPI": true,

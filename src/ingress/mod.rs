@@ -130,11 +130,11 @@ pub struct Child<S = ApiDefinitionSpec> {
     /// The Ingress that owns it.
     pub ingress: NamespacedName,
     /// `metadata.uid` of that; `None` when it never was in a cluster.
-    uid: Option<String>,
+    pub uid: Option<String>,
     /// Hash that names it among the children of the Ingress, its label `tyk.io/apidefinition`.
-    hash: String,
+    pub hash: String,
     /// The operator that makes it, its label `tyk.io/operator`.
-    operator: Arc<str>,
+    pub operator: Arc<str>,
     /// The field of the Ingress that it serves, for example `spec.rules[0].http.paths[1]`.
     pub field: String,
     /// Host as written, `*` for every host.
@@ -199,14 +199,14 @@ impl<S> Child<S> {
         let owner = self.uid.as_ref().map(|uid| OwnerReference {
             api_version: "networking.k8s.io/v1".into(),
             kind: "Ingress".into(),
-            name: name.clone(),
+            name: name.to_string(),
             uid: uid.clone(),
             controller: Some(true),
             block_owner_deletion: Some(true),
         });
         ObjectMeta {
             name: Some(names::child_name(namespace, name, &self.hash)),
-            namespace: Some(namespace.clone()),
+            namespace: Some(namespace.to_string()),
             labels: Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
             owner_references: owner.map(|owner| vec![owner]),
             ..ObjectMeta::default()
@@ -225,7 +225,7 @@ pub fn render_again(snapshot: &Snapshot, options: &Options, memo: &mut Memo) -> 
     let leaving = leaving_namespaces(snapshot);
     let own = snapshot.ingresses.iter().filter(|(_, ingress)| classes.own(ingress));
     let (ending, ours): (Vec<Named<'_>>, Vec<_>) =
-        own.partition(|(name, ingress)| is_ending(ingress) || leaving.contains(name.namespace.as_str()));
+        own.partition(|(name, ingress)| is_ending(ingress) || leaving.contains(name.namespace.as_ref()));
     memo.take_in(&ours, snapshot, options);
     let mut diagnostics: Vec<_> = memo.diagnostics().cloned().collect();
     let slots = conflict::settle(memo.slots().collect(), &mut diagnostics);
@@ -257,7 +257,7 @@ fn leaving_namespaces(snapshot: &Snapshot) -> BTreeSet<&str> {
     let leaving = snapshot.namespaces.iter();
     leaving
         .filter(|(_, namespace)| namespace.metadata.deletion_timestamp.is_some())
-        .map(|(name, _)| name.name.as_str())
+        .map(|(name, _)| name.name.as_ref())
         .collect()
 }
 

@@ -13,6 +13,9 @@ use crate::diagnostic::Code;
 use crate::snapshot::document::{EXTENSION, read, works_by_operation};
 use crate::snapshot::{NamespacedName, Snapshot};
 
+/// The hash that names a child, and what it is.
+type Named<S> = (String, S);
+
 /// A template with its document.
 pub struct Template {
     /// Settings of the resource, which win over the document.
@@ -60,7 +63,7 @@ impl Template {
     }
 }
 
-/// The OAS children of a route, and the classic APIs in front of them, each with the hash that names it.
+/// The OAS children of a route, and the classic APIs in front of them.
 ///
 /// The gateway finds operations that validate requests or answer by themselves below the literal listen path, and
 /// silently skips them when that is an expression. Then the expression stands in a classic keyless API for each
@@ -73,7 +76,7 @@ pub fn render(
     template: &Template,
     annotations: &Annotations,
     target: &Target,
-) -> (Vec<(String, TykOasApiDefinitionSpec)>, Vec<(String, Classic)>) {
+) -> (Vec<Named<TykOasApiDefinitionSpec>>, Vec<Named<Classic>>) {
     let expression = exposures.iter().any(|exposure| exposure.listen_path.contains('{'));
     if !(expression && works_by_operation(template.document.get(EXTENSION))) {
         let direct = exposures
@@ -120,7 +123,7 @@ fn direct(
     template: &Template,
     annotations: &Annotations,
     target: &Target,
-) -> (String, TykOasApiDefinitionSpec) {
+) -> Named<TykOasApiDefinitionSpec> {
     let (mut spec, mut document) = (template.spec.clone(), template.document.clone());
     let extension = named(&mut document, exposure, false);
     upstream(object(extension, "upstream"), annotations, target);
@@ -145,7 +148,7 @@ fn inner(
     annotations: &Annotations,
     target: &Target,
     id: &str,
-) -> (String, TykOasApiDefinitionSpec) {
+) -> Named<TykOasApiDefinitionSpec> {
     let (mut spec, mut document) = (template.spec.clone(), template.document.clone());
     let extension = named(&mut document, exposure, true);
     upstream(object(extension, "upstream"), annotations, target);
@@ -162,7 +165,7 @@ fn front(
     template: &Template,
     annotations: &Annotations,
     id: &str,
-) -> (String, Classic) {
+) -> Named<Classic> {
     let mut definition = Map::from_iter([
         ("use_keyless".to_owned(), json!(true)),
         (
@@ -216,7 +219,7 @@ fn resource(
     exposure: &Exposure,
     mut spec: TykOasApiDefinitionSpec,
     document: Map<String, Value>,
-) -> (String, TykOasApiDefinitionSpec) {
+) -> Named<TykOasApiDefinitionSpec> {
     spec.tyk_oas = DocumentSource {
         configmap_ref: None,
         document: Some(document),

@@ -406,7 +406,7 @@ mod tests {
         let conf = secret("conf", "stringData: {TYK_AUTH: hunter2, PORT: 80}");
         let sealed = secret("sealed", "type: Opaque, data: {password: 'ENC[hunter2]'}");
         let loaded = load(&format!("{tls}{conf}{sealed}")).unwrap();
-        let names = |names: Vec<&NamespacedName>| names.iter().map(|name| name.name.clone()).collect::<Vec<_>>();
+        let names = |names: Vec<&NamespacedName>| names.iter().map(|name| name.name.to_string()).collect::<Vec<_>>();
         assert_eq!(names(loaded.snapshot.tls_secrets.keys().collect()), ["tls"]);
         assert_eq!(names(loaded.snapshot.secrets.keys().collect()), ["conf", "sealed"]);
         let error = load(&secret("bad", "data: hunter2")).unwrap_err().to_string();

@@ -16,11 +16,11 @@ impl Snapshot {
             return Vec::new();
         }
         let users = self.ingresses.iter().filter(|(name, ingress)| {
-            name.namespace == namespace
+            *name.namespace == *namespace
                 && ingress.metadata.deletion_timestamp.is_none()
                 && template_of(ingress) == Some((K::KIND, template.name_any().as_str()))
         });
-        users.map(|(name, _)| name.name.as_str()).collect()
+        users.map(|(name, _)| name.name.as_ref()).collect()
     }
 
     fn is_ending(&self, namespace: &str) -> bool {

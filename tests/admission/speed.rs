@@ -54,7 +54,7 @@ fn large() -> World {
     }
     let first = world(snapshot.clone());
     for child in first.translation.children.values() {
-        snapshot.insert(child.definition.clone());
+        snapshot.insert(child.definition().clone());
     }
     world(snapshot)
 }

@@ -54,7 +54,7 @@ fn ing_09_long_names_are_cut() {
     let world = world(&objects);
     let mut owners = BTreeSet::new();
     for child in world.children() {
-        let metadata = &child.definition.metadata;
+        let metadata = &child.definition().metadata;
         let name = metadata.name.as_ref().unwrap();
         assert!(name.len() <= 253 && name.split('.').all(is_dns_label), "{name}");
         let labels = metadata.labels.as_ref().unwrap();

@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tyk_ingress::api::{ApiDefinition, names};
 use tyk_ingress::cluster::{Scope, Store, children};
 use tyk_ingress::desired;
-use tyk_ingress::ingress::{self, Options};
+use tyk_ingress::ingress::{self, Child, Options};
 use tyk_ingress::report::{Report, ReportInput, report};
 use tyk_ingress::snapshot::{NamespacedName, Snapshot};
 use tyk_ingress::sync::{ApiOutcome, Outcome};
@@ -136,7 +136,7 @@ impl World {
     /// Renders and applies the children; returns the errors.
     pub async fn try_render(&self, snapshot: &Snapshot) -> Vec<(NamespacedName, String)> {
         let translation = ingress::render(snapshot, &Options::default());
-        let rendered = translation.children.values().map(|child| &child.definition);
+        let rendered = (&translation.children, |child: &Arc<Child>| child.definition());
         let ours = children::Ours {
             owner: &Options::default().owner,
             ingresses: &translation.ingresses,

@@ -29,7 +29,7 @@ pub fn check(texts: &[Text], locations: &BTreeMap<ObjectRef, Location>) -> Vec<D
         let group = object["apiVersion"].as_str().unwrap_or_default().split('/').next();
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
         let is_it =
-            |known: &&ObjectRef| (known.kind, known.namespace.as_str(), known.name.as_str()) == (kind, namespace, name);
+            |known: &&ObjectRef| (known.kind, known.namespace.as_ref(), known.name.as_ref()) == (kind, namespace, name);
         let (Some(schema), Some(reference)) = (schemas.get(kind), locations.keys().find(is_it)) else {
             continue;
         };

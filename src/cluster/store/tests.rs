@@ -79,7 +79,7 @@ impl Feed {
 
     fn names(&self) -> Option<String> {
         let (_, snapshot) = self.store.snapshot()?;
-        let names: Vec<_> = snapshot.api_definitions.keys().map(|name| name.name.as_str()).collect();
+        let names: Vec<&str> = snapshot.api_definitions.keys().map(|name| name.name.as_ref()).collect();
         Some(names.join(" "))
     }
 

@@ -330,7 +330,7 @@ fn the_key_is_sent_when_any_use_of_a_leaf_needs_it() {
         snapshot.insert(definition(refs));
         let (desired, _) = built(&snapshot);
         let certificate = &desired.certificates[&format!("{ORG}{}", leaf(&pair))];
-        assert_eq!(certificate.source.name, "pair");
+        assert_eq!(&*certificate.source.name, "pair");
     }
 }
 

@@ -236,9 +236,9 @@ mod tests {
     fn find(link: &Link) -> Result<Target, String> {
         let target = Target {
             id: format!("{}.{}", link.name.namespace, link.name.name),
-            inactive: link.name.name == "idle",
+            inactive: &*link.name.name == "idle",
         };
-        if link.name.name == "gone" {
+        if &*link.name.name == "gone" {
             Err(format!("{link} does not exist"))
         } else {
             Ok(target)

@@ -93,7 +93,7 @@ mod tests {
             "openid_options": {"providers": [{"client_ids": {"YQ==": "default/gold"}}, null]},
         });
         let mut definition = definition.as_object().unwrap().clone();
-        let find = |name: &NamespacedName| match name.name.as_str() {
+        let find = |name: &NamespacedName| match name.name.as_ref() {
             "gold" => ("own-id".to_owned(), None),
             _ => (
                 "made".to_owned(),

@@ -72,7 +72,7 @@ pub(super) fn resolve(policy: &SecurityPolicy, desired: &Desired, snapshot: &Sna
                 continue;
             }
         };
-        let source = ObjectRef::new(kind, name.namespace.as_str(), name.name.as_str());
+        let source = ObjectRef::new(kind, &name.namespace, &name.name);
         let id = match apis.get(&source) {
             Some(id) => Some((*id).to_owned()),
             None => {
@@ -88,7 +88,7 @@ pub(super) fn resolve(policy: &SecurityPolicy, desired: &Desired, snapshot: &Sna
         let api_name = desired
             .api(&id)
             .and_then(|api| api_name(&api.payload))
-            .unwrap_or_else(|| name.name.clone());
+            .unwrap_or_else(|| name.name.to_string());
         match right(entry, &id, &api_name) {
             Ok(right) => drop(rights.by_api.insert(id, right)),
             Err(message) => rights.wrong.push((Code::InvalidDefinition, field, message)),

@@ -287,10 +287,10 @@ fn the_oldest_has_an_id_and_one_on_its_way_out_is_removed() {
     ));
     world.0.insert(leaving);
     let (desired, found) = world.build();
-    assert_eq!(desired.policies["gold"].source.name, "old");
+    assert_eq!(&*desired.policies["gold"].source.name, "old");
     assert_eq!(desired.policy_removals.iter().collect::<Vec<_>>(), ["bronze"]);
     assert!(
-        matches!(&found[..], [one] if one.code == Code::PolicyIdConflict && one.object.name == "young"),
+        matches!(&found[..], [one] if one.code == Code::PolicyIdConflict && &*one.object.name == "young"),
         "{found:?}"
     );
 }

@@ -57,7 +57,7 @@ fn validating(object: &mut Value) {
 fn document(translation: &Translation) -> Value {
     assert_eq!(translation.oas_children.len(), 1);
     let child = translation.oas_children.values().next().unwrap();
-    Value::Object(child.definition.spec.tyk_oas.document.clone().unwrap())
+    Value::Object(child.definition().spec.tyk_oas.document.clone().unwrap())
 }
 
 #[test]
@@ -66,9 +66,9 @@ fn a_child_has_the_document_of_the_template_and_the_route_of_the_ingress() {
     assert!(translation.children.is_empty() && translation.diagnostics.is_empty());
     let (name, child) = translation.oas_children.first_key_value().unwrap();
     let hash = names::child_hash("a.com", "/foo", None);
-    assert_eq!(name.name, names::child_name("default", "web", &hash));
+    assert_eq!(*name.name, names::child_name("default", "web", &hash));
     assert_eq!((child.host.as_str(), child.path.as_str()), ("a.com", "/foo"));
-    assert!(!child.definition.is_template());
+    assert!(!child.definition().is_template());
     let document = document(&translation);
     let domain = &document[EXTENSION]["server"]["customDomain"];
     assert!(
@@ -103,7 +103,7 @@ fn what_the_template_says_itself_stays() {
     let document = document(&translation);
     assert_eq!(document[EXTENSION]["server"]["listenPath"]["strip"], true);
     assert_eq!(document[EXTENSION]["upstream"]["preserveHostHeader"]["enabled"], false);
-    let spec = &translation.oas_children.values().next().unwrap().definition.spec;
+    let spec = &translation.oas_children.values().next().unwrap().definition().spec;
     assert_eq!(spec.categories, ["shop"]);
     let domain = spec.custom_domain.as_ref().unwrap();
     assert!(domain.enabled && domain.name != "t.com" && domain.certificates == ["id"]);
@@ -130,7 +130,7 @@ fn an_operation_that_needs_the_literal_path_gets_a_classic_api_in_front() {
             document[EXTENSION]["info"]["state"],
             json!({"active": true, "internal": true})
         );
-        let front = &translation.children.values().next().unwrap().definition.spec.definition;
+        let front = &translation.children.values().next().unwrap().definition().spec.definition;
         let front = front.value();
         assert_eq!(front["proxy"]["listen_path"], "/foo{tykp:/|$}");
         assert_eq!(front["proxy"]["target_url"], format!("tyk://{id}"));

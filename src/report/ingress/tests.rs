@@ -95,7 +95,7 @@ impl World {
     /// The children are in the cluster as well.
     fn with_children(mut self) -> Self {
         for child in self.translation.children.values() {
-            self.snapshot.insert(child.definition.clone());
+            self.snapshot.insert(child.definition());
         }
         self
     }

@@ -45,12 +45,14 @@ fn hosts_and_dates_are_watched() {
 fn an_ingress_is_told_of_its_children() {
     let pair = good(&["*.b.example"]);
     let child = |host: &str, name: &str| {
-        let mut definition =
+        let definition =
             definition(json!({"certificate_secret_names": ["s"], "domain": "{h:[^.]+}.x", "api_id": name}));
-        definition.metadata.name = Some(name.into());
         let child = Child {
-            definition,
+            spec: definition.spec,
             ingress: NamespacedName::new("default", "shop"),
+            uid: None,
+            hash: name.into(),
+            operator: "tyk-ingress".into(),
             field: "spec.rules[0].http.paths[0]".into(),
             host: host.into(),
             path: "/".into(),
@@ -76,7 +78,7 @@ fn an_ingress_is_told_of_its_children() {
         .find(|diagnostic| diagnostic.object.kind == "Ingress")
         .unwrap();
     assert_eq!(
-        (of_ingress.field.as_str(), of_ingress.object.name.as_str()),
+        (of_ingress.field.as_str(), of_ingress.object.name.as_ref()),
         ("spec.tls", "shop")
     );
     secret(&mut snapshot, "s", &pair.certificate, &pair.key);
