@@ -139,7 +139,7 @@ fn children(snapshot: &Snapshot) -> BTreeMap<String, Value> {
     translation
         .children
         .iter()
-        .map(|(name, child)| (name.to_string(), json!(child.definition)))
+        .map(|(name, child)| (name.to_string(), json!(child.definition())))
         .collect()
 }
 

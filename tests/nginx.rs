@@ -44,7 +44,7 @@ fn translated(all: &[Translated]) -> Snapshot {
 fn every_ingress_has_the_expected_verdicts() {
     let all = nginx::translate(&corpus(), "tyk");
     assert!(all.len() >= 60, "{}", all.len());
-    let by_name: BTreeMap<&str, &Translated> = all.iter().map(|one| (one.name.name.as_str(), one)).collect();
+    let by_name: BTreeMap<&str, &Translated> = all.iter().map(|one| (one.name.name.as_ref(), one)).collect();
     let mut wrong = Vec::new();
     for file in files() {
         let name = file.file_stem().unwrap().to_str().unwrap();
@@ -190,7 +190,7 @@ fn paths_match_as_in_nginx() {
 #[test]
 fn a_canary_is_a_share_of_its_neighbour() {
     let all = nginx::translate(&corpus(), "tyk");
-    let find = |name: &str| all.iter().find(|one| one.name.name == name).unwrap();
+    let find = |name: &str| all.iter().find(|one| &*one.name.name == name).unwrap();
     assert!(find("shop-web-canary").ingress.is_none());
     let annotations = find("shop-web")
         .ingress
@@ -205,7 +205,7 @@ fn a_canary_is_a_share_of_its_neighbour() {
     let child = translation
         .children
         .values()
-        .find(|child| child.ingress.name == "shop-web")
+        .find(|child| &*child.ingress.name == "shop-web")
         .unwrap();
     let definition = child.definition().spec.definition.value();
     let list = definition["proxy"]["target_list"].as_array().unwrap();
@@ -257,7 +257,7 @@ spec:
         let child = translation
             .children
             .values()
-            .find(|child| child.ingress.name == name)
+            .find(|child| &*child.ingress.name == name)
             .unwrap();
         child.definition().spec.definition.value()
     };

@@ -6,15 +6,15 @@ use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
-use super::store::{Watched, same_metadata};
-use crate::snapshot::{NamedSecret, Snapshot, TlsSecret};
+use super::store::Watched;
+use crate::snapshot::{NamedSecret, Snapshot, TlsSecret, asks_the_same, same_metadata};
 
 /// Annotation of Ingresses whose requests go to endpoints, and its value.
 const UPSTREAM_ENDPOINTS: (&str, &str) = ("tyk.io/upstream", "endpoints");
 
 impl Watched for Ingress {
     fn same(&self, other: &Self) -> bool {
-        self.spec == other.spec && same_metadata(&self.metadata, &other.metadata)
+        asks_the_same(self, other)
     }
 
     /// Who has a hand in the status stays: it says whether an address there is ours to take away.

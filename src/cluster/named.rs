@@ -96,7 +96,8 @@ pub(super) fn secret(namespace: &str, name: &str) -> WatchId {
 
 /// Takes out of the snapshot what is named no more.
 pub(super) fn retain(snapshot: &mut Snapshot, wanted: &Named) {
-    let named = |id: WatchId, name: &NamespacedName| wanted.get(&id).is_some_and(|names| names.contains(name.name.as_ref()));
+    let named =
+        |id: WatchId, name: &NamespacedName| wanted.get(&id).is_some_and(|names| names.contains(name.name.as_ref()));
     ConfigMap::objects(snapshot).retain(|name, _| named(config_maps(&name.namespace), name));
     NamedSecret::objects(snapshot).retain(|name, _| named(secret(&name.namespace, &name.name), name));
 }

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::networking::v1::IngressClass;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::watcher::Event;
 use tokio::sync::watch::{Receiver, Sender};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::LOG_INTERVAL;
@@ -21,7 +21,7 @@ use crate::api::{
     APIDescription, ApiDefinition, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph,
     SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition,
 };
-use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind};
+use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind, same_metadata};
 
 /// What is watched.
 #[derive(Clone, Debug, Default)]
@@ -69,15 +69,10 @@ impl Watched for ConfigMap {
     }
 }
 
-/// Whether the metadata says the same, whatever was written or recorded in between.
-pub(super) fn same_metadata(one: &ObjectMeta, other: &ObjectMeta) -> bool {
-    let compared = |meta: &ObjectMeta| ObjectMeta {
-        resource_version: None,
-        managed_fields: None,
-        ..meta.clone()
-    };
-    compared(one) == compared(other)
-}
+/// Number of objects that are worth a translation to let go of them.
+const OUTDATED: usize = 500;
+/// How long no further object may be replaced before that.
+const OUTDATED_QUIET: Duration = Duration::from_secs(2);
 
 /// Kinds whose objects name ConfigMaps and Secrets.
 const NAMING: [&str; 4] = [
@@ -184,6 +179,8 @@ struct State {
 pub struct Store {
     state: Mutex<State>,
     revision: Sender<u64>,
+    /// Objects that were replaced since a translation began, and of which it sees no difference.
+    unseen: Sender<usize>,
     /// When the oldest change came that no translation has taken in.
     changed: Mutex<Option<Instant>>,
 }
@@ -205,6 +202,7 @@ impl Store {
         Self {
             state: Mutex::default(),
             revision: Sender::new(0),
+            unseen: Sender::new(0),
             changed: Mutex::default(),
         }
     }
@@ -222,9 +220,21 @@ impl Store {
         self.revision.subscribe()
     }
 
+    /// Ends when many objects were replaced without a difference that a translation sees, as by their statuses, and no
+    /// more are: until the next translation those of the last one are held as well.
+    pub async fn outdated(&self) {
+        let mut unseen = self.unseen.subscribe();
+        while unseen.wait_for(|number| *number >= OUTDATED).await.is_ok() {
+            if timeout(OUTDATED_QUIET, unseen.changed()).await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// When the oldest change came that was not asked for here before. To be called before the snapshot is taken that has
     /// the change in it.
     pub fn take_changed(&self) -> Option<Instant> {
+        self.unseen.send_replace(0);
         self.changed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -258,6 +268,7 @@ impl Store {
         if state.has_ended(id) {
             return;
         }
+        let is_apply = matches!(event, Event::Apply(_));
         let changed = match event {
             Event::Init => {
                 shadow.clear();
@@ -287,8 +298,10 @@ impl Store {
         if changed && NAMING.contains(&K::KIND) {
             state.refer();
         }
-        if changed {
-            self.raise();
+        match changed {
+            true => self.raise(),
+            false if is_apply => self.unseen.send_modify(|number| *number += 1),
+            false => {}
         }
     }
 

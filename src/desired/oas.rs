@@ -123,7 +123,12 @@ impl Adder<'_, '_> {
         self.add(resource, None, created.map(|time| time.0));
     }
 
-    fn add<K: Kind>(&mut self, resource: &K, child: Option<&Child<TykOasApiDefinitionSpec>>, created: Option<Timestamp>) {
+    fn add<K: Kind>(
+        &mut self,
+        resource: &K,
+        child: Option<&Child<TykOasApiDefinitionSpec>>,
+        created: Option<Timestamp>,
+    ) {
         let document = match read(self.snapshot, resource) {
             Ok(document) => document,
             Err(problem) => return self.unreadable(resource, problem),

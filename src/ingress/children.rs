@@ -258,13 +258,7 @@ impl<'a> Renderer<'a> {
     }
 
     fn add_oas(&mut self, route: &Route, exposures: &[Exposure], template: &oas::Template, target: &BackendTarget) {
-        let (resources, fronts) = oas::render(
-            route,
-            exposures,
-            template,
-            annotations(route),
-            target,
-        );
+        let (resources, fronts) = oas::render(route, exposures, template, annotations(route), target);
         for (hash, spec) in fronts {
             self.insert(route, hash, spec);
         }
@@ -341,7 +335,12 @@ impl<'a> Renderer<'a> {
     /// the gateway a look at the path of each: Kubernetes' conformance suite wants it of these, and nothing of the others.
     fn keyless(&self, route: &Route) -> Map<String, Value> {
         let mut definition = Map::from_iter([("use_keyless".to_owned(), json!(true))]);
-        if let Some(server) = self.options.server_header.as_ref().filter(|_| route.path_type.is_none()) {
+        if let Some(server) = self
+            .options
+            .server_header
+            .as_ref()
+            .filter(|_| route.path_type.is_none())
+        {
             let mut version_data = unversioned();
             version_data["versions"]["Default"]["global_response_headers"] = json!({"Server": server});
             definition.insert("version_data".into(), version_data);

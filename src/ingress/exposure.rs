@@ -60,13 +60,7 @@ pub struct Exposure {
 
 impl Exposure {
     /// Of one listener. `literal` keeps an exact host as it is on https, for mutual TLS.
-    pub fn of(
-        route: &Route,
-        listener: &Listener<'_>,
-        hash: String,
-        exact: &ExactLabels<'_>,
-        literal: bool,
-    ) -> Self {
+    pub fn of(route: &Route, listener: &Listener<'_>, hash: String, exact: &ExactLabels<'_>, literal: bool) -> Self {
         let labels = exact.below(&route.host);
         let (domain, port, protocol, secrets) = match listener {
             Listener::Http(port) | Listener::Redirect(port) => (route.host.domain(labels), *port, "http", &[][..]),

@@ -19,7 +19,7 @@ use super::route::{self, Route};
 use super::{Named, Options, conflict};
 use crate::api::ApiDefinition;
 use crate::diagnostic::Diagnostic;
-use crate::snapshot::{InOrder, NamespacedName, Objects, Snapshot};
+use crate::snapshot::{InOrder, NamespacedName, Objects, Snapshot, asks_the_same};
 
 /// What is remembered of one rendering for the next.
 #[derive(Debug, Default)]
@@ -61,6 +61,7 @@ impl Memo {
         let mut before = InOrder::of(&mut self.ingresses);
         let entries = ours.iter().map(|&(name, ingress)| match before.next(name) {
             Some((name, entry)) if Arc::ptr_eq(&entry.ingress, ingress) => (name, entry),
+            Some((name, entry)) if asks_the_same(&entry.ingress, ingress) => (name, entry.of_copy(ingress)),
             _ => (name.clone(), Entry::of(ingress)),
         });
         self.ingresses = entries.collect();
@@ -111,6 +112,15 @@ fn changes<K>(one: &Arc<Objects<K>>, other: &Arc<Objects<K>>) -> BTreeSet<Namesp
 }
 
 impl Entry {
+    /// The same of a newer object that asks for the same, so that nothing holds the older one.
+    fn of_copy(mut self, ingress: &Arc<Ingress>) -> Self {
+        self.ingress = Arc::clone(ingress);
+        for slot in &mut self.slots {
+            slot.route.ingress = Arc::clone(ingress);
+        }
+        self
+    }
+
     fn of(ingress: &Arc<Ingress>) -> Self {
         let mut diagnostics = Vec::new();
         let routes = route::routes_of(ingress, &mut diagnostics);

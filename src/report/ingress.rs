@@ -118,7 +118,10 @@ impl<'a> Round<'a> {
         for (name, child) in &input.translation.oas_children {
             let stored = input.snapshot.tyk_oas_api_definitions.get(name);
             let told = stored.is_some_and(|stored| is_told(&stored.status));
-            let made = made(ObjectRef::new(TykOasApiDefinition::KIND, &name.namespace, &name.name), told);
+            let made = made(
+                ObjectRef::new(TykOasApiDefinition::KIND, &name.namespace, &name.name),
+                told,
+            );
             children.entry(&child.ingress).or_default().push(made);
         }
         let held = input.translation.held.iter().filter_map(|name| {

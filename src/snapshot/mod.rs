@@ -113,6 +113,21 @@ pub struct Snapshot {
     pub config_maps: Arc<Objects<ConfigMap>>,
 }
 
+/// Whether the metadata says the same, whatever was written or recorded in between.
+pub fn same_metadata(one: &ObjectMeta, other: &ObjectMeta) -> bool {
+    let compared = |meta: &ObjectMeta| ObjectMeta {
+        resource_version: None,
+        managed_fields: None,
+        ..meta.clone()
+    };
+    compared(one) == compared(other)
+}
+
+/// Whether two objects of an Ingress differ in nothing but their status.
+pub fn asks_the_same(one: &Ingress, other: &Ingress) -> bool {
+    one.spec == other.spec && same_metadata(&one.metadata, &other.metadata)
+}
+
 /// A kind that a snapshot holds.
 pub trait SnapshotKind: ResourceExt + Clone {
     /// `kind` of its manifests.

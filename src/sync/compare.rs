@@ -48,7 +48,10 @@ pub(super) fn looked_at() -> Keep {
 /// What has to be kept of the APIs of a gateway to compare them with this state: 5,000 whole ones would take 200 MB.
 pub(super) fn kept(desired: &Desired) -> Keep {
     let Keep { mut shape, text } = looked_at();
-    desired.apis.values().for_each(|api| shape.add_text(&api.payload.text()));
+    desired
+        .apis
+        .values()
+        .for_each(|api| shape.add_text(&api.payload.text()));
     Keep { shape, text }
 }
 

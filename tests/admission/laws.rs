@@ -207,6 +207,6 @@ fn ingresses_of_other_hosts_are_left_out() {
         ingress("three", 1, &[("c.com", "/"), ("a.com", "/x")]),
     ]);
     let near = Neighbours::of(&world, &subject(&ingress("new", 2, &[("a.com", "/x")])), &settings());
-    let names: Vec<_> = near.ingresses.iter().map(|name| name.name.as_str()).collect();
+    let names: Vec<_> = near.ingresses.iter().map(|name| name.name.as_ref()).collect();
     assert_eq!(names, ["one", "three"]);
 }

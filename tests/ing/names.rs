@@ -54,14 +54,14 @@ fn ing_09_long_names_are_cut() {
     let world = world(&objects);
     let mut owners = BTreeSet::new();
     for child in world.children() {
-        let metadata = &child.definition().metadata;
+        let metadata = child.definition().metadata;
         let name = metadata.name.as_ref().unwrap();
         assert!(name.len() <= 253 && name.split('.').all(is_dns_label), "{name}");
         let labels = metadata.labels.as_ref().unwrap();
         for label in [LABEL_INGRESS, LABEL_APIDEFINITION] {
             assert!(is_label_value(&labels[label]), "{}", labels[label]);
         }
-        owners.insert(&labels[LABEL_INGRESS]);
+        owners.insert(labels[LABEL_INGRESS].clone());
     }
     assert_eq!((world.children().len(), owners.len()), (3, 2));
 }

@@ -164,7 +164,7 @@ async fn what_is_missing_or_too_much_is_told() {
     let found: Vec<_> = world
         .diagnostics
         .iter()
-        .map(|one| (one.code, one.object.name.as_str()))
+        .map(|one| (one.code, one.object.name.as_ref()))
         .collect();
     assert_eq!(
         found,

@@ -24,7 +24,12 @@ async fn the_store_tells_what_matters_from_what_does_not() -> Result<()> {
         .await?;
     let object = &snapshot.api_definitions[&world.name("a")];
     ensure!(object.metadata.managed_fields.is_none(), "managedFields are kept");
-    ensure!(snapshot.ingress_classes.keys().any(|name| *name.name == *world.namespace));
+    ensure!(
+        snapshot
+            .ingress_classes
+            .keys()
+            .any(|name| *name.name == *world.namespace)
+    );
     changes.mark_unchanged();
     let status = json!({"status": {"api_id": "x"}});
     world

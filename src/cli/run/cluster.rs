@@ -179,6 +179,7 @@ impl Translate {
                     changes.mark_unchanged();
                     changed.is_ok()
                 }
+                () = self.store.outdated() => true,
                 // Certificates begin and cease to be valid without any change.
                 () = tokio::time::sleep(CLOCK_INTERVAL) => true,
             }

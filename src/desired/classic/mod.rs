@@ -57,7 +57,11 @@ impl World<'_> {
 
     /// The API of this name, and whether it is a template.
     fn classic(&self, name: &NamespacedName) -> Option<(Target, bool)> {
-        let child = self.translation.children.get(name).map(|child| Cow::Owned(child.definition()));
+        let child = self
+            .translation
+            .children
+            .get(name)
+            .map(|child| Cow::Owned(child.definition()));
         let written = || Some(Cow::Borrowed(self.snapshot.api_definitions.get(name)?.as_ref()));
         let api = child.or_else(written)?;
         let (id, inactive) = (api.api_id(), api.is_inactive());
@@ -65,7 +69,11 @@ impl World<'_> {
     }
 
     fn oas(&self, name: &NamespacedName) -> Option<(Target, bool)> {
-        let child = self.translation.oas_children.get(name).map(|child| Cow::Owned(child.definition()));
+        let child = self
+            .translation
+            .oas_children
+            .get(name)
+            .map(|child| Cow::Owned(child.definition()));
         let written = || Some(Cow::Borrowed(self.snapshot.tyk_oas_api_definitions.get(name)?.as_ref()));
         let api = child.or_else(written)?;
         let oas::Identity { id, inactive } = oas::identity(self.snapshot, api.as_ref());

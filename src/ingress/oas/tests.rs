@@ -130,7 +130,14 @@ fn an_operation_that_needs_the_literal_path_gets_a_classic_api_in_front() {
             document[EXTENSION]["info"]["state"],
             json!({"active": true, "internal": true})
         );
-        let front = &translation.children.values().next().unwrap().definition().spec.definition;
+        let front = &translation
+            .children
+            .values()
+            .next()
+            .unwrap()
+            .definition()
+            .spec
+            .definition;
         let front = front.value();
         assert_eq!(front["proxy"]["listen_path"], "/foo{tykp:/|$}");
         assert_eq!(front["proxy"]["target_url"], format!("tyk://{id}"));
