@@ -221,6 +221,27 @@ mod tests {
     }
 
     #[test]
+    fn of_a_usual_definition_a_third_is_kept() {
+        let source = "ApiDefinition shop/shop-cart-83b94e9c1";
+        let definition = json!({
+            "active": true, "api_id": "c2hvcC9zaG9wLWNhcnQtODNiOTRlOWMx", "name": "shop-cart-83b94e9c1", "org_id": "",
+            "config_data": {"tyk-ingress": {"owner": "tyk-ingress", "source": source}},
+            "domain": r"{tykhost:(?i)shop\.test[.]?}", "protocol": "", "use_keyless": true,
+            "proxy": {
+                "disable_strip_slash": true, "listen_path": "/cart{tykp:/|$}", "preserve_host_header": true,
+                "strip_listen_path": false, "target_url": "http://cart.shop.svc.cluster.local:80",
+            },
+            "version_data": {
+                "default_version": "Default", "not_versioned": true,
+                "versions": {"Default": {"name": "Default", "use_extended_paths": true}},
+            },
+        });
+        let packed = Packed::from(&definition);
+        let (kept, text) = (packed.0.len(), packed.text().len());
+        assert!(3 * kept < text, "{kept} of {text} bytes");
+    }
+
+    #[test]
     fn what_is_no_object_has_no_fields() {
         for value in [json!(null), json!([1]), json!("a")] {
             let packed = Packed::from(&value);
