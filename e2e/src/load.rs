@@ -115,7 +115,7 @@ impl Bench<'_> {
         self.operator()?.pid()
     }
 
-    /// Starts the operator with its own defaults, and returns how long it took to be ready.
+    /// Starts the operator with its own defaults and the image's allocator, and returns how long it took to be ready.
     async fn start(&mut self) -> Result<Duration> {
         let cluster = self.scenario.cluster;
         let kubeconfig = cluster
@@ -132,7 +132,8 @@ impl Bench<'_> {
             "--leader-elect=false".into(),
             "--publish-address=192.0.2.1".into(),
         ];
-        let env: BTreeMap<_, _> = self.scenario.operator_config()?.env;
+        let mut env: BTreeMap<_, _> = self.scenario.operator_config()?.env;
+        env.extend(allocator_of_the_image());
         let begin = Instant::now();
         self.operator = Some(Operator::start_exactly(kubeconfig, args, env, port).await?);
         Ok(begin.elapsed())
@@ -320,6 +321,19 @@ impl Bench<'_> {
         );
         self.stop().await
     }
+}
+
+/// What the image tells the allocator.
+fn allocator_of_the_image() -> impl Iterator<Item = (String, String)> {
+    let variables = include_str!("../../Dockerfile")
+        .lines()
+        .filter_map(|line| line.strip_prefix("ENV "));
+    let variables = variables.flat_map(str::split_whitespace);
+    let variables = variables.filter(|variable| variable.starts_with("MIMALLOC_"));
+    variables.filter_map(|variable| {
+        let (name, value) = variable.split_once('=')?;
+        Some((name.to_owned(), value.to_owned()))
+    })
 }
 
 /// Writes the results as JSON.
