@@ -147,7 +147,7 @@ impl<'a> Turns<'a> {
 }
 
 /// Ids of the APIs that others name as versions of theirs.
-fn versions(observed: &Observed) -> BTreeSet<&str> {
+pub(super) fn versions(observed: &Observed) -> BTreeSet<&str> {
     let named = observed
         .values()
         .filter_map(|held| held["definition"]["versions"].as_object());
@@ -164,6 +164,13 @@ pub(super) struct Sent {
     pub(super) written: BTreeMap<String, Stamp>,
     /// Objects whose write or delete the gateway did not want, with its message.
     pub(super) refused: BTreeMap<String, String>,
+}
+
+impl Sent {
+    fn join(&mut self, later: Self) {
+        self.written.extend(later.written);
+        self.refused.extend(later.refused);
+    }
 }
 
 /// What was sent.
@@ -259,6 +266,14 @@ async fn delete(tyk: &Tyk, work: &Work<'_>, (sort, id): (Sort, &str)) -> Result<
 }
 
 impl Batch {
+    /// Takes in what was sent later.
+    pub(super) fn join(&mut self, later: Self) {
+        self.apis.join(later.apis);
+        self.policies.join(later.policies);
+        self.stopped = later.stopped;
+        self.touched |= later.touched;
+    }
+
     /// What was sent of this sort.
     fn sent(&mut self, sort: Sort) -> &mut Sent {
         match sort {

@@ -1,0 +1,152 @@
+//! A change of few APIs does not wait for the list of all, which takes a gateway with thousands of them longer than all
+//! else up to the write. What it holds of these few is asked for one by one, they are written, and then the round begins:
+//! its reload and its list say of every API what came of it, of these few and of all others.
+//!
+//! So nothing is written or deleted that was not read just before. What is remembered of the last list decides only that
+//! the list had better come first: whenever something looks other than plain, nothing is done here.
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+
+use super::batch::{self, Batch};
+use super::certificates::Certificates;
+use super::diff::{self, Readings};
+use super::tyk::Tyk;
+use super::{ApiOutcome, Calls, Observed, Outcome, Plan, form, guard, route, settled};
+use crate::desired::{Desired, Wanted};
+
+/// Few enough that no guard has to look at deletes among them, and that one list costs more than to read them.
+const MOST: usize = guard::FREE;
+
+/// The APIs in which a state differs from the one that the last round has settled.
+#[derive(Debug, PartialEq)]
+pub(super) struct Change {
+    /// Those that are new, otherwise, or not wanted any more.
+    ids: BTreeSet<String>,
+    /// Those of them that the gateway had.
+    held: BTreeSet<String>,
+}
+
+impl Change {
+    /// From the state of a round that ended well to the next; `None` when there is none, or more than a few classic
+    /// APIs, or one of which the last round has something to tell.
+    pub(super) fn between(last: &Outcome, desired: &Desired) -> Option<Self> {
+        if !settled::wants_the_same_beside_apis(&last.desired, desired) {
+            return None;
+        }
+        let (before, now) = (&last.desired.apis, &desired.apis);
+        let is_other = |id: &String| before.get(id).map(|api| &api.payload) != now.get(id).map(|api| &api.payload);
+        let gone = before.keys().filter(|id| !now.contains_key(*id));
+        let differ = now.keys().filter(|id| is_other(id)).chain(gone);
+        let ids: BTreeSet<String> = differ.take(MOST + 1).cloned().collect();
+        let is_plain = |id: &String| !matches!(last.apis.get(id), Some(ApiOutcome::Failed(_)));
+        if ids.is_empty() || ids.len() > MOST || !ids.iter().all(is_plain) {
+            return None;
+        }
+        let was_held = |id: &&String| last.apis.get(*id) == Some(&ApiOutcome::Synced);
+        let held = ids.iter().filter(was_held).cloned().collect();
+        Some(Self { ids, held })
+    }
+
+    /// What the gateway holds of these APIs; `None` when it is for the list to say what is there. A gateway that lacks one
+    /// that it had can have been emptied.
+    async fn read(&self, tyk: &Tyk, calls: &mut Calls) -> Option<Observed> {
+        let Tyk::Gateway(gateway) = tyk else { return None };
+        let mut observed = Observed::new();
+        for id in &self.ids {
+            calls.reads += 1;
+            match gateway.api(id).await.ok()? {
+                Some(held) if form::is_oas(&held) || form::is_mcp(&held) => return None,
+                Some(held) => drop(observed.insert(id.clone(), held)),
+                None if self.held.contains(id) => return None,
+                None => {}
+            }
+        }
+        Some(observed)
+    }
+
+    /// What has to change of them, as [`diff::diff_read`] says of all.
+    fn plan(&self, desired: &Desired, observed: &Observed, (owner, readings): (&str, &Readings)) -> Plan {
+        let wanted = self.ids.iter().filter_map(|id| desired.apis.get_key_value(id));
+        let wanted = wanted.map(|(id, api)| (id.as_str(), Wanted::Packed(&api.payload)));
+        let keeps = |id: &str| diff::keeps(desired, id);
+        diff::diff_payloads(&wanted.collect(), keeps, observed, (owner, &desired.contexts), readings)
+    }
+}
+
+/// What is remembered of the last list: 16 bytes for each route, and hardly ever a version.
+#[derive(Debug, Default)]
+pub(super) struct LastList {
+    /// Hashes of a route and of the API that has it, in order.
+    routes: Vec<(u64, u64)>,
+    /// APIs that others name as versions of theirs.
+    versions: BTreeSet<String>,
+}
+
+impl LastList {
+    pub(super) fn of(observed: &Observed) -> Self {
+        let routes = observed.iter().flat_map(|(id, held)| {
+            let owner = short(id);
+            route::held_by(id, held).map(|route| (short(&route), owner))
+        });
+        let mut routes: Vec<_> = routes.collect();
+        routes.sort_unstable();
+        routes.dedup();
+        Self {
+            routes,
+            versions: batch::versions(observed).into_iter().map(str::to_owned).collect(),
+        }
+    }
+
+    /// Whether another API than this one has its route, or had it before it was renamed.
+    fn has_rival(&self, id: &str, route: &str) -> bool {
+        let (id, route) = (short(id), short(route));
+        let start = self.routes.partition_point(|(other, _)| *other < route);
+        let mut same = self.routes[start..].iter().take_while(|(other, _)| *other == route);
+        same.any(|(_, holder)| *holder != id)
+    }
+}
+
+/// Equal for equal texts. That two others are equal as well is told of a route that is free at worst.
+fn short(text: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
+}
+
+/// What was sent before the list.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    pub(super) plan: Plan,
+    pub(super) batch: Batch,
+}
+
+/// What is looked at before anything is written.
+pub(super) struct View<'a> {
+    pub(super) tyk: &'a Tyk,
+    pub(super) owner: &'a str,
+    pub(super) desired: &'a Desired,
+    pub(super) last: &'a LastList,
+    pub(super) certificates: &'a Certificates,
+    pub(super) readings: &'a Readings,
+    pub(super) suspects: &'a BTreeSet<String>,
+}
+
+impl View<'_> {
+    /// What to send at once, and what the gateway holds of it; `None` when the list has to come first.
+    pub(super) async fn plan(&self, change: &Change, calls: &mut Calls) -> Option<(Plan, Observed)> {
+        let is_plain = |id: &String| !self.suspects.contains(id) && !self.last.versions.contains(id);
+        if !change.ids.iter().all(is_plain) {
+            return None;
+        }
+        let observed = change.read(self.tyk, calls).await?;
+        let plan = change.plan(self.desired, &observed, (self.owner, self.readings));
+        let is_plain = plan.foreign.is_empty() && plan.writes.keys().all(|id| self.is_free(id));
+        is_plain.then_some((plan, observed))
+    }
+
+    /// Whether nothing is known that an API would have to wait for.
+    fn is_free(&self, id: &str) -> bool {
+        let Some(api) = self.desired.apis.get(id) else { return false };
+        let has_rival = || self.last.has_rival(id, &route::of(&api.payload.value()));
+        self.certificates.serve(&api.payload, self.desired) && !has_rival()
+    }
+}
