@@ -65,12 +65,15 @@ impl Change {
         Some(observed)
     }
 
-    /// What has to change of them, as [`diff::diff_read`] says of all.
+    /// What has to change of them, and which of them are in each other's way, as [`diff::diff_read`] says of all.
     fn plan(&self, desired: &Desired, observed: &Observed, (owner, readings): (&str, &Readings)) -> Plan {
         let wanted = self.ids.iter().filter_map(|id| desired.apis.get_key_value(id));
         let wanted = wanted.map(|(id, api)| (id.as_str(), Wanted::Packed(&api.payload)));
         let keeps = |id: &str| diff::keeps(desired, id);
-        diff::diff_payloads(&wanted.collect(), keeps, observed, (owner, &desired.contexts), readings)
+        let contexts = &desired.contexts;
+        let mut plan = diff::diff_payloads(&wanted.collect(), keeps, observed, (owner, contexts), readings);
+        plan.stop_collisions(desired, observed);
+        plan
     }
 }
 
@@ -98,12 +101,12 @@ impl LastList {
         }
     }
 
-    /// Whether another API than this one has its route, or had it before it was renamed.
-    fn has_rival(&self, id: &str, route: &str) -> bool {
-        let (id, route) = (short(id), short(route));
+    /// Whether another API than these has this route, or had it before it was renamed.
+    fn has_rival(&self, ids: &BTreeSet<String>, route: &str) -> bool {
+        let route = short(route);
         let start = self.routes.partition_point(|(other, _)| *other < route);
         let mut same = self.routes[start..].iter().take_while(|(other, _)| *other == route);
-        same.any(|(_, holder)| *holder != id)
+        same.any(|(_, holder)| !ids.iter().any(|id| short(id) == *holder))
     }
 }
 
@@ -139,14 +142,121 @@ impl View<'_> {
         }
         let observed = change.read(self.tyk, calls).await?;
         let plan = change.plan(self.desired, &observed, (self.owner, self.readings));
-        let is_plain = plan.foreign.is_empty() && plan.writes.keys().all(|id| self.is_free(id));
+        let is_free = |id: &String| {
+            let Some(api) = self.desired.api(id) else { return false };
+            let has_rival = || self.last.has_rival(&change.ids, &route::of(&api.payload.value()));
+            self.certificates.serve(&api.payload, self.desired) && !has_rival()
+        };
+        let is_plain = plan.foreign.is_empty() && plan.rivals.is_empty() && plan.writes.keys().all(is_free);
         is_plain.then_some((plan, observed))
     }
+}
 
-    /// Whether nothing is known that an API would have to wait for.
-    fn is_free(&self, id: &str) -> bool {
-        let Some(api) = self.desired.apis.get(id) else { return false };
-        let has_rival = || self.last.has_rival(id, &route::of(&api.payload.value()));
-        self.certificates.serve(&api.payload, self.desired) && !has_rival()
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::desired::Api;
+    use crate::diagnostic::ObjectRef;
+
+    fn api(path: &str) -> Api {
+        Api {
+            source: ObjectRef::new("ApiDefinition", "default", "a"),
+            generation: 1,
+            payload: json!({"proxy": {"listen_path": path}}).into(),
+        }
+    }
+
+    fn state(apis: impl IntoIterator<Item = (usize, &'static str)>) -> Desired {
+        Desired {
+            apis: apis.into_iter().map(|(id, path)| (id.to_string(), api(path))).collect(),
+            ..Desired::default()
+        }
+    }
+
+    /// A round that ended well about this state.
+    fn settled(desired: Desired) -> Outcome {
+        Outcome {
+            apis: desired.apis.keys().map(|id| (id.clone(), ApiOutcome::Synced)).collect(),
+            desired: Arc::new(desired),
+            ..Outcome::default()
+        }
+    }
+
+    fn ids<const N: usize>(ids: [&str; N]) -> BTreeSet<String> {
+        ids.map(str::to_owned).into()
+    }
+
+    #[test]
+    fn a_change_is_what_is_new_otherwise_or_not_wanted_any_more() {
+        let last = settled(state([(1, "/a"), (2, "/b"), (3, "/c")]));
+        let mut next = state([(1, "/a"), (2, "/bb"), (4, "/d")]);
+        // That the resource says it anew is none.
+        next.apis.values_mut().for_each(|api| api.generation += 1);
+        let change = Change {
+            ids: ids(["2", "3", "4"]),
+            held: ids(["2", "3"]),
+        };
+        assert_eq!(Change::between(&last, &next), Some(change));
+        assert_eq!(Change::between(&last, &last.desired), None);
+    }
+
+    #[test]
+    fn many_are_no_change_of_few() {
+        let last = settled(state([]));
+        let next = |many: usize| state((0..many).map(|id| (id, "/a")));
+        assert!(Change::between(&last, &next(MOST)).is_some());
+        assert_eq!(Change::between(&last, &next(MOST + 1)), None);
+        assert_eq!(Change::between(&settled(next(MOST + 1)), &state([])), None);
+    }
+
+    #[test]
+    fn what_the_last_round_has_something_to_tell_of_waits_for_the_list() {
+        let mut last = settled(state([(1, "/a"), (2, "/b")]));
+        last.apis.insert("2".into(), ApiOutcome::Failed("no".into()));
+        last.apis.insert("3".into(), ApiOutcome::Gone);
+        assert_eq!(Change::between(&last, &state([(1, "/a"), (2, "/bb")])), None);
+        assert_eq!(Change::between(&last, &state([(1, "/a")])), None);
+        assert!(Change::between(&last, &state([(1, "/aa"), (2, "/b"), (3, "/c")])).is_some());
+    }
+
+    #[test]
+    fn a_state_that_is_otherwise_beside_classic_apis_waits_for_the_list() {
+        let last = settled(state([(1, "/a")]));
+        let is_few = |change: fn(&mut Desired)| {
+            let mut next = state([(1, "/aa")]);
+            change(&mut next);
+            Change::between(&last, &next).is_some()
+        };
+        assert!(is_few(|_| {}));
+        assert!(is_few(|next| next.removals.extend(["2".to_owned()])));
+        assert!(!is_few(|next| next.held.extend(["2".to_owned()])));
+        assert!(!is_few(|next| drop(next.oas.insert("2".to_owned(), api("/b")))));
+        assert!(!is_few(|next| next.contexts.extend(["2".to_owned()])));
+    }
+
+    #[test]
+    fn a_route_is_free_when_no_other_has_it_or_had_it() {
+        let observed = Observed::from([
+            (
+                "1".to_owned(),
+                json!({"domain": "a.example", "proxy": {"listen_path": "/a"}}),
+            ),
+            (
+                "2".to_owned(),
+                json!({"domain": "a.example", "proxy": {"listen_path": "/b-2"}}),
+            ),
+        ]);
+        let last = LastList::of(&observed);
+        assert!(last.has_rival(&ids(["2"]), "a.example/a"));
+        assert!(!last.has_rival(&ids(["1"]), "a.example/a"));
+        assert!(!last.has_rival(&ids(["1", "2"]), "a.example/a"));
+        assert!(last.has_rival(&ids(["1"]), "a.example/b-2"));
+        assert!(last.has_rival(&ids(["1"]), "a.example/b"));
+        assert!(!last.has_rival(&ids(["1"]), "a.example/c"));
+        assert!(!last.has_rival(&ids(["1"]), "/a"));
     }
 }

@@ -112,12 +112,7 @@ impl Session {
 
     /// Brings the gateway in step with `desired` as far as it lets us; `change` is all in which it differs from what the
     /// round before has settled, where that is known and little.
-    pub(super) async fn round(
-        &mut self,
-        revision: u64,
-        desired: &Desired,
-        change: Option<Change>,
-    ) -> (Outcome, Ended) {
+    pub(super) async fn round(&mut self, revision: u64, desired: &Desired, change: Option<Change>) -> (Outcome, Ended) {
         let mut outcome = Outcome {
             revision,
             ..Outcome::default()
@@ -142,12 +137,7 @@ impl Session {
         (outcome, ended)
     }
 
-    async fn attempt(
-        &mut self,
-        desired: &Desired,
-        change: Option<Change>,
-        outcome: &mut Outcome,
-    ) -> Result<(), Ended> {
+    async fn attempt(&mut self, desired: &Desired, change: Option<Change>, outcome: &mut Outcome) -> Result<(), Ended> {
         let Ahead { plan, mut batch } = match change {
             Some(change) => self.write_ahead(desired, &change, &mut outcome.calls).await,
             None => Ahead::default(),
