@@ -8,28 +8,24 @@
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
-use super::batch::{self, Batch};
+use super::batch::Batch;
 use super::certificates::Certificates;
 use super::diff::{self, Readings};
 use super::tyk::Tyk;
 use super::{ApiOutcome, Calls, Observed, Outcome, Plan, form, guard, route, settled};
 use crate::desired::{Desired, Wanted};
 
-/// Few enough that no guard has to look at deletes among them, and that one list costs more than to read them.
+/// Few enough that no guard has to look at deletes among them.
 const MOST: usize = guard::FREE;
 
-/// The APIs in which a state differs from the one that the last round has settled.
+/// Ids of the APIs in which a state differs from the one that the last round has settled: those that are new, otherwise,
+/// or not wanted any more.
 #[derive(Debug, PartialEq)]
-pub(super) struct Change {
-    /// Those that are new, otherwise, or not wanted any more.
-    ids: BTreeSet<String>,
-    /// Those of them that the gateway had.
-    held: BTreeSet<String>,
-}
+pub(super) struct Change(BTreeSet<String>);
 
 impl Change {
-    /// From the state of a round that ended well to the next; `None` when there is none, or more than a few classic
-    /// APIs, or one of which the last round has something to tell.
+    /// From the state of a round that ended well to the next; `None` when there is none, when it is more than a few classic
+    /// APIs, and when the last round could not bring one of them in step.
     pub(super) fn between(last: &Outcome, desired: &Desired) -> Option<Self> {
         if !settled::wants_the_same_beside_apis(&last.desired, desired) {
             return None;
@@ -39,116 +35,112 @@ impl Change {
         let gone = before.keys().filter(|id| !now.contains_key(*id));
         let differ = now.keys().filter(|id| is_other(id)).chain(gone);
         let ids: BTreeSet<String> = differ.take(MOST + 1).cloned().collect();
-        let is_plain = |id: &String| !matches!(last.apis.get(id), Some(ApiOutcome::Failed(_)));
-        if ids.is_empty() || ids.len() > MOST || !ids.iter().all(is_plain) {
-            return None;
-        }
-        let was_held = |id: &&String| last.apis.get(*id) == Some(&ApiOutcome::Synced);
-        let held = ids.iter().filter(was_held).cloned().collect();
-        Some(Self { ids, held })
-    }
-
-    /// What the gateway holds of these APIs; `None` when it is for the list to say what is there. A gateway that lacks one
-    /// that it had can have been emptied.
-    async fn read(&self, tyk: &Tyk, calls: &mut Calls) -> Option<Observed> {
-        let Tyk::Gateway(gateway) = tyk else { return None };
-        let mut observed = Observed::new();
-        for id in &self.ids {
-            calls.reads += 1;
-            match gateway.api(id).await.ok()? {
-                Some(held) if form::is_oas(&held) || form::is_mcp(&held) => return None,
-                Some(held) => drop(observed.insert(id.clone(), held)),
-                None if self.held.contains(id) => return None,
-                None => {}
-            }
-        }
-        Some(observed)
-    }
-
-    /// What has to change of them, and which of them are in each other's way, as [`diff::diff_read`] says of all.
-    fn plan(&self, desired: &Desired, observed: &Observed, (owner, readings): (&str, &Readings)) -> Plan {
-        let wanted = self.ids.iter().filter_map(|id| desired.apis.get_key_value(id));
-        let wanted = wanted.map(|(id, api)| (id.as_str(), Wanted::Packed(&api.payload)));
-        let keeps = |id: &str| diff::keeps(desired, id);
-        let contexts = &desired.contexts;
-        let mut plan = diff::diff_payloads(&wanted.collect(), keeps, observed, (owner, contexts), readings);
-        plan.stop_collisions(desired, observed);
-        plan
+        let failed = |id: &String| matches!(last.apis.get(id), Some(ApiOutcome::Failed(_)));
+        let is_plain = !ids.is_empty() && ids.len() <= MOST && !ids.iter().any(failed);
+        is_plain.then_some(Self(ids))
     }
 }
 
-/// What is remembered of the last list: 16 bytes for each route, and hardly ever a version.
+/// What is remembered of the last list: 16 bytes for each API, or 32 for one that was renamed.
 #[derive(Debug, Default)]
 pub(super) struct LastList {
     /// Hashes of a route and of the API that has it, in order.
     routes: Vec<(u64, u64)>,
-    /// APIs that others name as versions of theirs.
-    versions: BTreeSet<String>,
 }
 
 impl LastList {
     pub(super) fn of(observed: &Observed) -> Self {
         let routes = observed.iter().flat_map(|(id, held)| {
-            let owner = short(id);
-            route::held_by(id, held).map(|route| (short(&route), owner))
+            let holder = short(id);
+            route::held_by(id, held).map(|route| (short(&route), holder))
         });
         let mut routes: Vec<_> = routes.collect();
         routes.sort_unstable();
         routes.dedup();
-        Self {
-            routes,
-            versions: batch::versions(observed).into_iter().map(str::to_owned).collect(),
-        }
+        routes.shrink_to_fit();
+        Self { routes }
+    }
+
+    /// Whether it had an API with this id.
+    fn has(&self, id: &str) -> bool {
+        let id = short(id);
+        self.routes.iter().any(|(_, holder)| *holder == id)
     }
 
     /// Whether another API than these has this route, or had it before it was renamed.
-    fn has_rival(&self, ids: &BTreeSet<String>, route: &str) -> bool {
+    fn has_rival(&self, change: &Change, route: &str) -> bool {
         let route = short(route);
         let start = self.routes.partition_point(|(other, _)| *other < route);
         let mut same = self.routes[start..].iter().take_while(|(other, _)| *other == route);
-        same.any(|(_, holder)| !ids.iter().any(|id| short(id) == *holder))
+        same.any(|(_, holder)| !change.0.iter().any(|id| short(id) == *holder))
     }
 }
 
-/// Equal for equal texts. That two others are equal as well is told of a route that is free at worst.
+/// Equal for equal texts. Where it is for others as well, a list comes first for nothing.
 fn short(text: &str) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
 }
 
-/// What was sent before the list.
+/// What was sent ahead of the list.
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
     pub(super) plan: Plan,
     pub(super) batch: Batch,
 }
 
-/// What is looked at before anything is written.
+/// What decides whether a change goes ahead of the list.
 pub(super) struct View<'a> {
     pub(super) tyk: &'a Tyk,
     pub(super) owner: &'a str,
     pub(super) desired: &'a Desired,
-    pub(super) last: &'a LastList,
-    pub(super) certificates: &'a Certificates,
     pub(super) readings: &'a Readings,
-    pub(super) suspects: &'a BTreeSet<String>,
+    pub(super) certificates: &'a Certificates,
+    pub(super) last: &'a LastList,
 }
 
 impl View<'_> {
-    /// What to send at once, and what the gateway holds of it; `None` when the list has to come first.
+    /// What to send ahead, and what the gateway holds of it; `None` when the list has to come first.
     pub(super) async fn plan(&self, change: &Change, calls: &mut Calls) -> Option<(Plan, Observed)> {
-        let is_plain = |id: &String| !self.suspects.contains(id) && !self.last.versions.contains(id);
-        if !change.ids.iter().all(is_plain) {
-            return None;
+        let observed = self.read(change, calls).await?;
+        let plan = self.compare(change, &observed);
+        let is_free = |id: &String| self.is_free(change, id);
+        plan.writes.keys().all(is_free).then_some((plan, observed))
+    }
+
+    /// What the gateway holds of these APIs. One that lacks what it had may lack all, and what is there in another form has
+    /// more to it than is read here.
+    async fn read(&self, Change(ids): &Change, calls: &mut Calls) -> Option<Observed> {
+        let Tyk::Gateway(gateway) = self.tyk else { return None };
+        let mut observed = Observed::new();
+        for id in ids {
+            calls.reads += 1;
+            match gateway.api(id).await.ok()? {
+                Some(held) if form::is_oas(&held) => return None,
+                Some(held) => drop(observed.insert(id.clone(), held)),
+                None if self.last.has(id) => return None,
+                None => {}
+            }
         }
-        let observed = change.read(self.tyk, calls).await?;
-        let plan = change.plan(self.desired, &observed, (self.owner, self.readings));
-        let is_free = |id: &String| {
-            let Some(api) = self.desired.api(id) else { return false };
-            let has_rival = || self.last.has_rival(&change.ids, &route::of(&api.payload.value()));
-            self.certificates.serve(&api.payload, self.desired) && !has_rival()
-        };
-        let is_plain = plan.foreign.is_empty() && plan.rivals.is_empty() && plan.writes.keys().all(is_free);
-        is_plain.then_some((plan, observed))
+        Some(observed)
+    }
+
+    /// What has to change of these APIs, without those that are in each other's way, as [`diff::diff_read`] says of all.
+    fn compare(&self, Change(ids): &Change, observed: &Observed) -> Plan {
+        let Self { owner, desired, .. } = *self;
+        let wanted = ids.iter().filter_map(|id| desired.apis.get_key_value(id));
+        let wanted = wanted.map(|(id, api)| (id.as_str(), Wanted::Packed(&api.payload)));
+        let keeps = |id: &str| diff::keeps(desired, id);
+        let whose = (owner, &desired.contexts);
+        let mut plan = diff::diff_payloads(&wanted.collect(), keeps, observed, whose, self.readings);
+        plan.stop_collisions(desired, observed);
+        plan
+    }
+
+    /// Whether nothing is known that the write of an API would have to wait for.
+    fn is_free(&self, change: &Change, id: &str) -> bool {
+        let Some(api) = self.desired.api(id) else { return false };
+        self.certificates.serve(&api.payload, self.desired)
+            && !self.last.has_rival(change, &route::of(&api.payload.value()))
     }
 }
 
@@ -186,8 +178,8 @@ mod tests {
         }
     }
 
-    fn ids<const N: usize>(ids: [&str; N]) -> BTreeSet<String> {
-        ids.map(str::to_owned).into()
+    fn of<const N: usize>(ids: [&str; N]) -> Change {
+        Change(ids.map(str::to_owned).into())
     }
 
     #[test]
@@ -196,11 +188,7 @@ mod tests {
         let mut next = state([(1, "/a"), (2, "/bb"), (4, "/d")]);
         // That the resource says it anew is none.
         next.apis.values_mut().for_each(|api| api.generation += 1);
-        let change = Change {
-            ids: ids(["2", "3", "4"]),
-            held: ids(["2", "3"]),
-        };
-        assert_eq!(Change::between(&last, &next), Some(change));
+        assert_eq!(Change::between(&last, &next), Some(of(["2", "3", "4"])));
         assert_eq!(Change::between(&last, &last.desired), None);
     }
 
@@ -251,12 +239,13 @@ mod tests {
             ),
         ]);
         let last = LastList::of(&observed);
-        assert!(last.has_rival(&ids(["2"]), "a.example/a"));
-        assert!(!last.has_rival(&ids(["1"]), "a.example/a"));
-        assert!(!last.has_rival(&ids(["1", "2"]), "a.example/a"));
-        assert!(last.has_rival(&ids(["1"]), "a.example/b-2"));
-        assert!(last.has_rival(&ids(["1"]), "a.example/b"));
-        assert!(!last.has_rival(&ids(["1"]), "a.example/c"));
-        assert!(!last.has_rival(&ids(["1"]), "/a"));
+        assert!(last.has_rival(&of(["2"]), "a.example/a"));
+        assert!(!last.has_rival(&of(["1"]), "a.example/a"));
+        assert!(!last.has_rival(&of(["1", "2"]), "a.example/a"));
+        assert!(last.has_rival(&of(["1"]), "a.example/b-2"));
+        assert!(last.has_rival(&of(["1"]), "a.example/b"));
+        assert!(!last.has_rival(&of(["1"]), "a.example/c"));
+        assert!(!last.has_rival(&of(["1"]), "/a"));
+        assert!(last.has("1") && last.has("2") && !last.has("3"));
     }
 }

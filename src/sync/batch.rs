@@ -147,7 +147,7 @@ impl<'a> Turns<'a> {
 }
 
 /// Ids of the APIs that others name as versions of theirs.
-pub(super) fn versions(observed: &Observed) -> BTreeSet<&str> {
+fn versions(observed: &Observed) -> BTreeSet<&str> {
     let named = observed
         .values()
         .filter_map(|held| held["definition"]["versions"].as_object());

@@ -162,10 +162,9 @@ impl Session {
             tyk: &self.tyk,
             owner: &self.owner,
             desired,
-            last: &self.last,
-            certificates: &self.certificates,
             readings: &self.apis.readings,
-            suspects: &self.apis.suspects,
+            certificates: &self.certificates,
+            last: &self.last,
         };
         let plan = self.cancel.run_until_cancelled(view.plan(change, calls)).await;
         let Some((plan, observed)) = plan.flatten() else {
