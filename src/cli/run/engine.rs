@@ -77,7 +77,6 @@ impl Engine {
             let mut rendered = Duration::ZERO;
             let tell = || rendered = start.elapsed();
             let mut made = stages::run_again(&input, &options, &operator, (&mut memo, tell));
-            let d = start.elapsed();
             made.diagnostics.sort();
             (made, memo, rendered, start.elapsed())
         };
