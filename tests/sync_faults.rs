@@ -136,11 +136,13 @@ async fn an_api_at_which_the_gateway_breaks_costs_its_neighbours_nothing() {
 #[tokio::test]
 async fn an_api_at_which_the_gateway_breaks_before_the_list_costs_its_neighbours_nothing() {
     let mut rig = Rig::start().await;
-    rig.sync(&[api("1", "/a/"), api("2", "/b/")]).await;
+    rig.sync(&[api("1", "/a/"), api("2", "/b/"), api("lost", "/l/")]).await;
+    rig.stranger.delete_api("lost").await.unwrap();
+    rig.stranger.reload().await.unwrap();
     rig.gateway
         .faults()
         .fail_next(1, "POST", "/tyk/apis", Failure::Status(500));
-    rig.want(&[api("1", "/a/"), api("2", "/bb/"), api("3", "/c/")]);
+    rig.want(&[api("1", "/a/"), api("2", "/bb/"), api("3", "/c/"), api("lost", "/l/")]);
     let outcome = rig.outcome().await;
     assert!(outcome.endpoint_error.is_some(), "{outcome:?}");
     assert!(failure(&outcome, "2").contains("500"), "{outcome:?}");
