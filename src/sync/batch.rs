@@ -270,7 +270,7 @@ impl Batch {
     pub(super) fn join(&mut self, later: Self) {
         self.apis.join(later.apis);
         self.policies.join(later.policies);
-        self.stopped = later.stopped;
+        self.stopped = self.stopped.take().or(later.stopped);
         self.touched |= later.touched;
     }
 
