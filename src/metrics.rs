@@ -264,6 +264,7 @@ impl Metrics {
         let calls = outcome.calls;
         for (call, number) in [
             ("list", calls.lists),
+            ("read", calls.reads),
             ("write", calls.writes),
             ("delete", calls.deletes),
             ("reload", calls.reloads),

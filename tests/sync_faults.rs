@@ -102,11 +102,7 @@ async fn nothing_is_written_while_a_reload_may_run() {
     let calls = rig.calls_since(before);
     assert_eq!(
         calls[..3],
-        [
-            "GET /tyk/apis?include_types=mcp",
-            "POST /tyk/apis",
-            "GET /tyk/reload/?block=true"
-        ],
+        ["GET /tyk/apis/2", "POST /tyk/apis", "GET /tyk/reload/?block=true"],
         "{calls:?}"
     );
     rig.gateway.faults().delay_reload(Duration::ZERO);
@@ -135,6 +131,66 @@ async fn an_api_at_which_the_gateway_breaks_costs_its_neighbours_nothing() {
     );
     assert_eq!([&outcome.apis["2"], &outcome.apis["3"]], [&ApiOutcome::Synced; 2]);
     rig.until(all_synced).await;
+}
+
+#[tokio::test]
+async fn an_api_at_which_the_gateway_breaks_before_the_list_costs_its_neighbours_nothing() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/"), api("2", "/b/"), api("lost", "/l/")]).await;
+    rig.stranger.delete_api("lost").await.unwrap();
+    rig.stranger.reload().await.unwrap();
+    rig.gateway
+        .faults()
+        .fail_next(1, "POST", "/tyk/apis", Failure::Status(500));
+    rig.want(&[api("1", "/a/"), api("2", "/bb/"), api("3", "/c/"), api("lost", "/l/")]);
+    let outcome = rig.outcome().await;
+    assert!(outcome.endpoint_error.is_some(), "{outcome:?}");
+    assert!(failure(&outcome, "2").contains("500"), "{outcome:?}");
+    assert_eq!(outcome.apis["1"], ApiOutcome::Synced);
+    assert_eq!((outcome.calls.reads, outcome.calls.writes), (2, 1), "it is left alone");
+    rig.until(all_synced).await;
+    assert_eq!(rig.apis().await["2"]["proxy"]["listen_path"], "/bb/");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_api_that_was_written_before_the_list_is_told() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/"), api("2", "/b/")]).await;
+    let mut bad = api("3", "/c/");
+    bad["proxy"]["enable_load_balancing"] = json!(true);
+    rig.want(&[api("1", "/aa/"), api("2", "/b{x:[}"), bad]);
+    let outcome = rig.outcome().await;
+    assert_eq!(outcome.endpoint_error, None);
+    assert_eq!(outcome.apis["1"], ApiOutcome::Synced);
+    assert!(failure(&outcome, "2").contains("did not load"), "{outcome:?}");
+    assert!(failure(&outcome, "3").contains("load balancing targets"), "{outcome:?}");
+    assert_eq!(
+        (outcome.calls.writes, outcome.calls.reloads),
+        (3, 1),
+        "nothing is tried twice"
+    );
+    let again = rig.round().await;
+    assert_eq!(again.calls.writes, 0, "they wait alone");
+    rig.sync(&[api("1", "/aa/"), api("2", "/b/"), api("3", "/c/")]).await;
+}
+
+#[tokio::test]
+async fn an_api_that_stays_after_its_delete_is_told() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/"), api("2", "/b/")]).await;
+    rig.gateway
+        .faults()
+        .fail_next(1, "DELETE", "/tyk/apis", Failure::Status(400));
+    rig.want(&[api("1", "/a/")]);
+    let outcome = rig.outcome().await;
+    assert!(failure(&outcome, "2").contains("400"), "{outcome:?}");
+    assert_eq!(
+        (outcome.calls.deletes, outcome.calls.reloads),
+        (1, 1),
+        "it is not tried twice"
+    );
+    let outcome = rig.until(|outcome| outcome.calls.deletes == 1).await;
+    assert_eq!(outcome.apis["2"], ApiOutcome::Gone);
 }
 
 #[tokio::test]
@@ -171,11 +227,22 @@ async fn an_api_that_a_reload_loses_is_written_again() {
     let mut rig = Rig::start().await;
     rig.sync(&[api("1", "/a/")]).await;
     rig.gateway.faults().lose_at_next_reload("1");
-    rig.want(&[api("1", "/a/"), api("2", "/b/")]);
+    let many: Vec<_> = (1..13).map(|n| api(&n.to_string(), &format!("/{n}/"))).collect();
+    rig.want(&[vec![api("1", "/a/")], many[1..].to_vec()].concat());
     let outcome = rig.outcome().await;
     assert!(failure(&outcome, "1").contains("lost"), "{outcome:?}");
     assert_eq!(outcome.apis["2"], ApiOutcome::Synced);
     rig.until(all_synced).await;
+}
+
+#[tokio::test]
+async fn an_api_that_the_reload_of_a_small_change_loses_is_written_in_the_same_round() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/")]).await;
+    rig.gateway.faults().lose_at_next_reload("1");
+    let outcome = rig.sync(&[api("1", "/a/"), api("2", "/b/")]).await;
+    assert_eq!((outcome.drift.lost, outcome.calls.writes), (1, 2));
+    assert_eq!(rig.apis().await.len(), 2);
 }
 
 #[tokio::test]
@@ -227,6 +294,7 @@ async fn a_batch_under_way_ends_in_its_reload_when_the_worker_is_told_to_stop() 
         .unwrap()
         .unwrap();
     let calls = rig.calls_since(before);
-    assert!(calls.len() < 6, "{calls:?}");
+    let writes = calls.iter().filter(|call| call.starts_with("POST"));
+    assert!(writes.count() < 6, "{calls:?}");
     assert_eq!(calls.last().unwrap(), "GET /tyk/reload/?block=true");
 }

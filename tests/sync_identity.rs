@@ -85,7 +85,8 @@ async fn a_changed_id_moves_the_api_in_one_batch() {
     assert_eq!(
         rig.calls_since(before),
         [
-            "GET /tyk/apis?include_types=mcp",
+            "GET /tyk/apis/new",
+            "GET /tyk/apis/old",
             "POST /tyk/apis",
             "DELETE /tyk/apis/old",
             "GET /tyk/reload/?block=true",

@@ -153,6 +153,7 @@ async fn one_batch_goes_policies_apis_and_deletes_in_the_same_order() {
     let outcome = rig.outcome().await;
     let expected = Calls {
         lists: 4,
+        reads: 0,
         writes: 3,
         deletes: 2,
         reloads: 1,

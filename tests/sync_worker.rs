@@ -5,7 +5,7 @@ mod sync_support;
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sync_support::{Rig, all_synced, api, client, failure, simulated};
 use tyk_ingress::desired::owner;
 use tyk_ingress::sync::{ApiOutcome, Calls};
@@ -25,34 +25,36 @@ async fn creates_updates_and_deletes() {
     assert_eq!(rig.apis().await.keys().collect::<Vec<_>>(), ["2"]);
 }
 
+/// As many APIs as are written only when all have been listed.
+fn many() -> Vec<Value> {
+    (10..22).map(|n| api(&n.to_string(), &format!("/{n}/"))).collect()
+}
+
 #[tokio::test]
 async fn a_batch_costs_its_writes_one_reload_and_two_lists() {
     let mut rig = Rig::start().await;
     rig.sync(&[api("1", "/a/"), api("2", "/b/")]).await;
     let before = rig.gateway.calls().len();
-    rig.want(&[api("1", "/aa/"), api("3", "/c/"), api("4", "/d/")]);
+    rig.want(&[vec![api("1", "/aa/")], many()].concat());
     let outcome = rig.outcome().await;
     assert_eq!(
         outcome.calls,
         Calls {
             lists: 2,
-            writes: 3,
+            reads: 0,
+            writes: 13,
             deletes: 1,
             reloads: 1
         }
     );
-    assert_eq!(
-        rig.calls_since(before),
-        [
-            "GET /tyk/apis?include_types=mcp",
-            "POST /tyk/apis",
-            "POST /tyk/apis",
-            "POST /tyk/apis",
-            "DELETE /tyk/apis/2",
-            "GET /tyk/reload/?block=true",
-            "GET /tyk/apis?include_types=mcp",
-        ]
-    );
+    let mut calls = vec!["GET /tyk/apis?include_types=mcp"];
+    calls.extend(["POST /tyk/apis"; 13]);
+    calls.extend([
+        "DELETE /tyk/apis/2",
+        "GET /tyk/reload/?block=true",
+        "GET /tyk/apis?include_types=mcp",
+    ]);
+    assert_eq!(rig.calls_since(before), calls);
     let quiet = rig.round().await;
     assert_eq!(
         quiet.calls,
@@ -61,6 +63,130 @@ async fn a_batch_costs_its_writes_one_reload_and_two_lists() {
             ..Calls::default()
         }
     );
+}
+
+#[tokio::test]
+async fn a_change_of_few_apis_waits_for_no_list() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/"), api("2", "/b/"), api("5", "/e/")]).await;
+    let before = rig.gateway.calls().len();
+    rig.want(&[api("1", "/aa/"), api("3", "/c/"), api("4", "/d/"), api("5", "/e/")]);
+    let outcome = rig.outcome().await;
+    assert_eq!(
+        outcome.calls,
+        Calls {
+            lists: 1,
+            reads: 4,
+            writes: 3,
+            deletes: 1,
+            reloads: 1
+        }
+    );
+    assert_eq!(
+        rig.calls_since(before),
+        [
+            "GET /tyk/apis/1",
+            "GET /tyk/apis/2",
+            "GET /tyk/apis/3",
+            "GET /tyk/apis/4",
+            "POST /tyk/apis",
+            "POST /tyk/apis",
+            "POST /tyk/apis",
+            "DELETE /tyk/apis/2",
+            "GET /tyk/reload/?block=true",
+            "GET /tyk/apis?include_types=mcp",
+        ]
+    );
+    let synced = ["1", "3", "4", "5"].map(|id| (id.to_owned(), ApiOutcome::Synced));
+    let gone = [("2".to_owned(), ApiOutcome::Gone)];
+    assert_eq!(outcome.apis, synced.into_iter().chain(gone).collect());
+    assert_eq!(outcome.drift.total(), 0);
+    assert_eq!((outcome.plan.writes.len(), outcome.plan.deletes.len()), (3, 1));
+    assert_eq!(outcome.plan.unchanged, 1);
+    assert_eq!(rig.round().await.calls.writes, 0);
+}
+
+#[tokio::test]
+async fn a_change_of_few_apis_writes_over_none_of_others() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/"), api("2", "/b/"), api("3", "/c/")]).await;
+    for (id, path) in [("2", "/b/"), ("3", "/c/"), ("4", "/d/")] {
+        let mut west = api(id, path);
+        owner::mark(west.as_object_mut().unwrap(), "west", "ApiDefinition default/a");
+        rig.stranger.put_api(&west).await.unwrap();
+    }
+    rig.stranger.reload().await.unwrap();
+    let before = rig.apis().await;
+
+    // One of each: changed, not wanted any more, and new.
+    rig.want(&[api("1", "/a/"), api("2", "/bb/"), api("4", "/dd/")]);
+    let outcome = rig.outcome().await;
+    assert!(failure(&outcome, "2").contains("\"west\""), "{outcome:?}");
+    assert!(failure(&outcome, "4").contains("\"west\""), "{outcome:?}");
+    assert_eq!((outcome.calls.reads, outcome.calls.writes), (3, 0));
+    assert_eq!(outcome.calls.deletes, 0);
+    assert_eq!(rig.apis().await, before);
+}
+
+#[tokio::test]
+async fn a_change_of_few_apis_moves_none_of_others() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/")]).await;
+    rig.intrude(&api("theirs", "/b/")).await;
+    rig.round().await;
+    rig.want(&[api("1", "/a/"), api("2", "/b/")]);
+    let outcome = rig.outcome().await;
+    assert!(failure(&outcome, "2").contains("theirs"), "{outcome:?}");
+    assert_eq!((outcome.calls.reads, outcome.calls.writes), (1, 0));
+    assert_eq!(rig.apis().await["theirs"]["proxy"]["listen_path"], "/b/");
+}
+
+#[tokio::test]
+async fn what_a_change_of_few_apis_finds_lost_or_edited_is_repaired_at_once() {
+    let mut rig = Rig::start().await;
+    rig.sync(&[api("1", "/a/"), api("2", "/b/"), api("3", "/c/")]).await;
+    let mut edited = rig.apis().await["2"].clone();
+    edited["proxy"]["target_url"] = json!("http://127.0.0.1:9");
+    rig.stranger.put_api(&edited).await.unwrap();
+    rig.stranger.delete_api("3").await.unwrap();
+    rig.stranger.reload().await.unwrap();
+
+    let outcome = rig.sync(&[api("1", "/aa/"), api("2", "/b/"), api("3", "/c/")]).await;
+    assert_eq!((outcome.drift.lost, outcome.drift.edited), (1, 1));
+    assert_eq!(outcome.repaired().count(), 2);
+    assert_eq!(
+        outcome.calls,
+        Calls {
+            lists: 2,
+            reads: 1,
+            writes: 3,
+            deletes: 0,
+            reloads: 2
+        }
+    );
+    let apis = rig.apis().await;
+    assert_eq!(apis.keys().collect::<Vec<_>>(), ["1", "2", "3"]);
+    assert_eq!(apis["1"]["proxy"]["listen_path"], "/aa/");
+    assert_eq!(apis["2"]["proxy"]["target_url"], "http://127.0.0.1:1");
+    assert_eq!(rig.round().await.drift.total(), 0);
+}
+
+#[tokio::test]
+async fn a_change_of_few_apis_finds_a_gateway_that_was_emptied() {
+    // One that it had is asked for, and one that it never had.
+    for (wanted, lost, reloads) in [
+        (vec![api("1", "/aa/"), api("2", "/b/")], 1, 1),
+        (vec![api("1", "/a/"), api("2", "/b/"), api("3", "/c/")], 2, 2),
+    ] {
+        let mut rig = Rig::start().await;
+        rig.sync(&[api("1", "/a/"), api("2", "/b/")]).await;
+        assert!(["1", "2"].into_iter().all(|id| rig.gateway.remove_file(id)));
+        rig.stranger.reload().await.unwrap();
+        let outcome = rig.sync(&wanted).await;
+        assert_eq!(outcome.drift.lost, lost);
+        assert_eq!((outcome.calls.reads, outcome.calls.reloads), (1, reloads));
+        assert_eq!(rig.apis().await.len(), wanted.len());
+    }
 }
 
 #[tokio::test]
@@ -232,8 +358,7 @@ async fn routes_can_be_swapped_and_handed_over_in_one_batch() {
 #[tokio::test]
 async fn most_apis_are_not_deleted_at_once() {
     let mut rig = Rig::start().await;
-    let apis: Vec<_> = (10..22).map(|n| api(&n.to_string(), &format!("/{n}/"))).collect();
-    rig.sync(&apis).await;
+    rig.sync(&many()).await;
     rig.want(&[]);
     let outcome = rig.outcome().await;
     assert_eq!(outcome.calls.deletes, 0);

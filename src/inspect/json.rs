@@ -177,7 +177,7 @@ pub fn plan(world: &World) -> Value {
             "error": outcome.endpoint_error,
             "tookSeconds": outcome.took.as_secs_f64(),
             "calls": {
-                "list": outcome.calls.lists, "write": outcome.calls.writes,
+                "list": outcome.calls.lists, "read": outcome.calls.reads, "write": outcome.calls.writes,
                 "delete": outcome.calls.deletes, "reload": outcome.calls.reloads,
             },
             "apis": changes(&outcome.plan),

@@ -166,6 +166,13 @@ pub(super) struct Sent {
     pub(super) refused: BTreeMap<String, String>,
 }
 
+impl Sent {
+    fn join(&mut self, later: Self) {
+        self.written.extend(later.written);
+        self.refused.extend(later.refused);
+    }
+}
+
 /// What was sent.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -259,6 +266,14 @@ async fn delete(tyk: &Tyk, work: &Work<'_>, (sort, id): (Sort, &str)) -> Result<
 }
 
 impl Batch {
+    /// Takes in what was sent later.
+    pub(super) fn join(&mut self, later: Self) {
+        self.apis.join(later.apis);
+        self.policies.join(later.policies);
+        self.stopped = self.stopped.take().or(later.stopped);
+        self.touched |= later.touched;
+    }
+
     /// What was sent of this sort.
     fn sent(&mut self, sort: Sort) -> &mut Sent {
         match sort {

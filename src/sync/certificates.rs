@@ -20,7 +20,7 @@ use super::backoff::ObjectBackoff;
 use super::tyk::Tyk;
 use super::{ApiOutcome, Observed, Outcome, Plan, mark};
 use crate::desired::certificates::{organisation, references};
-use crate::desired::{Certificate, Desired, Wanted, owner};
+use crate::desired::{Certificate, Desired, Payload, Wanted, owner};
 use crate::tyk::certs::{Added, Stored};
 use crate::tyk::{Error, Kind};
 
@@ -293,6 +293,12 @@ impl Certificates {
         self.held.insert(id.to_owned());
         self.backoff.keep(|other| other != id);
         Ok(Ok(()))
+    }
+
+    /// Whether the gateway was seen to hold the wanted certificates that a definition names.
+    pub(super) fn serve(&self, payload: &Payload, desired: &Desired) -> bool {
+        let is_there = |id: &&str| self.held.contains(*id) || !desired.certificates.contains_key(*id);
+        !payload.names_certificates() || references(&payload.value()).iter().all(is_there)
     }
 
     /// What the mark of an API that is written names: its own uploaded certificates, and what it used before and is not

@@ -112,6 +112,16 @@ impl Plan {
         self.writes.contains_key(id) || self.foreign.contains_key(id) || self.rivals.contains_key(id)
     }
 
+    /// Takes out what `sent` has, which the gateway was told already: what came of that is to be seen, not tried again.
+    pub(super) fn take_out(&mut self, sent: &Plan) {
+        for id in sent.writes.keys() {
+            if self.writes.remove(id).is_none() && !self.names(id) {
+                self.unchanged -= 1;
+            }
+        }
+        self.deletes.retain(|id| !sent.deletes.contains(id));
+    }
+
     /// Adds the writes of wanted APIs that lack something beside their definition.
     pub(super) fn complete(
         &mut self,
@@ -170,10 +180,15 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &str) -> Plan {
 /// [`diff`] that knows how the gateway reads some of the definitions.
 pub(super) fn diff_read(desired: &Desired, observed: &Observed, owner: &str, readings: &Readings) -> Plan {
     let wanted = desired.payloads().collect();
-    let keeps = |id: &str| desired.api(id).is_some() || desired.held.contains(id);
+    let keeps = |id: &str| keeps(desired, id);
     let mut plan = diff_payloads(&wanted, keeps, observed, (owner, &desired.contexts), readings);
     plan.stop_collisions(desired, observed);
     plan
+}
+
+/// Whether an API that is there stays, be it as it is.
+pub(super) fn keeps(desired: &Desired, id: &str) -> bool {
+    desired.api(id).is_some() || desired.held.contains(id)
 }
 
 /// Compares wanted payloads by id with what is. What is ours, and that `keeps` does not name, is to be deleted.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Up to so many deletes are never held back.
-const FREE: usize = 10;
+pub(super) const FREE: usize = 10;
 /// How long a plan has to stay the same before it counts.
 const PAUSE: Duration = Duration::from_secs(2);
 

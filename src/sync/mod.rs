@@ -1,6 +1,7 @@
 //! The inner reconciler: one worker per Tyk endpoint compares what should be there with what is, applies the
 //! difference, and reads back what the gateway then really holds. It knows nothing of Kubernetes.
 
+mod ahead;
 mod backoff;
 mod batch;
 mod certificates;
@@ -153,6 +154,8 @@ impl Drift {
 pub struct Calls {
     /// Lists of all APIs, or of all policies.
     pub lists: u64,
+    /// APIs read one by one, because few are to be changed.
+    pub reads: u64,
     /// Definitions and policies written.
     pub writes: u64,
     /// Definitions and policies deleted.
@@ -164,6 +167,7 @@ pub struct Calls {
 impl Calls {
     fn add(&mut self, other: Self) {
         self.lists += other.lists;
+        self.reads += other.reads;
         self.writes += other.writes;
         self.deletes += other.deletes;
         self.reloads += other.reloads;

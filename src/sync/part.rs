@@ -51,6 +51,15 @@ pub(super) struct Done<'a> {
     pub(super) touched: bool,
 }
 
+impl Part<'_> {
+    /// Takes in what was sent before the plan was made.
+    pub(super) fn was_sent(&mut self, before: Plan) {
+        self.unwanted.extend(before.deletes.iter().cloned());
+        self.plan.writes.extend(before.writes);
+        self.plan.deletes.extend(before.deletes);
+    }
+}
+
 impl Memory {
     /// Nothing is known yet.
     pub(super) fn new(sort: Sort, owner: String) -> Self {

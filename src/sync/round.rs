@@ -1,12 +1,14 @@
 //! One round against one gateway: read, compare, apply, reload, read back.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{self, Batch, Sort, Work};
+use super::ahead::{Ahead, Change, LastList, View};
+use super::batch::{self, Batch, Sort, Step, Work};
 use super::certificates::{Certificates, Ensured};
 use super::diff::diff_read;
 use super::part::{Done, Memory, Part};
@@ -14,7 +16,7 @@ use super::policies::{self, Listed, Policies};
 use super::portal::{self, Portal};
 use super::seen::Seen;
 use super::tyk::Tyk;
-use super::{ApiOutcome, Calls, Observed, Outcome, verify};
+use super::{ApiOutcome, Calls, Observed, Outcome, Plan, verify};
 use crate::desired::{Desired, Wanted};
 use crate::tyk::Error;
 use crate::tyk::list::Keep;
@@ -31,6 +33,7 @@ pub(super) struct Session {
     /// can have left such files.
     reload_owed: bool,
     seen: Seen,
+    last: LastList,
     apis: Memory,
     policies: Policies,
     certificates: Certificates,
@@ -74,7 +77,8 @@ struct Round<'a> {
     desired: &'a Desired,
     apis: Part<'a>,
     policies: Part<'a>,
-    batch: Batch,
+    /// What is still to be sent.
+    steps: Vec<Step>,
     ensured: Ensured,
 }
 
@@ -91,6 +95,7 @@ impl Session {
             cancel,
             reload_owed: true,
             seen: Seen::default(),
+            last: LastList::default(),
         }
     }
 
@@ -105,13 +110,15 @@ impl Session {
         waits.into_iter().flatten().min()
     }
 
-    /// Brings the gateway in step with `desired` as far as it lets us.
-    pub(super) async fn round(&mut self, revision: u64, desired: &Desired) -> (Outcome, Ended) {
+    /// Brings the gateway in step with `desired` as far as it lets us; `change` is all in which it differs from what the
+    /// round before has settled, where that is known and little.
+    pub(super) async fn round(&mut self, revision: u64, desired: &Desired, change: Option<Change>) -> (Outcome, Ended) {
         let mut outcome = Outcome {
             revision,
             ..Outcome::default()
         };
-        let ended = self.attempt(desired, &mut outcome).await.err().unwrap_or(Ended::Done);
+        let ended = self.attempt(desired, change, &mut outcome).await;
+        let ended = ended.err().unwrap_or(Ended::Done);
         if let Ended::Failed(error) = &ended {
             let message = error.to_string();
             for id in desired.wanted().map(|(id, _)| id).chain(&desired.removals) {
@@ -130,7 +137,69 @@ impl Session {
         (outcome, ended)
     }
 
-    async fn attempt(&mut self, desired: &Desired, outcome: &mut Outcome) -> Result<(), Ended> {
+    async fn attempt(&mut self, desired: &Desired, change: Option<Change>, outcome: &mut Outcome) -> Result<(), Ended> {
+        let Ahead { plan, mut batch } = match change {
+            Some(change) => self.write_ahead(desired, &change, &mut outcome.calls).await,
+            None => Ahead::default(),
+        };
+        let done = self.bring_in_step(desired, (plan, &mut batch), outcome).await;
+        if let Some((sort, id, error)) = batch.stopped {
+            match sort {
+                Sort::Api => self.apis.suspects.insert(id),
+                Sort::Policy => self.policies.memory.suspects.insert(id),
+            };
+            return Err(error.into());
+        }
+        done
+    }
+
+    /// Sends what few APIs want before all are listed, see [`super::ahead`].
+    async fn write_ahead(&mut self, desired: &Desired, change: &Change, calls: &mut Calls) -> Ahead {
+        if self.reload_owed {
+            return Ahead::default();
+        }
+        let view = View {
+            tyk: &self.tyk,
+            owner: &self.owner,
+            desired,
+            readings: &self.apis.readings,
+            certificates: &self.certificates,
+            last: &self.last,
+        };
+        let plan = self.cancel.run_until_cancelled(view.plan(change, calls)).await;
+        let Some((plan, observed)) = plan.flatten() else {
+            return Ahead::default();
+        };
+        let none = (&Plan::default(), &BTreeSet::new());
+        let work = Work {
+            desired,
+            apis: &observed,
+            policies: &Observed::new(),
+            steps: batch::steps(none, (&plan, none.1), &observed),
+        };
+        let batch = self.send(&work, calls).await;
+        Ahead { plan, batch }
+    }
+
+    /// Makes the calls of a batch, and notes that a reload is due.
+    async fn send(&mut self, work: &Work<'_>, calls: &mut Calls) -> Batch {
+        // Set before the first call, since this future can be dropped at any of them.
+        self.reload_owed = true;
+        let batch = batch::send(&self.tyk, &self.owner, work, &self.certificates, (&self.cancel, calls)).await;
+        self.reload_owed = batch.touched;
+        batch
+    }
+
+    /// Reads, compares and applies, after what was sent `ahead` and of the same round.
+    async fn bring_in_step(
+        &mut self,
+        desired: &Desired,
+        (ahead, batch): (Plan, &mut Batch),
+        outcome: &mut Outcome,
+    ) -> Result<(), Ended> {
+        if batch.touched {
+            self.reload(&mut outcome.calls).await?;
+        }
         let cancel = self.cancel.clone();
         let keep = OnceLock::new();
         let read = self.read((desired, &keep), &mut outcome.calls);
@@ -148,51 +217,38 @@ impl Session {
             .round(&self.tyk, desired, &held.policies.held, outcome)
             .await?;
         let (restored, changed) = (ensured.restored, ensured.restored > 0 || ensured.replaced);
-        let mut round = self.plan(desired, &held, ensured);
+        let mut round = self.plan(desired, &held, (ensured, ahead));
+        if batch.stopped.is_some() {
+            round.steps.clear();
+        }
         (outcome.plan, outcome.policy_plan) = (round.apis.plan.clone(), round.policies.plan.clone());
-        if round.apis.plan.is_empty() && round.policies.plan.is_empty() && !changed {
-            self.settle(&round, &held, outcome);
-            self.certificates.collect(&self.tyk, desired, &held.apis).await;
+        if round.steps.is_empty() && !changed {
+            self.settle((&round, batch), &held, outcome);
+            if batch.stopped.is_none() {
+                self.certificates.collect(&self.tyk, desired, &held.apis).await;
+            }
             return Ok(());
         }
-        let steps = batch::steps(
-            (&round.policies.plan, &self.policies.memory.suspects),
-            (&round.apis.plan, &self.apis.suspects),
-            &held.apis,
-        );
         let work = Work {
             desired,
             apis: &held.apis,
             policies: &held.policies.held,
-            steps: match self.tyk.is_dashboard() {
-                true => batch::in_turn(&steps, desired, &held.apis),
-                false => steps,
-            },
+            steps: std::mem::take(&mut round.steps),
         };
-        let calls = (&self.cancel, &mut outcome.calls);
-        // Set before the first call, since this future can be dropped at any of them.
-        self.reload_owed = true;
-        round.batch = batch::send(&self.tyk, &self.owner, &work, &self.certificates, calls).await;
+        batch.join(self.send(&work, &mut outcome.calls).await);
         // What a gateway could not find when it loaded an API it does not look for again.
-        round.batch.touched |= changed;
+        batch.touched |= changed;
+        self.reload_owed |= changed;
         outcome.drift.certificates += restored;
-        self.reload_owed = round.batch.touched;
         drop(work);
-        let reread = self.read_back(&round, (held, &keep), outcome).await;
-        if let Some((sort, id, error)) = round.batch.stopped.take() {
-            match sort {
-                Sort::Api => self.apis.suspects.insert(id),
-                Sort::Policy => self.policies.memory.suspects.insert(id),
-            };
-            return Err(error.into());
-        }
-        reread
+        self.read_back((&round, batch), (held, &keep), outcome).await
     }
 
     /// What the gateway holds, after a reload if there may be something to load.
     async fn read(&mut self, (desired, keep): (&Desired, &OnceLock<Keep>), calls: &mut Calls) -> Result<Held, Error> {
         self.reload(calls).await?;
         let apis = self.tyk.list_apis(desired, (keep, &mut self.seen), calls).await?;
+        self.last = LastList::of(&apis);
         let policies = self.policies.read(&self.tyk, desired, calls).await?;
         Ok(Held { apis, policies })
     }
@@ -207,7 +263,7 @@ impl Session {
 
     async fn read_back(
         &mut self,
-        round: &Round<'_>,
+        (round, batch): (&Round<'_>, &Batch),
         (before, keep): (Held, &OnceLock<Keep>),
         outcome: &mut Outcome,
     ) -> Result<(), Ended> {
@@ -219,22 +275,23 @@ impl Session {
         // the reload does not wait.
         drop(before);
         let held = self.read((round.desired, keep), &mut outcome.calls).await?;
-        self.settle(round, &held, outcome);
+        self.settle((round, batch), &held, outcome);
         if outcome.portal.values().any(|one| matches!(one, ApiOutcome::Failed(_))) {
             self.portal
                 .round(&self.tyk, round.desired, &held.policies.held, outcome)
                 .await?;
         }
-        if round.batch.stopped.is_none() {
+        if batch.stopped.is_none() {
             self.certificates.collect(&self.tyk, round.desired, &held.apis).await;
         }
         Ok(())
     }
 
-    /// The differences, without what has to wait.
-    fn plan<'a>(&mut self, desired: &'a Desired, held: &Held, ensured: Ensured) -> Round<'a> {
+    /// The differences, without what has to wait, and without what was sent `ahead` of the list.
+    fn plan<'a>(&mut self, desired: &'a Desired, held: &Held, (ensured, ahead): (Ensured, Plan)) -> Round<'a> {
         self.apis.contexts.clone_from(&desired.contexts);
         let mut plan = diff_read(desired, &held.apis, &self.owner, &self.apis.readings);
+        plan.take_out(&ahead);
         let wanted = desired.payloads().collect();
         plan.complete(desired, &held.apis, |api, held| self.tyk.lacks(api, held));
         let mut apis = self.apis.hold_back(plan, wanted, &desired.removals, &held.apis);
@@ -246,23 +303,33 @@ impl Session {
         let foreign = apis.plan.foreign.iter();
         apis.refused
             .extend(foreign.map(|(id, other)| (id.clone(), verify::foreign(Sort::Api, other))));
+        let policies = self.policies.plan(desired, &held.policies, &self.owner);
+        let steps = batch::steps(
+            (&policies.plan, &self.policies.memory.suspects),
+            (&apis.plan, &self.apis.suspects),
+            &held.apis,
+        );
+        apis.was_sent(ahead);
         Round {
-            policies: self.policies.plan(desired, &held.policies, &self.owner),
+            steps: match self.tyk.is_dashboard() {
+                true => batch::in_turn(&steps, desired, &held.apis),
+                false => steps,
+            },
+            policies,
             apis,
             ensured,
             desired,
-            batch: Batch::default(),
         }
     }
 
     /// Decides every API and every policy by what the gateway holds now.
-    fn settle(&mut self, round: &Round<'_>, held: &Held, outcome: &mut Outcome) {
+    fn settle(&mut self, (round, batch): (&Round<'_>, &Batch), held: &Held, outcome: &mut Outcome) {
         let Batch {
             apis,
             policies,
             stopped,
             touched,
-        } = &round.batch;
+        } = batch;
         let done = |sent| Done {
             sent,
             stopped: stopped.is_some(),

@@ -41,6 +41,13 @@ pub(super) fn is_renamed(path: &str, id: &str, observed: &str) -> bool {
     observed != path && without_rename(observed, id) == Some(path)
 }
 
+/// The route that a loaded definition has, and that which it would have if the gateway had not renamed it.
+pub(super) fn held_by(id: &str, definition: &Value) -> [String; 2] {
+    let (domain, path) = (domain(definition), listen_path(definition));
+    let original = without_rename(path, id).unwrap_or(path);
+    [path, original].map(|path| route(domain, path))
+}
+
 /// Routes held by APIs that stay on the gateway as they are.
 #[derive(Debug, Default)]
 pub(super) struct Held {
@@ -55,10 +62,9 @@ impl Held {
         let mut held = Self::default();
         let stays = |(id, definition): &(&String, &Value)| stays(id) && form::is_served(definition);
         for (id, definition) in observed.iter().filter(stays) {
-            let (domain, path) = (domain(definition), listen_path(definition));
-            let original = without_rename(path, id).unwrap_or(path);
-            held.routes.insert(route(domain, path), id.clone());
-            held.original.insert(route(domain, original), id.clone());
+            let [now, original] = held_by(id, definition);
+            held.routes.insert(now, id.clone());
+            held.original.insert(original, id.clone());
         }
         held
     }
@@ -81,11 +87,7 @@ impl Held {
 /// Another API of `observed` that has the wanted route of API `id`, renamed or not.
 pub(super) fn rival_in<'a>(observed: &'a Observed, id: &str, definition: &Value) -> Option<&'a str> {
     let wanted = of(definition);
-    let has = |other: &str, held: &Value| {
-        let (domain, path) = (domain(held), listen_path(held));
-        let original = without_rename(path, other).unwrap_or(path);
-        route(domain, path) == wanted || route(domain, original) == wanted
-    };
+    let has = |other: &str, held: &Value| held_by(other, held).contains(&wanted);
     observed
         .iter()
         .find(|(other, held)| *other != id && has(other, held))

@@ -10,7 +10,7 @@ use super::{ApiOutcome, Calls, Drift, Outcome, Plan};
 use crate::desired::Desired;
 
 /// What a round that ended well would say of this state too; `None` when it has to be asked.
-pub(super) fn again(last: Outcome, revision: u64, desired: &Arc<Desired>) -> Option<Outcome> {
+pub(super) fn again(last: &Outcome, revision: u64, desired: &Arc<Desired>) -> Option<Outcome> {
     let gone = are_gone(&desired.removals, &last.apis, |id| desired.api(id).is_some())
         && are_gone(&desired.policy_removals, &last.policies, |id| {
             desired.policies.contains_key(id)
@@ -23,7 +23,7 @@ pub(super) fn again(last: Outcome, revision: u64, desired: &Arc<Desired>) -> Opt
         plan: Plan::default(),
         policy_plan: Plan::default(),
         took: std::time::Duration::ZERO,
-        ..last
+        ..last.clone()
     })
 }
 
@@ -39,8 +39,13 @@ fn are_gone(
 
 /// Whether two states differ in nothing but what is on its way out.
 fn wants_the_same(one: &Desired, other: &Desired) -> bool {
+    one.apis == other.apis && one.holders == other.holders && wants_the_same_beside_apis(one, other)
+}
+
+/// Whether two states differ in nothing but classic APIs, who has which of their routes, and what is on its way out.
+pub(super) fn wants_the_same_beside_apis(one: &Desired, other: &Desired) -> bool {
     let Desired {
-        apis,
+        apis: _,
         oas,
         mcps,
         certificates,
@@ -52,11 +57,10 @@ fn wants_the_same(one: &Desired, other: &Desired) -> bool {
         portal,
         held_portal,
         portal_removals,
-        holders,
+        holders: _,
         contexts,
     } = one;
-    *apis == other.apis
-        && *oas == other.oas
+    *oas == other.oas
         && *mcps == other.mcps
         && *certificates == other.certificates
         && *held == other.held
@@ -65,6 +69,5 @@ fn wants_the_same(one: &Desired, other: &Desired) -> bool {
         && *portal == other.portal
         && *held_portal == other.held_portal
         && *portal_removals == other.portal_removals
-        && *holders == other.holders
         && *contexts == other.contexts
 }

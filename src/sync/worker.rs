@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::ahead::Change;
 use super::backoff::EndpointBackoff;
 use super::probe::Probe;
 use super::round::{Ended, Session};
@@ -92,15 +93,16 @@ impl Worker {
                 continue;
             };
             let last = settled.take().filter(|_| schedule.is_for_news_only(Instant::now()));
-            if let Some(outcome) = last.and_then(|last| settled::again(last, revision, &desired)) {
+            if let Some(outcome) = last.as_ref().and_then(|last| settled::again(last, revision, &desired)) {
                 schedule.taken();
                 settled = Some(outcome.clone());
                 let _ = cancel.run_until_cancelled(self.outcomes.send(outcome)).await;
                 continue;
             }
             let start = Instant::now();
+            let change = last.and_then(|last| Change::between(&last, &desired));
             let Some((mut outcome, ended)) = self
-                .round(&mut session, &mut schedule, (revision, &desired), &cancel)
+                .round(&mut session, &mut schedule, (revision, &desired, change), &cancel)
                 .await
             else {
                 return;
@@ -126,7 +128,7 @@ impl Worker {
         &mut self,
         session: &mut Session,
         schedule: &mut Schedule,
-        (revision, desired): (u64, &Desired),
+        (revision, desired, change): (u64, &Desired, Option<Change>),
         cancel: &CancellationToken,
     ) -> Option<(Outcome, Ended)> {
         schedule.taken();
@@ -135,7 +137,7 @@ impl Worker {
             sleep(STOP_LIMIT).await;
         };
         tokio::pin!(stopped);
-        let round = session.round(revision, desired);
+        let round = session.round(revision, desired, change);
         tokio::pin!(round);
         loop {
             tokio::select! {

@@ -49,9 +49,18 @@ impl Gateway {
     /// # Errors
     /// As for every call.
     pub async fn has_api(&self, id: &str) -> Result<bool, Error> {
+        self.api(id).await.map(|held| held.is_some())
+    }
+
+    /// `GET /tyk/apis/{id}`: a loaded definition, an OAS one in classic form, as it stands in the list of all; `None` if
+    /// there is none.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn api(&self, id: &str) -> Result<Option<Value>, Error> {
         match self.call(Method::GET, &["tyk", "apis", id])?.json(LIST_LIMIT).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == Kind::NotFound => Ok(false),
+            Ok(held) => Ok(Some(held)),
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -76,6 +76,35 @@ async fn a_refused_certificate_costs_only_who_newly_needs_it() {
 }
 
 #[tokio::test]
+async fn a_small_change_waits_for_the_list_only_with_a_certificate_that_is_not_there() {
+    let place = simulated().await;
+    let mut rig = Rig::at(&place, NEVER);
+    let (good, bad) = (Cert::new(), Cert::made(ORG, 2020));
+    let certificates = [&good, &bad];
+    rig.want(&[api("1", &[&good]), api("2", &[]), api("3", &[&bad])], &certificates);
+    let outcome = rig.outcome().await;
+    assert!(is_failed(&outcome.apis["3"]), "{outcome:?}");
+
+    rig.want(
+        &[api("1", &[&good]), api("2", &[&good]), api("3", &[&bad])],
+        &certificates,
+    );
+    let outcome = rig.outcome().await;
+    assert_eq!(outcome.apis["2"], ApiOutcome::Synced);
+    assert_eq!((outcome.calls.lists, outcome.calls.writes), (1, 1), "{outcome:?}");
+
+    rig.want(
+        &[api("1", &[&good]), api("2", &[&good, &bad]), api("3", &[&bad])],
+        &certificates,
+    );
+    let outcome = rig.outcome().await;
+    assert!(failure(&outcome.apis["2"]).contains("expired"), "{outcome:?}");
+    assert_eq!(outcome.calls.writes, 0);
+    let held = &rig.stranger.list_apis().await.unwrap()["2"];
+    assert_eq!(held["certificates"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn an_upload_that_fails_is_tried_again() {
     let store_down = Failure::Status(500);
     for fault in [store_down, Failure::Status(429), Failure::Reset, Failure::ResetAfter] {
