@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -250,8 +252,8 @@ proptest! {
     }
 }
 
-#[test]
-fn what_has_not_changed_is_the_same_object() {
+/// Three Ingresses of one path each.
+fn three() -> Site {
     let mut site = Site::default();
     for number in 0..3 {
         let backend = json!({"service": {"name": "s0", "port": {"number": 80}}});
@@ -260,6 +262,34 @@ fn what_has_not_changed_is_the_same_object() {
         let spec = json!({"ingressClassName": "tyk", "rules": rules});
         site.put(json!({"kind": "Ingress", "metadata": metadata(&format!("i{number}")), "spec": spec}));
     }
+    site
+}
+
+#[test]
+fn an_ingress_whose_status_is_written_is_not_rendered_again_and_its_old_object_not_held() {
+    let (mut site, mut memo) = (three(), Memo::default());
+    let before = site.made(&mut memo, 0).translation.children;
+    let old: Vec<_> = site.snapshot.ingresses.values().cloned().collect();
+    for ingress in &old {
+        let mut told = Ingress::clone(ingress);
+        told.metadata.resource_version = Some("2".into());
+        told.status = serde_json::from_value(json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}})).unwrap();
+        site.snapshot.insert(told);
+    }
+    let after = site.made(&mut memo, 1).translation.children;
+    assert_eq!((before.len(), after.len()), (3, 3));
+    assert!(
+        before
+            .values()
+            .zip(after.values())
+            .all(|(one, other)| Arc::ptr_eq(one, other))
+    );
+    assert!(old.iter().all(|ingress| Arc::strong_count(ingress) == 1));
+}
+
+#[test]
+fn what_has_not_changed_is_the_same_object() {
+    let mut site = three();
     let mut memo = Memo::default();
     let before = site.made(&mut memo, 0);
     let mut moved = serde_json::to_value(site.snapshot.ingresses.values().next().unwrap().as_ref()).unwrap();

@@ -344,3 +344,11 @@ pub fn write_json(results: &Results, file: &PathBuf) -> Result<()> {
     let text = serde_json::to_string_pretty(results).context("cannot write JSON")?;
     std::fs::write(file, text + "\n").with_context(|| format!("cannot write {}", file.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_image_tells_the_allocator_something() {
+        assert_ne!(super::allocator_of_the_image().count(), 0);
+    }
+}

@@ -282,7 +282,10 @@ impl<'a> Renderer<'a> {
     /// A child with its name.
     fn child<S>(&self, route: &Route, hash: String, spec: S, alone: bool) -> (NamespacedName, Child<S>) {
         let ingress = NamespacedName::of(&route.ingress.metadata);
-        let name = NamespacedName::new(&ingress.namespace, route.child_name(&hash));
+        let name = NamespacedName {
+            namespace: Arc::clone(&ingress.namespace),
+            name: route.child_name(&hash).into(),
+        };
         let child = Child {
             spec,
             ingress,
@@ -335,12 +338,8 @@ impl<'a> Renderer<'a> {
     /// the gateway a look at the path of each: Kubernetes' conformance suite wants it of these, and nothing of the others.
     fn keyless(&self, route: &Route) -> Map<String, Value> {
         let mut definition = Map::from_iter([("use_keyless".to_owned(), json!(true))]);
-        if let Some(server) = self
-            .options
-            .server_header
-            .as_ref()
-            .filter(|_| route.path_type.is_none())
-        {
+        let server = self.options.server_header.as_ref();
+        if let Some(server) = server.filter(|_| route.path_type.is_none()) {
             let mut version_data = unversioned();
             version_data["versions"]["Default"]["global_response_headers"] = json!({"Server": server});
             definition.insert("version_data".into(), version_data);

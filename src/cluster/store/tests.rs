@@ -1,13 +1,15 @@
 #![allow(clippy::unwrap_used)]
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use super::{Failure, Shadow, Store, WatchId};
+use super::{Failure, OUTDATED, Shadow, Store, WatchId};
 use crate::api::{ApiDefinition, OperatorContext, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition};
 use crate::cluster::named;
 use crate::cluster::watch::Arrival;
@@ -128,6 +130,25 @@ fn a_second_list_replaces_the_first_only_when_it_is_whole() {
     let before = feed.revision();
     feed.list(vec![good("b")]);
     assert_eq!(feed.revision(), before, "the same list is no change");
+}
+
+#[tokio::test]
+async fn many_statuses_are_worth_a_translation_once_no_more_come() {
+    let mut feed = Feed::new();
+    feed.list(vec![good("a")]);
+    let before = feed.revision();
+    let is_outdated = async |feed: &Feed, within: Duration| timeout(within, feed.store.outdated()).await.is_ok();
+    feed.store.take_changed();
+    for number in 0..OUTDATED {
+        assert!(!is_outdated(&feed, Duration::ZERO).await, "{number}");
+        let status = json!({"status": {"api_id": number.to_string()}});
+        feed.event(Event::Apply(Ok(definition("ns", "a", status))));
+    }
+    assert_eq!(feed.revision(), before, "a status is no change");
+    assert!(!is_outdated(&feed, Duration::ZERO).await, "more may come");
+    assert!(is_outdated(&feed, Duration::from_secs(30)).await);
+    feed.store.take_changed();
+    assert!(!is_outdated(&feed, Duration::ZERO).await, "a translation has begun");
 }
 
 #[test]
