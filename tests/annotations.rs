@@ -196,7 +196,7 @@ fn a_child_carries_what_the_annotations_set() {
     let specs: Vec<Value> = translation
         .children
         .values()
-        .map(|child| child.definition().spec.definition.value())
+        .map(|child| child.spec.definition.value())
         .collect();
     let proxy = json!({
         "listen_path": "/a{tykp:/|$}", "target_url": "https://rule-0.default.svc.cluster.local:80",

@@ -132,7 +132,7 @@ fn translate(folder: &Path) -> String {
 
 /// A child with what it came from; of its spec only what differs from child to child, and the template's part.
 fn child(child: &Child) -> Value {
-    let Value::Object(mut spec) = json!(child.definition().spec) else {
+    let Value::Object(mut spec) = json!(child.spec) else {
         panic!("no object")
     };
     let usual = json!({

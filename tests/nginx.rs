@@ -207,7 +207,7 @@ fn a_canary_is_a_share_of_its_neighbour() {
         .values()
         .find(|child| &*child.ingress.name == "shop-web")
         .unwrap();
-    let definition = child.definition().spec.definition.value();
+    let definition = child.spec.definition.value();
     let list = definition["proxy"]["target_list"].as_array().unwrap();
     let canaries = list
         .iter()
@@ -259,7 +259,7 @@ spec:
             .values()
             .find(|child| &*child.ingress.name == name)
             .unwrap();
-        child.definition().spec.definition.value()
+        child.spec.definition.value()
     };
     let tools = definition("tools");
     let rewrites = &tools["version_data"]["versions"]["Default"]["extended_paths"]["url_rewrites"];

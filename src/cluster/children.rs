@@ -39,7 +39,8 @@ pub struct Plan<K> {
 }
 
 /// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones; `definition`
-/// makes the object of a rendered one. Children of other operators are left alone, as are those of Tyk Operator (they have no operator's label) whose Ingress is not ours.
+/// makes the object of a rendered one. Children of other operators are left alone, as are those of Tyk Operator (they have
+/// no operator's label) whose Ingress is not ours.
 ///
 /// Nothing is planned for a child that the snapshot holds as it is rendered.
 pub fn plan<K: Published, C>(

@@ -190,7 +190,7 @@ stringData: {TYK_HTTP_INGRESS_PORT: '81', TYK_HTTPS_INGRESS_PORT: '82'}
         let ports = good
             .children
             .values()
-            .map(|child| child.definition().spec.definition.get("listen_port"));
+            .map(|child| child.spec.definition.get("listen_port"));
         assert_eq!(ports.map(|port| port.unwrap().as_u64().unwrap()).max(), Some(82));
         for broken in [rendered(&[text, context]), rendered(&[text])] {
             assert_eq!(

@@ -9,13 +9,18 @@ use std::sync::Arc;
 use super::{ApiOutcome, Calls, Drift, Outcome, Plan};
 use crate::desired::Desired;
 
-/// What a round that ended well would say of this state too; `None` when it has to be asked.
-pub(super) fn again(last: &Outcome, revision: u64, desired: &Arc<Desired>) -> Option<Outcome> {
+/// Whether a round that ended well has said all that there is to say of this state too.
+pub(super) fn covers(last: &Outcome, desired: &Desired) -> bool {
     let gone = are_gone(&desired.removals, &last.apis, |id| desired.api(id).is_some())
         && are_gone(&desired.policy_removals, &last.policies, |id| {
             desired.policies.contains_key(id)
         });
-    (gone && wants_the_same(&last.desired, desired)).then(|| Outcome {
+    gone && wants_the_same(&last.desired, desired)
+}
+
+/// What the round says of a state that it covers.
+pub(super) fn again(last: Outcome, revision: u64, desired: &Arc<Desired>) -> Outcome {
+    Outcome {
         revision,
         desired: Arc::clone(desired),
         drift: Drift::default(),
@@ -23,8 +28,8 @@ pub(super) fn again(last: &Outcome, revision: u64, desired: &Arc<Desired>) -> Op
         plan: Plan::default(),
         policy_plan: Plan::default(),
         took: std::time::Duration::ZERO,
-        ..last.clone()
-    })
+        ..last
+    }
 }
 
 fn are_gone(

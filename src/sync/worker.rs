@@ -93,14 +93,17 @@ impl Worker {
                 continue;
             };
             let last = settled.take().filter(|_| schedule.is_for_news_only(Instant::now()));
-            if let Some(outcome) = last.as_ref().and_then(|last| settled::again(last, revision, &desired)) {
-                schedule.taken();
-                settled = Some(outcome.clone());
-                let _ = cancel.run_until_cancelled(self.outcomes.send(outcome)).await;
-                continue;
-            }
+            let change = match last {
+                Some(last) if settled::covers(&last, &desired) => {
+                    schedule.taken();
+                    let outcome = settled::again(last, revision, &desired);
+                    settled = Some(outcome.clone());
+                    let _ = cancel.run_until_cancelled(self.outcomes.send(outcome)).await;
+                    continue;
+                }
+                last => last.and_then(|last| Change::between(&last, &desired)),
+            };
             let start = Instant::now();
-            let change = last.and_then(|last| Change::between(&last, &desired));
             let Some((mut outcome, ended)) = self
                 .round(&mut session, &mut schedule, (revision, &desired, change), &cancel)
                 .await

@@ -10,7 +10,7 @@ fn listeners(world: &World, host: &str) -> Vec<(u64, Value)> {
     let children = world.children().into_iter().filter(|child| child.host == host);
     let mut found: Vec<_> = children
         .map(|child| {
-            let definition = child.definition().spec.definition.fields();
+            let definition = child.spec.definition.fields();
             let port = definition
                 .get("listen_port")
                 .and_then(Value::as_u64)
@@ -59,7 +59,7 @@ fn ing_12_an_acme_challenge_needs_no_key() {
         rule("shop.test", "Prefix", "/odd", "cm-acme-http-solver-x2")]});
     let world = world(&[template, ingress("shop", json!({"tyk.io/template": "protected"}), spec)]);
     for child in world.children() {
-        let definition = child.definition().spec.definition.fields();
+        let definition = child.spec.definition.fields();
         let open = definition["use_keyless"] == true && definition.get("use_standard_auth") != Some(&json!(true));
         assert_eq!(open, child.path != "/cart", "{definition:?}");
         assert_eq!(

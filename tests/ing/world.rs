@@ -69,9 +69,7 @@ impl World {
     /// The definitions of the children.
     pub fn definitions(&self) -> Vec<Value> {
         let children = self.translation.children.values();
-        children
-            .map(|child| child.definition().spec.definition.value())
-            .collect()
+        children.map(|child| child.spec.definition.value()).collect()
     }
 
     /// Target URL of the API that answers a request, `None` when there is no route.

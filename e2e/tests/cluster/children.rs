@@ -41,7 +41,7 @@ async fn children_come_and_come_back_whole_and_go() -> Result<()> {
     for (name, child) in ingress::render(&snapshot, &Options::default()).children {
         let stored = serde_json::to_value(&snapshot.api_definitions[&name].spec)?;
         ensure!(
-            child.definition().spec == snapshot.api_definitions[&name].spec,
+            child.spec == snapshot.api_definitions[&name].spec,
             "it is stored as {stored}"
         );
     }

@@ -57,7 +57,7 @@ fn validating(object: &mut Value) {
 fn document(translation: &Translation) -> Value {
     assert_eq!(translation.oas_children.len(), 1);
     let child = translation.oas_children.values().next().unwrap();
-    Value::Object(child.definition().spec.tyk_oas.document.clone().unwrap())
+    Value::Object(child.spec.tyk_oas.document.clone().unwrap())
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn what_the_template_says_itself_stays() {
     let document = document(&translation);
     assert_eq!(document[EXTENSION]["server"]["listenPath"]["strip"], true);
     assert_eq!(document[EXTENSION]["upstream"]["preserveHostHeader"]["enabled"], false);
-    let spec = &translation.oas_children.values().next().unwrap().definition().spec;
+    let spec = &translation.oas_children.values().next().unwrap().spec;
     assert_eq!(spec.categories, ["shop"]);
     let domain = spec.custom_domain.as_ref().unwrap();
     assert!(domain.enabled && domain.name != "t.com" && domain.certificates == ["id"]);
