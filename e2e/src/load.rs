@@ -5,6 +5,7 @@ mod cost;
 mod counters;
 mod floor;
 mod measures;
+mod phase;
 mod probe;
 mod table;
 mod world;
@@ -211,8 +212,9 @@ impl Bench<'_> {
         let mut times = Vec::new();
         let before = self.counters().await?;
         for sample in 0..self.settings.samples {
-            // Of another phase of the gateway's clock each time, and after the round before has ended.
+            // After the round before has ended.
             sleep(self.results.pause()).await;
+            phase::of(sample).await;
             let number = self.world.some(sample);
             let begin = Instant::now();
             let (host, path) = self.world.edit(number).await?;

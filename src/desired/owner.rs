@@ -177,7 +177,7 @@ pub fn is_ours(definition: &Value, owner: &str, contexts: &BTreeSet<String>) -> 
 }
 
 /// The context under which a definition was made, empty for the operator's own settings.
-fn context(definition: &Value) -> &str {
+pub fn context(definition: &Value) -> &str {
     definition["config_data"][KEY]["context"].as_str().unwrap_or_default()
 }
 

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerIngress};
 use kube::ResourceExt;
-use serde::Serialize;
 
 use super::answer::{self, ChildState};
-use super::{Report, ReportInput, status};
+use super::{Memo, Report, ReportInput, status};
 use crate::api::{ApiDefinition, Generated, TykOasApiDefinition, names};
 use crate::diagnostic::ObjectRef;
 use crate::snapshot::{NamespacedName, SnapshotKind};
@@ -39,8 +38,8 @@ enum Served {
 /// An Ingress shows the addresses from the moment when the gateway serves it. One bad path does not take the address
 /// (and with external-dns the name) from the good ones, so it is enough that some are served and no other is on its
 /// way. While the gateway does not answer, what was confirmed stays.
-pub(super) fn report(input: &ReportInput<'_>, report: &mut Report) {
-    let round = Round::new(input, report);
+pub(super) fn report(input: &ReportInput<'_>, memo: &Memo, report: &mut Report) {
+    let round = Round::new(input, memo, report);
     for (name, ingress) in input.snapshot.ingresses.iter() {
         let served = match input.translation.ingresses.binary_search(name) {
             Ok(_) => round.served(name),
@@ -98,30 +97,24 @@ struct Made {
 }
 
 impl<'a> Round<'a> {
-    fn new(input: &'a ReportInput<'a>, report: &Report) -> Self {
+    fn new(input: &'a ReportInput<'a>, memo: &Memo, report: &Report) -> Self {
         let mut children: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        let made = |source: ObjectRef, told: bool| Made {
-            confirmed: told
-                || report
-                    .statuses
-                    .get(&source)
-                    .is_some_and(|status| status::is_synced(&status.fields())),
-            source,
-            told,
+        let made = |kind: &'static str, name: &NamespacedName| {
+            let source = name.object(kind);
+            let told = memo.is_told(&source);
+            let status = report.statuses.get(&source).filter(|_| !told);
+            Made {
+                confirmed: told || status.is_some_and(|status| status::is_synced(&status.fields())),
+                source,
+                told,
+            }
         };
         for (name, child) in &input.translation.children {
-            let stored = input.snapshot.api_definitions.get(name);
-            let told = stored.is_some_and(|stored| is_told(&stored.status));
-            let made = made(ObjectRef::new(ApiDefinition::KIND, &name.namespace, &name.name), told);
+            let made = made(ApiDefinition::KIND, name);
             children.entry(&child.ingress).or_default().push(made);
         }
         for (name, child) in &input.translation.oas_children {
-            let stored = input.snapshot.tyk_oas_api_definitions.get(name);
-            let told = stored.is_some_and(|stored| is_told(&stored.status));
-            let made = made(
-                ObjectRef::new(TykOasApiDefinition::KIND, &name.namespace, &name.name),
-                told,
-            );
+            let made = made(TykOasApiDefinition::KIND, name);
             children.entry(&child.ingress).or_default().push(made);
         }
         let held = input.translation.held.iter().filter_map(|name| {
@@ -172,11 +165,6 @@ impl<'a> Round<'a> {
         let news = children.iter().all(|child| child.confirmed) && !children.iter().all(|child| child.told);
         news.then_some(note)
     }
-}
-
-fn is_told(status: &impl Serialize) -> bool {
-    let status = serde_json::to_value(status).unwrap_or_default();
-    status.as_object().is_some_and(status::is_synced)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod answer;
 mod backend;
 mod fields;
 mod ingress;
+mod memo;
 mod refusal;
 mod release;
 mod repaired;
@@ -29,6 +30,7 @@ use subject::{Role, Subject};
 
 pub use address::{Address, addresses_of};
 pub use ingress::IngressStatus;
+pub use memo::Memo;
 pub use repaired::repaired;
 
 /// All that a report is made from.
@@ -71,6 +73,12 @@ pub struct Report {
 
 /// Reports how the last rounds ended.
 pub fn report(input: &ReportInput<'_>) -> Report {
+    report_again(input, &mut Memo::default())
+}
+
+/// The same, and sooner, with what is remembered of the last time.
+pub fn report_again(input: &ReportInput<'_>, memo: &mut Memo) -> Report {
+    memo.begin(input);
     let mut report = Report {
         diagnostics: input.diagnostics.to_vec(),
         ..Report::default()
@@ -80,9 +88,11 @@ pub fn report(input: &ReportInput<'_>) -> Report {
     let leaving = subjects.iter().filter(|subject| subject.is_leaving());
     let leaving = leaving.map(|subject| subject.object.clone()).collect();
     for subject in subjects {
-        add(input, (&errors, &leaving), subject, &mut report);
+        memo.take_in(&subject);
+        add(input, (&errors, &leaving, memo), subject, &mut report);
     }
-    ingress::report(input, &mut report);
+    memo.end();
+    ingress::report(input, memo, &mut report);
     report.diagnostics.extend(backend::of_services(input));
     report.diagnostics.sort();
     report.diagnostics.dedup();
@@ -91,11 +101,15 @@ pub fn report(input: &ReportInput<'_>) -> Report {
 
 fn add(
     input: &ReportInput<'_>,
-    (errors, leaving): (&status::Errors<'_>, &BTreeSet<ObjectRef>),
+    (errors, leaving, memo): (&status::Errors<'_>, &BTreeSet<ObjectRef>, &mut Memo),
     subject: Subject<'_>,
     report: &mut Report,
 ) {
     let answer = Answer::of(input, &subject);
+    let confirmed = memo::confirmed(input, errors, &subject, answer);
+    if confirmed.is_some_and(|confirmed| memo.is_settled(&subject.object, confirmed)) {
+        return;
+    }
     if let Answer::Failed(error) = answer {
         report.diagnostics.extend(sync_failed(&subject, error));
     }
@@ -107,6 +121,9 @@ fn add(
         return;
     }
     let Some(status) = status::changed(input, errors, &subject, (answer, refusal.as_deref())) else {
+        if let Some(confirmed) = confirmed {
+            memo.settle(&subject.object, confirmed);
+        }
         return;
     };
     if subject.ingress.is_none() && !status::is_synced(subject.status()) && status::is_synced(&status) {

@@ -31,6 +31,10 @@ impl<'a> Errors<'a> {
         }
         Self(errors)
     }
+
+    pub(super) fn has(&self, object: &ObjectRef) -> bool {
+        self.0.contains_key(object)
+    }
 }
 
 /// One condition before it has a time.
@@ -100,8 +104,7 @@ pub(super) fn changed(
 /// Whether anything is known about the object as it now is. Of one that is newer than the round, or a child that is
 /// about to be deleted, there is nothing.
 fn known(input: &ReportInput<'_>, errors: &Errors<'_>, subject: &Subject<'_>) -> bool {
-    let rejected = errors.0.contains_key(&subject.object);
-    rejected || answer::is_wanted(input, subject) || answer::is_held(input, subject)
+    errors.has(&subject.object) || answer::is_wanted(input, subject) || answer::is_held(input, subject)
 }
 
 fn accepted<'a>(errors: &Errors<'a>, subject: &Subject<'_>, good: &'a str) -> Verdict<'a> {

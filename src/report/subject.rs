@@ -1,6 +1,8 @@
 //! A resource as a report sees it, whatever its kind.
 
+use std::any::Any;
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -34,6 +36,8 @@ pub(super) enum Role {
 pub(super) struct Subject<'a> {
     pub(super) object: ObjectRef,
     pub(super) metadata: &'a ObjectMeta,
+    /// The same object wherever nothing of it has changed.
+    pub(super) held: Arc<dyn Any + Send + Sync>,
     told: &'a dyn Told,
     status: OnceCell<Map<String, Value>>,
     pub(super) role: Role,
@@ -87,28 +91,28 @@ impl<S: Serialize> Told for S {
 pub(super) fn all<'a>(input: &ReportInput<'a>) -> Vec<Subject<'a>> {
     let snapshot = input.snapshot;
     let mut found = Vec::new();
-    for object in snapshot.api_definitions.values() {
+    for (name, object) in snapshot.api_definitions.iter() {
         let role = if object.is_template() {
             Role::Template
         } else {
             Role::Api
         };
         let finalizers = &[names::FINALIZER_API_DEFINITION, names::FINALIZER_TEMPLATE];
-        found.extend(generated(input, object.as_ref(), &object.status, (role, finalizers)));
+        found.extend(generated(input, (name, object), &object.status, (role, finalizers)));
     }
-    for object in snapshot.tyk_oas_api_definitions.values() {
+    for (name, object) in snapshot.tyk_oas_api_definitions.iter() {
         let role = if object.is_template() {
             Role::Template
         } else {
             Role::Api
         };
         let finalizers = &[names::FINALIZER_OAS_API_DEFINITION, names::FINALIZER_TEMPLATE];
-        found.extend(generated(input, object.as_ref(), &object.status, (role, finalizers)));
+        found.extend(generated(input, (name, object), &object.status, (role, finalizers)));
     }
     macro_rules! add {
         ($($field:ident $role:ident $finalizer:ident;)*) => {
-            $(for object in snapshot.$field.values() {
-                found.push(written(object.as_ref(), &object.status, (Role::$role, &[names::$finalizer])));
+            $(for (name, object) in snapshot.$field.iter() {
+                found.push(written((name, object), &object.status, (Role::$role, &[names::$finalizer])));
             })*
         };
     }
@@ -126,26 +130,27 @@ pub(super) fn all<'a>(input: &ReportInput<'a>) -> Vec<Subject<'a>> {
     found
 }
 
-fn generated<'a, K: SnapshotKind + Generated>(
+fn generated<'a, K: SnapshotKind + Generated + Send + Sync + 'static>(
     input: &ReportInput<'_>,
-    object: &'a K,
+    (name, object): (&NamespacedName, &'a Arc<K>),
     status: &'a impl Serialize,
     kept: (Role, &'static [&'static str]),
 ) -> Option<Subject<'a>> {
-    (!is_foreign(input, object)).then(|| Subject {
+    (!is_foreign(input, object.as_ref())).then(|| Subject {
         ingress: object.ingress(),
-        ..written(object, status, kept)
+        ..written((name, object), status, kept)
     })
 }
 
-fn written<'a, K: SnapshotKind>(
-    object: &'a K,
+fn written<'a, K: SnapshotKind + Send + Sync + 'static>(
+    (name, object): (&NamespacedName, &'a Arc<K>),
     status: &'a impl Serialize,
     (role, finalizers): (Role, &'static [&'static str]),
 ) -> Subject<'a> {
     Subject {
-        object: SnapshotKind::object_ref(object),
+        object: name.object(K::KIND),
         metadata: object.meta(),
+        held: Arc::clone(object) as Arc<dyn Any + Send + Sync>,
         told: status,
         status: OnceCell::new(),
         role,

@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
-use super::{Report, ReportInput, report};
+use super::{Memo, Report, ReportInput, report, report_again};
 use crate::api::{ApiDefinition, ApiDefinitionStatus, names};
 use crate::desired::{Api, Desired, Fleet, Installation, Place};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
@@ -25,6 +26,7 @@ pub(super) struct World {
     outcome: Outcome,
     /// No round has ended since the start.
     unasked: bool,
+    memo: RefCell<Memo>,
 }
 
 pub(super) fn definition(name: &str, metadata: Value, spec: Value) -> ApiDefinition {
@@ -95,6 +97,15 @@ pub(super) fn in_step(
     (fleet, BTreeMap::from([(Arc::default(), outcome)]))
 }
 
+/// A report, whatever is remembered.
+pub(super) fn reported(input: &ReportInput<'_>, memo: &RefCell<Memo>) -> Report {
+    let report = report(input);
+    for _ in 0..2 {
+        assert_eq!(report_again(input, &mut memo.borrow_mut()), report);
+    }
+    report
+}
+
 fn at(second: i64) -> Time {
     Time(Timestamp::from_second(second).unwrap())
 }
@@ -116,6 +127,7 @@ impl World {
             diagnostics: Vec::new(),
             outcome: Outcome::default(),
             unasked: false,
+            memo: RefCell::default(),
         }
     }
 
@@ -160,7 +172,7 @@ impl World {
         let objects: Vec<_> = objects.map(|object| object.object_ref()).collect();
         let (fleet, mut outcomes) = one_tyk(&self.desired, &self.outcome, objects);
         outcomes.retain(|_, _| !self.unasked);
-        report(&ReportInput {
+        let input = ReportInput {
             snapshot: &self.snapshot,
             translation: &translation,
             fleet: &fleet,
@@ -170,7 +182,8 @@ impl World {
             owner: "tyk-ingress",
             addresses: None,
             now: at(now),
-        })
+        };
+        reported(&input, &self.memo)
     }
 
     /// Reports, keeps what is to be written, and proves that the same report again writes nothing.

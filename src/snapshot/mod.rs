@@ -56,6 +56,15 @@ impl NamespacedName {
             meta.name.as_deref().unwrap_or_default(),
         )
     }
+
+    /// The object of this kind with this name.
+    pub fn object(&self, kind: &'static str) -> ObjectRef {
+        ObjectRef {
+            kind,
+            namespace: Arc::clone(&self.namespace),
+            name: Arc::clone(&self.name),
+        }
+    }
 }
 
 impl fmt::Display for NamespacedName {

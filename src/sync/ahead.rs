@@ -116,7 +116,7 @@ impl View<'_> {
             calls.reads += 1;
             match gateway.api(id).await.ok()? {
                 Some(held) if form::is_oas(&held) => return None,
-                Some(held) => drop(observed.insert(id.clone(), held)),
+                Some(held) => drop(observed.insert(id.clone(), held.into())),
                 None if self.last.has(id) => return None,
                 None => {}
             }
@@ -231,11 +231,11 @@ mod tests {
         let observed = Observed::from([
             (
                 "1".to_owned(),
-                json!({"domain": "a.example", "proxy": {"listen_path": "/a"}}),
+                json!({"domain": "a.example", "proxy": {"listen_path": "/a"}}).into(),
             ),
             (
                 "2".to_owned(),
-                json!({"domain": "a.example", "proxy": {"listen_path": "/b-2"}}),
+                json!({"domain": "a.example", "proxy": {"listen_path": "/b-2"}}).into(),
             ),
         ]);
         let last = LastList::of(&observed);

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::certificates::Certificates;
 use super::mark::Stamp;
 use super::tyk::Tyk;
-use super::{Calls, Observed, Plan, route};
+use super::{Calls, Loaded, Observed, Plan, route};
 use crate::desired::Desired;
 use crate::tyk::Error;
 
@@ -93,7 +93,7 @@ pub(super) fn steps(
 /// it has left. Otherwise the Dashboard refuses the one that comes, or its gateways rename it until it is written again.
 /// Where APIs trade their routes, one of them comes too early, and is written once more at the end.
 pub(super) fn in_turn(steps: &[Step], desired: &Desired, observed: &Observed) -> Vec<Step> {
-    let routes = observed.iter().map(|(id, held)| (route::of(held), id.as_str()));
+    let routes = observed.iter().map(|(id, held)| (route::of_loaded(held), id.as_str()));
     let mut turns = Turns {
         steps: steps.iter().filter_map(|step| Some((step.api()?, step))).collect(),
         holders: routes.collect(),
@@ -150,7 +150,7 @@ impl<'a> Turns<'a> {
 fn versions(observed: &Observed) -> BTreeSet<&str> {
     let named = observed
         .values()
-        .filter_map(|held| held["definition"]["versions"].as_object());
+        .filter_map(|held| held.value()["definition"]["versions"].as_object());
     named
         .flat_map(|versions| versions.values())
         .filter_map(Value::as_str)
@@ -245,14 +245,16 @@ async fn write(
             stamp.write = last.map_or(stamp.write, |last| last.wrapping_add(1));
             let uploaded = certificates.of_api(&payload, held, work.desired);
             let definition = stamp.put(&payload, owner, &uploaded);
-            let answer = tyk.write_api(api, definition, held).await;
+            let answer = tyk.write_api(api, definition, held.map(Loaded::value)).await;
             Some((stamp, answer))
         }
         Sort::Policy => {
             let payload = &work.desired.policies.get(id)?.payload;
             let held = work.policies.get(id);
             let stamp = Stamp::next(payload, held);
-            let answer = tyk.write_policy(stamp.put_into_policy(payload, owner), held).await;
+            let answer = tyk
+                .write_policy(stamp.put_into_policy(payload, owner), held.map(Loaded::value))
+                .await;
             Some((stamp, answer))
         }
     }
@@ -260,8 +262,8 @@ async fn write(
 
 async fn delete(tyk: &Tyk, work: &Work<'_>, (sort, id): (Sort, &str)) -> Result<(), Error> {
     match sort {
-        Sort::Api => tyk.delete_api(id, work.apis.get(id)).await,
-        Sort::Policy => tyk.delete_policy(id, work.policies.get(id)).await,
+        Sort::Api => tyk.delete_api(id, work.apis.get(id).map(Loaded::value)).await,
+        Sort::Policy => tyk.delete_policy(id, work.policies.get(id).map(Loaded::value)).await,
     }
 }
 

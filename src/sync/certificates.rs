@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::ObjectBackoff;
 use super::tyk::Tyk;
-use super::{ApiOutcome, Observed, Outcome, Plan, mark};
+use super::{ApiOutcome, Loaded, Observed, Outcome, Plan, mark};
 use crate::desired::certificates::{organisation, references};
 use crate::desired::{Certificate, Desired, Payload, Wanted, owner};
 use crate::tyk::certs::{Added, Stored};
@@ -81,7 +81,7 @@ impl Ensured {
             return waiting;
         }
         plan.writes.retain(|id, _| {
-            let before = observed.get(id).map(references).unwrap_or_default();
+            let before = observed.get(id).map(|held| references(held.value())).unwrap_or_default();
             let Some(api) = desired.api(id) else { return true };
             let payload = api.payload.value();
             let needed = references(&payload);
@@ -194,10 +194,9 @@ impl Certificates {
         self.frozen.retain(|id, _| desired.held.contains(id));
         let held = desired.held.iter().filter_map(|id| Some((id, observed.get(id)?)));
         self.frozen
-            .extend(held.map(|(id, api)| (id.clone(), references(api).into_iter().map(str::to_owned).collect())));
-        let ours = |api: &&Value| owner::is_ours(api, &self.owner, &desired.contexts);
-        let own = observed.values().filter(ours);
-        let named = own.flat_map(owner::certificates);
+            .extend(held.map(|(id, api)| (id.clone(), references(api.value()).into_iter().map(str::to_owned).collect())));
+        let own = observed.values().filter(|api| api.is_ours(&self.owner, &desired.contexts));
+        let named = own.flat_map(|api| owner::certificates(api.value()));
         let known = named.filter(|id| !self.gone.contains(*id)).map(str::to_owned);
         self.ours.extend(known);
     }
@@ -306,11 +305,11 @@ impl Certificates {
     pub(super) fn of_api<'a>(
         &self,
         payload: &'a Value,
-        held: Option<&'a Value>,
+        held: Option<&'a Loaded>,
         desired: &Desired,
     ) -> BTreeSet<&'a str> {
-        let before = held.filter(|held| owner::is_ours(held, &self.owner, &desired.contexts));
-        let before = before.into_iter().flat_map(owner::certificates);
+        let before = held.filter(|held| held.is_ours(&self.owner, &desired.contexts));
+        let before = before.into_iter().flat_map(|held| owner::certificates(held.value()));
         let before = before.filter(|id| !desired.certificates.contains_key(*id));
         let mut named: BTreeSet<_> = references(payload).into_iter().chain(before).collect();
         named.retain(|id| self.ours.contains(*id));
@@ -364,7 +363,7 @@ async fn send(tyk: &Tyk, id: &str, certificate: &Certificate, replace: bool) -> 
 }
 
 fn used_by(observed: &Observed) -> BTreeSet<&str> {
-    observed.values().flat_map(references).collect()
+    observed.values().flat_map(|held| references(held.value())).collect()
 }
 
 /// Separates a gateway that does not answer, or does not let us in, from one that does not want this certificate. A

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value, json};
 
-use super::{Observed, form};
+use super::form;
 use crate::desired::{Api, Desired, oas, owner};
 use crate::tyk::certs::Stored;
 use crate::tyk::dashboard::{self as wire, ApiRecord, DocumentKind, Owners, PolicyRecord, Record, managed};
@@ -23,9 +23,9 @@ pub(super) struct Dashboard<'a>(pub(super) &'a wire::Dashboard);
 
 impl Dashboard<'_> {
     /// All APIs by id in classic form, with what else is known of those that are wanted.
-    pub(super) async fn list_apis(&self, desired: &Desired) -> Result<Observed, Error> {
+    pub(super) async fn list_apis(&self, desired: &Desired) -> Result<BTreeMap<String, Value>, Error> {
         let records = self.0.list_apis().await?;
-        let mut apis: Observed = records
+        let mut apis: BTreeMap<String, Value> = records
             .iter()
             .map(|(id, record)| (id.clone(), observed(record)))
             .collect();
@@ -55,9 +55,9 @@ impl Dashboard<'_> {
     }
 
     /// MCP proxies, which are in no other list; none at a Dashboard that does not know them.
-    async fn list_mcps(&self) -> Result<Observed, Error> {
+    async fn list_mcps(&self) -> Result<BTreeMap<String, Value>, Error> {
         let documents = match self.0.list_mcps().await {
-            Err(error) if error.kind() == Kind::Malformed => return Ok(Observed::new()),
+            Err(error) if error.kind() == Kind::Malformed => return Ok(BTreeMap::new()),
             documents => documents?,
         };
         let classic = |document: Value| {
@@ -132,8 +132,8 @@ impl Dashboard<'_> {
 
     /// All policies by the id by which resources know them. That of the database stands for one only where a resource
     /// names it, as those do that take over a policy.
-    pub(super) async fn list_policies(&self, desired: &Desired) -> Result<Observed, Error> {
-        let mut policies = Observed::new();
+    pub(super) async fn list_policies(&self, desired: &Desired) -> Result<BTreeMap<String, Value>, Error> {
+        let mut policies = BTreeMap::new();
         let known = |id: &str| {
             desired.policies.contains_key(id)
                 || desired.held_policies.contains(id)

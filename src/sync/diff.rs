@@ -5,11 +5,11 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::Observed;
+use super::{Loaded, Observed};
 use super::form::{self, differences};
 use super::mark;
 use super::route::{self, Held};
-use crate::desired::{Api, Desired, Wanted, owner};
+use crate::desired::{Api, Desired, Wanted};
 
 /// How a gateway reads what it was sent, where that differs from what was sent.
 pub(super) type Readings = BTreeMap<String, Reading>;
@@ -133,7 +133,7 @@ impl Plan {
             if self.names(id) {
                 continue;
             }
-            let fields = observed.get(id).map(|held| lacks(api, held)).unwrap_or_default();
+            let fields = observed.get(id).map(|held| lacks(api, held.value())).unwrap_or_default();
             if !fields.is_empty() {
                 let cause = Cause::Edited;
                 self.writes.insert(id.clone(), WriteReason::Changed { fields, cause });
@@ -202,7 +202,7 @@ pub(super) fn diff_payloads(
     let mut plan = Plan::default();
     for (&id, &payload) in wanted {
         let found = observed.get(id);
-        match found.and_then(owner::of).filter(|name| *name != owner) {
+        match found.and_then(Loaded::owner).filter(|name| *name != owner) {
             Some(other) => {
                 plan.foreign.insert(id.to_owned(), other.to_owned());
             }
@@ -216,7 +216,7 @@ pub(super) fn diff_payloads(
     }
     plan.deletes = observed
         .iter()
-        .filter(|(id, held)| !keeps(id) && owner::is_ours(held, owner, contexts))
+        .filter(|(id, held)| !keeps(id) && held.is_ours(owner, contexts))
         .map(|(id, _)| id.clone())
         .collect();
     plan
@@ -226,19 +226,19 @@ pub(super) fn diff_payloads(
 pub(super) fn reason(
     id: &str,
     wanted: Wanted<'_>,
-    observed: Option<&Value>,
+    observed: Option<&Loaded>,
     reading: Option<&Reading>,
 ) -> Option<WriteReason> {
     let Some(observed) = observed else {
         return Some(WriteReason::Missing);
     };
     let hash = wanted.hash();
-    let cause = match mark::read(observed) {
-        _ if owner::of(observed).is_none() => Cause::Adopted,
+    let cause = match observed.stamp() {
+        _ if observed.owner().is_none() => Cause::Adopted,
         Some(stamp) if stamp.hash == hash => Cause::Edited,
         _ => Cause::Wanted,
     };
-    if form::is_as_wanted(observed, &hash) {
+    if observed.is_as_wanted(&hash) {
         let fields = Vec::new();
         return (cause != Cause::Edited).then_some(WriteReason::Changed { fields, cause });
     }
@@ -246,7 +246,7 @@ pub(super) fn reason(
     let known = reading
         .filter(|reading| reading.hash == hash)
         .map(|reading| &reading.fields);
-    let fields: Vec<_> = differences(&payload, observed)
+    let fields: Vec<_> = differences(&payload, observed.value())
         .into_iter()
         .filter(|difference| {
             let known = known.and_then(|known| known.get(&difference.field));
@@ -254,7 +254,7 @@ pub(super) fn reason(
         })
         .map(|difference| difference.field)
         .collect();
-    let listen_path = route::listen_path(observed);
+    let (_, listen_path) = observed.route();
     if cause != Cause::Edited {
         Some(WriteReason::Changed { fields, cause })
     } else if route::is_renamed(route::listen_path(&payload), id, listen_path) {

@@ -2,9 +2,11 @@
 //! included; their documents come from lists of their own and are kept beside it, for the comparison alone.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::loaded::{AsWanted, Loaded};
 use super::Observed;
 use super::compare::{self, Difference};
 use crate::desired::{Api, oas};
@@ -17,25 +19,28 @@ const DOCUMENT: &str = "x-tyk-ingress-document";
 const RECORD: &str = "x-tyk-ingress-record";
 
 /// Key of the hash of the definition that an observed classic form holds; no gateway writes it.
-const AS_WANTED: &str = "x-tyk-ingress-as-wanted";
+pub(super) const AS_WANTED: &str = "x-tyk-ingress-as-wanted";
 
 /// Makes an observed classic form short: of one that holds all that is wanted, what rounds look at and the hash of what is
-/// wanted are all that is needed. Most do, and 5,000 whole ones would be most of what the process holds.
-pub(super) fn shorten(id: &str, wanted: Option<&Api>, looked_at: &Keep, observed: Value) -> Value {
+/// wanted are all that is needed.
+pub(super) fn shorten(id: &str, wanted: Option<&Api>, looked_at: &Keep, observed: Value) -> Loaded {
     let Some(api) = wanted else {
-        return observed;
+        return observed.into();
     };
     let definition = api.payload.value();
     let renamed = super::route::is_renamed(route(&definition).1, id, route(&observed).1);
     if renamed || !compare::differences(&definition, &observed).is_empty() {
-        return observed;
+        return observed.into();
     }
     let mut short = looked_at.cut(observed);
     if let Some(fields) = short.as_object_mut() {
         fields.retain(|_, value| !compare::is_zero(value));
         fields.insert(AS_WANTED.to_owned(), json!(api.payload.hash()));
     }
-    short
+    match AsWanted::of(&short, api) {
+        Some(one) => Loaded::AsWanted(Arc::new(one)),
+        None => short.into(),
+    }
 }
 
 /// Whether an observed classic form was found to hold all of the definition with this hash.
@@ -59,15 +64,21 @@ pub(super) fn needs_documents(
     observed: &Observed,
     is_form: fn(&Value) -> bool,
 ) -> bool {
-    wanted.keys().any(|id| observed.get(id).is_some_and(is_form))
+    wanted
+        .keys()
+        .any(|id| observed.get(id).is_some_and(|held| is_form(held.value())))
 }
 
 /// Puts the documents of the APIs `wanted` in a form, by API id, beside the classic forms. An API that is there in another
 /// form is left without, and so differs in every part.
-pub(super) fn add_documents(observed: &mut Observed, wanted: &BTreeMap<String, Api>, documents: Observed) {
+pub(super) fn add_documents(
+    observed: &mut Observed,
+    wanted: &BTreeMap<String, Api>,
+    documents: BTreeMap<String, Value>,
+) {
     for (id, document) in documents {
         if wanted.contains_key(&id)
-            && let Some(Value::Object(held)) = observed.get_mut(&id)
+            && let Some(Value::Object(held)) = observed.get_mut(&id).and_then(Loaded::value_mut)
         {
             add_document(held, document);
         }
@@ -203,27 +214,27 @@ mod tests {
         held["servers"] = json!([{"url": "http://gateway/a"}, {"url": "https://mine", "description": ""}]);
         held["x-tyk-api-gateway"]["info"] = json!({"id": "1"});
         change(&mut held);
-        let mut observed = Observed::from([("1".to_owned(), json!({"api_id": "1", "is_oas": true}))]);
+        let mut observed = Observed::from([("1".to_owned(), json!({"api_id": "1", "is_oas": true}).into())]);
         let api = Api {
             source: ObjectRef::new("TykOasApiDefinition", "default", "a"),
             generation: 1,
             payload: document().into(),
         };
         let wanted = BTreeMap::from([("1".to_owned(), api)]);
-        add_documents(&mut observed, &wanted, Observed::from([("1".to_owned(), held)]));
+        add_documents(&mut observed, &wanted, BTreeMap::from([("1".to_owned(), held)]));
         observed
     }
 
     #[test]
     fn servers_of_the_gateway_and_left_out_zero_values_are_no_difference() {
-        assert_eq!(differences(&document(), &observed(|_| {})["1"]), []);
+        assert_eq!(differences(&document(), observed(|_| {})["1"].value()), []);
     }
 
     #[test]
     fn a_changed_or_lost_part_is_one() {
         let fields = |change: fn(&mut Value)| -> Vec<String> {
             let observed = observed(change);
-            differences(&document(), &observed["1"])
+            differences(&document(), observed["1"].value())
                 .into_iter()
                 .map(|one| one.field)
                 .collect()

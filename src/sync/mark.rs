@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::Loaded;
 pub(super) use crate::desired::hash;
 use crate::desired::owner;
 
@@ -25,8 +26,8 @@ pub(super) struct Stamp {
 
 impl Stamp {
     /// For the next write of a definition whose loaded form is `observed`.
-    pub(super) fn next(payload: &Value, observed: Option<&Value>) -> Self {
-        let write = observed.and_then(read).map_or(0, |stamp| stamp.write);
+    pub(super) fn next(payload: &Value, observed: Option<&Loaded>) -> Self {
+        let write = observed.and_then(Loaded::stamp).map_or(0, |stamp| stamp.write);
         Self {
             hash: hash(payload),
             write: write.wrapping_add(1),
@@ -104,7 +105,7 @@ mod tests {
         let first = Stamp::next(&payload, None).put(&payload, "east", &BTreeSet::new());
         let mut loaded = first.clone();
         loaded["config_data"][KEY]["write"] = json!(1.0);
-        assert_eq!(Stamp::next(&payload, Some(&loaded)).write, 2);
+        assert_eq!(Stamp::next(&payload, Some(&loaded.into())).write, 2);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod diff;
 mod fleet;
 mod form;
 mod guard;
+mod loaded;
 mod mark;
 mod merge;
 mod part;
@@ -32,20 +33,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::desired::{Desired, Installation};
 use crate::diagnostic::ObjectRef;
 
 pub use compare::is_zero;
 pub use diff::{Cause, Plan, WriteReason, diff};
 pub use fleet::{Finder, Found};
+pub use loaded::Loaded;
 pub use tyk::Tyk;
 pub use worker::{Trigger, Worker};
 pub use workers::{Workers, client, endpoint};
 
 /// Loaded definitions of a gateway by API id, or its policies by policy id.
-pub type Observed = BTreeMap<String, Value>;
+pub type Observed = BTreeMap<String, Loaded>;
 
 /// What one round against one Tyk endpoint ended with. Status is made from this and from nothing else.
 #[derive(Clone, Debug, Default, PartialEq)]

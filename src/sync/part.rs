@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::backoff::ObjectBackoff;
 use super::batch::{Sent, Sort};
 use super::diff::{Reading, Readings};
 use super::guard::DeleteGuard;
-use super::{ApiOutcome, Drift, Observed, Plan, verify};
-use crate::desired::{Wanted, owner};
+use super::{ApiOutcome, Drift, Loaded, Observed, Plan, verify};
+use crate::desired::Wanted;
 
 /// Only hints: every round reads the gateway.
 pub(super) struct Memory {
@@ -82,8 +81,8 @@ impl Memory {
 
     /// How many of `observed` are ours.
     pub(super) fn owned(&self, observed: &Observed) -> usize {
-        let ours = |held: &&Value| owner::is_ours(held, &self.owner, &self.contexts);
-        observed.values().filter(ours).count()
+        let ours = observed.values().filter(|held| held.is_ours(&self.owner, &self.contexts));
+        ours.count()
     }
 
     /// Fields that the gateway reads otherwise, by id.
@@ -236,7 +235,7 @@ impl Memory {
     ) {
         let unwanted = part.unwanted.union(part.removals);
         for id in unwanted.filter(|id| !part.wanted.contains_key(id.as_str())) {
-            let ours = |held: &Value| owner::is_ours(held, &self.owner, &self.contexts);
+            let ours = |held: &Loaded| held.is_ours(&self.owner, &self.contexts);
             let held = observed.get(id).is_some_and(ours);
             let result = match part.waiting.get(id) {
                 Some(message) if held => {

@@ -6,7 +6,7 @@ use super::batch::Sort;
 use super::diff::{self, Readings};
 use super::part::{Memory, Part};
 use super::tyk::Tyk;
-use super::{Calls, Observed, Outcome, Plan, verify};
+use super::{Calls, Loaded, Observed, Outcome, Plan, verify};
 use crate::desired::{Desired, Wanted, owner};
 use crate::tyk::{Error, Kind};
 
@@ -59,7 +59,8 @@ impl Policies {
             }
             Err(error) => return Err(error),
         };
-        held.values_mut().for_each(owner::expose_policy_mark);
+        let policies = held.values_mut().filter_map(Loaded::value_mut);
+        policies.for_each(owner::expose_policy_mark);
         self.may_own = self.memory.owned(&held) > 0;
         Ok(Listed { held, failure: None })
     }
@@ -119,7 +120,7 @@ fn gives_an_answer(error: &Error) -> bool {
 fn wanted<'a>(desired: &'a Desired, held: &Observed, owner: &str) -> BTreeMap<&'a str, Wanted<'a>> {
     let ours = |id: &String| {
         held.get(id)
-            .is_some_and(|held| owner::is_ours(held, owner, &desired.contexts))
+            .is_some_and(|held| held.is_ours(owner, &desired.contexts))
     };
     let policies = desired.policies.iter();
     policies

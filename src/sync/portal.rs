@@ -273,7 +273,7 @@ pub(super) async fn difference(tyk: &Tyk, desired: &Desired) -> Result<(Plan, Ob
             let cause = Cause::Wanted;
             plan.writes.insert(name.clone(), WriteReason::Changed { fields, cause });
         }
-        all.insert(name.clone(), held);
+        all.insert(name.clone(), held.into());
     }
     Ok((plan, all))
 }

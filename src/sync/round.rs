@@ -343,7 +343,10 @@ impl Session {
         outcome.policies = memory.settle(&round.policies, &done(policies), &held.policies.held, |_| None, drift);
         outcome.altered_policies = memory.altered();
         if self.tyk.is_dashboard() {
-            let given = |id: &String| Some((id.clone(), held.policies.held.get(id)?["_id"].as_str()?.to_owned()));
+            let given = |id: &String| {
+                let held = held.policies.held.get(id)?.value();
+                Some((id.clone(), held["_id"].as_str()?.to_owned()))
+            };
             outcome.database_ids = round.desired.policies.keys().filter_map(given).collect();
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Observed, form};
+use super::{Loaded, Observed, form};
 
 /// Domain and listen path in one text, as the gateway compares them.
 fn route(domain: &str, path: &str) -> String {
@@ -13,11 +13,14 @@ fn route(domain: &str, path: &str) -> String {
 
 /// Domain and listen path of a definition in one text.
 pub(super) fn of(definition: &Value) -> String {
-    route(domain(definition), listen_path(definition))
+    let (domain, path) = form::route(definition);
+    route(domain, path)
 }
 
-fn domain(definition: &Value) -> &str {
-    form::route(definition).0
+/// The same of a loaded one.
+pub(super) fn of_loaded(loaded: &Loaded) -> String {
+    let (domain, path) = loaded.route();
+    route(domain, path)
 }
 
 /// The listen path, empty when there is none.
@@ -42,8 +45,8 @@ pub(super) fn is_renamed(path: &str, id: &str, observed: &str) -> bool {
 }
 
 /// The route that a loaded definition has, and that which it would have if the gateway had not renamed it.
-pub(super) fn held_by(id: &str, definition: &Value) -> [String; 2] {
-    let (domain, path) = (domain(definition), listen_path(definition));
+pub(super) fn held_by(id: &str, loaded: &Loaded) -> [String; 2] {
+    let (domain, path) = loaded.route();
     let original = without_rename(path, id).unwrap_or(path);
     [path, original].map(|path| route(domain, path))
 }
@@ -60,9 +63,9 @@ impl Held {
     /// Of all of `observed` that `stays`.
     pub(super) fn new(observed: &Observed, stays: impl Fn(&str) -> bool) -> Self {
         let mut held = Self::default();
-        let stays = |(id, definition): &(&String, &Value)| stays(id) && form::is_served(definition);
-        for (id, definition) in observed.iter().filter(stays) {
-            let [now, original] = held_by(id, definition);
+        let stays = |(id, loaded): &(&String, &Loaded)| stays(id) && form::is_served(loaded.value());
+        for (id, loaded) in observed.iter().filter(stays) {
+            let [now, original] = held_by(id, loaded);
             held.routes.insert(now, id.clone());
             held.original.insert(original, id.clone());
         }
@@ -87,7 +90,7 @@ impl Held {
 /// Another API of `observed` that has the wanted route of API `id`, renamed or not.
 pub(super) fn rival_in<'a>(observed: &'a Observed, id: &str, definition: &Value) -> Option<&'a str> {
     let wanted = of(definition);
-    let has = |other: &str, held: &Value| held_by(other, held).contains(&wanted);
+    let has = |other: &str, held: &Loaded| held_by(other, held).contains(&wanted);
     observed
         .iter()
         .find(|(other, held)| *other != id && has(other, held))

@@ -2,11 +2,11 @@
 //! is not read again. The gateway is asked all the same, and says all of it each time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::form;
+use super::loaded::{AsWanted, Loaded};
 use crate::desired::{Desired, Payload};
 use crate::packed::Packed;
 
@@ -27,8 +27,32 @@ struct Element {
     id: String,
     /// What was wanted.
     wanted: Payload,
-    /// What was made of it.
-    short: Packed,
+    made: Made,
+}
+
+/// What was made of it.
+#[derive(Debug)]
+enum Made {
+    AsWanted(Arc<AsWanted>),
+    Short(Packed),
+}
+
+impl Made {
+    fn loaded(&self) -> Loaded {
+        match self {
+            Self::AsWanted(one) => Loaded::AsWanted(Arc::clone(one)),
+            Self::Short(short) => Loaded::Whole(short.value()),
+        }
+    }
+}
+
+impl From<&Loaded> for Made {
+    fn from(loaded: &Loaded) -> Self {
+        match loaded {
+            Loaded::AsWanted(one) => Self::AsWanted(Arc::clone(one)),
+            Loaded::Whole(value) => Self::Short(Packed::from(value)),
+        }
+    }
 }
 
 impl Seen {
@@ -43,25 +67,25 @@ impl Seen {
     }
 
     /// The id of an element, and what would be made of it.
-    pub(super) fn recall(&mut self, print: &Print, desired: &Desired) -> Option<(String, Value)> {
+    pub(super) fn recall(&mut self, print: &Print, desired: &Desired) -> Option<(String, Loaded)> {
         let element = self.last.remove(print)?;
         let wanted = &desired.apis.get(&element.id)?.payload;
         if *wanted != element.wanted {
             return None;
         }
-        let found = (element.id.clone(), element.short.value());
+        let found = (element.id.clone(), element.made.loaded());
         self.now.insert(*print, element);
         Some(found)
     }
 
     /// Takes in what was made of an element, if it is as wanted.
-    pub(super) fn remember(&mut self, print: Print, id: &str, made: &Value, desired: &Desired) {
+    pub(super) fn remember(&mut self, print: Print, id: &str, made: &Loaded, desired: &Desired) {
         let Some(api) = desired.apis.get(id) else { return };
-        if form::is_as_wanted(made, api.payload.hash()) {
+        if made.is_as_wanted(api.payload.hash()) {
             let element = Element {
                 id: id.to_owned(),
                 wanted: api.payload.clone(),
-                short: Packed::from(made),
+                made: made.into(),
             };
             self.now.insert(print, element);
         }
@@ -70,12 +94,12 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::desired::Api;
     use crate::diagnostic::ObjectRef;
-    use crate::sync::compare;
+    use crate::sync::{compare, form};
 
     fn desired(path: &str) -> Desired {
         let payload = json!({"api_id": "1", "proxy": {"listen_path": path}});
@@ -91,7 +115,7 @@ mod tests {
     }
 
     /// What is made of an element, and whether it had to be read.
-    fn made(seen: &mut Seen, element: &Value, desired: &Desired) -> (Value, bool) {
+    fn made(seen: &mut Seen, element: &Value, desired: &Desired) -> (Loaded, bool) {
         let print = Seen::print(element.to_string().as_bytes());
         seen.begin();
         if let Some((id, made)) = seen.recall(&print, desired) {

@@ -101,7 +101,7 @@ impl Tyk {
                     let read = Gateway::read_api(element, keep)?;
                     Ok(read.map(|(id, held)| match keep.shape {
                         // Somebody wants to see all of it.
-                        Shape::Whole => (id, held),
+                        Shape::Whole => (id, held.into()),
                         Shape::Fields(_) => {
                             let made = form::shorten(&id, desired.apis.get(&id), &looked_at, held);
                             seen.remember(print, &id, &made, desired);
@@ -120,15 +120,15 @@ impl Tyk {
                 }
                 Ok(apis)
             }
-            Self::Dashboard(client) => Dashboard(client).list_apis(desired).await,
+            Self::Dashboard(client) => Dashboard(client).list_apis(desired).await.map(whole),
         }
     }
 
     /// All policies by id.
     pub(super) async fn list_policies(&self, desired: &Desired) -> Result<Observed, Error> {
         match self {
-            Self::Gateway(gateway) => gateway.list_policies().await,
-            Self::Dashboard(client) => Dashboard(client).list_policies(desired).await,
+            Self::Gateway(gateway) => Ok(whole(gateway.list_policies().await?)),
+            Self::Dashboard(client) => Dashboard(client).list_policies(desired).await.map(whole),
         }
     }
 
@@ -233,6 +233,10 @@ impl Tyk {
             Self::Dashboard(_) => dashboard::lacks(api, held),
         }
     }
+}
+
+fn whole(objects: BTreeMap<String, Value>) -> Observed {
+    objects.into_iter().map(|(id, object)| (id, object.into())).collect()
 }
 
 fn unless(answer: Result<(), Error>, fine: &[u16]) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Observed;
 use super::batch::Sort;
 use super::diff::{Reading, Readings, WriteReason, reason};
-use super::form::{self, differences};
+use super::form::differences;
 use super::mark::{self, Stamp};
 use super::route;
 use crate::desired::Wanted;
@@ -37,21 +37,21 @@ pub(super) fn written(
     let Some(held) = observed.get(id) else {
         return Err(not_loaded(sort).to_owned());
     };
-    if mark::read(held).as_ref() != Some(stamp) {
+    if held.stamp().as_ref() != Some(stamp) {
         return Err("the gateway accepted the definition but still holds an earlier one; its log says why".to_owned());
     }
-    if form::is_as_wanted(held, &wanted.hash()) {
+    if held.is_as_wanted(&wanted.hash()) {
         return Ok(Reading {
             hash: stamp.hash.clone(),
             fields: BTreeMap::new(),
         });
     }
     let payload = wanted.value();
-    let listen_path = route::listen_path(held);
+    let (_, listen_path) = held.route();
     if route::is_renamed(route::listen_path(&payload), id, listen_path) {
         return Err(renamed(id, &payload, observed, listen_path));
     }
-    Ok(reading(&payload, stamp, held))
+    Ok(reading(&payload, stamp, held.value()))
 }
 
 fn not_loaded(sort: Sort) -> &'static str {

@@ -79,10 +79,10 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Gateway::list_apis`].
-    pub async fn list_apis_by(
+    pub async fn list_apis_by<T>(
         &self,
-        read: impl FnMut(&[u8]) -> serde_json::Result<Option<(String, Value)>>,
-    ) -> Result<BTreeMap<String, Value>, Error> {
+        read: impl FnMut(&[u8]) -> serde_json::Result<Option<(String, T)>>,
+    ) -> Result<BTreeMap<String, T>, Error> {
         let call = self.call_with(Method::GET, &["tyk", "apis"], Some("include_types=mcp"))?;
         call.list_by(read).await
     }
@@ -226,10 +226,10 @@ impl Call<'_> {
     }
 
     /// The objects of a list by their id, as `read` reads each as it comes.
-    async fn list_by(
+    async fn list_by<T>(
         self,
-        mut read: impl FnMut(&[u8]) -> serde_json::Result<Option<(String, Value)>>,
-    ) -> Result<BTreeMap<String, Value>, Error> {
+        mut read: impl FnMut(&[u8]) -> serde_json::Result<Option<(String, T)>>,
+    ) -> Result<BTreeMap<String, T>, Error> {
         let Self { name, request, gateway } = self;
         let not = |what: &str| {
             let detail = format!("the answer is not {what}; check that TYK_URL is a gateway");

@@ -12,13 +12,14 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::measures::Spread;
+use super::phase;
 use super::probe::Probe;
 use super::world::World;
 use crate::Scenario;
 use crate::http::{authority, connect};
 
-/// Reloads that are measured.
-const RELOADS: usize = 10;
+/// Time after a reload in which the gateway clears up.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The gateway's own times.
 #[derive(Clone, Debug)]
@@ -52,9 +53,9 @@ impl Floor {
         let reload = begin.elapsed() - writes;
         let all = probe.until_all_answer(world, begin).await?;
         let mut times = Vec::new();
-        for sample in 0..samples.clamp(1, RELOADS) {
-            // The gateway looks for wanted reloads once a second.
-            sleep(Duration::from_millis(170 * (1 + sample as u64 % 7))).await;
+        for sample in 0..samples.max(1) {
+            sleep(PAUSE).await;
+            phase::of(sample).await;
             control.write(&definitions[sample % definitions.len()]).await?;
             let begin = Instant::now();
             control.reload().await?;

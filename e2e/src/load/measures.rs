@@ -81,9 +81,9 @@ impl Results {
         self.set("floor: one list", floor.list.as_secs_f64(), "s", None);
     }
 
-    /// Long enough for the rest of a round, and another part of a second each time.
+    /// Long enough for the rest of a round.
     pub(super) fn pause(&self) -> Duration {
-        Duration::from_secs_f64(0.5 + 2.0 * self.floor_reload_seconds + rand::random::<f64>())
+        Duration::from_secs_f64(0.5 + 2.0 * self.floor_reload_seconds)
     }
 
     /// Adds a number that should be at most `target`.

@@ -13,8 +13,9 @@ use super::world::World;
 use crate::echo::NAME_HEADER;
 use crate::http::{authority, connect};
 
-/// Time between two looks at a path that does not answer yet.
-const INTERVAL: Duration = Duration::from_millis(5);
+/// Time between two looks at a path that does not answer yet. A gateway with thousands of APIs has to work for each look,
+/// at the same time as on the reload that is waited for.
+const INTERVAL: Duration = Duration::from_millis(20);
 
 /// Paths that are waited for one after the other.
 const WAITED_FOR: usize = 100;

@@ -161,7 +161,7 @@ fn of_plan(sort: &'static str, plan: &Plan, wanted: &BTreeMap<&str, (String, &Va
     for (id, reason) in &plan.writes {
         let action = action(reason);
         let fields = match (wanted.get(id.as_str()), held.get(id)) {
-            (Some((_, payload)), Some(held)) => fields(payload, held, reason),
+            (Some((_, payload)), Some(held)) => fields(payload, held.value(), reason),
             _ => Vec::new(),
         };
         let renamed = match reason {
@@ -186,7 +186,7 @@ fn of_plan(sort: &'static str, plan: &Plan, wanted: &BTreeMap<&str, (String, &Va
     let foreign = foreign.map(|(id, owner)| (id, format!("it belongs to the operator {owner:?}")));
     changes.extend(rivals.chain(foreign).map(refused));
     changes.extend(plan.deletes.iter().map(|id| Change {
-        object: held.get(id).and_then(source),
+        object: held.get(id).and_then(|held| source(held.value())),
         ..Change::new(sort, Action::Delete, id)
     }));
     changes.sort_by(|one, other| one.id.cmp(&other.id));

@@ -26,7 +26,7 @@ use crate::diagnostic::ObjectRef;
 use crate::http::Health;
 use crate::ingress::{Child, Translation};
 use crate::metrics::Stage;
-use crate::report::{ReportInput, repaired, report};
+use crate::report::{self, ReportInput, repaired, report_again};
 use crate::settings::{self, CrossNamespaceContexts};
 use crate::snapshot::{NamespacedName, Snapshot};
 use crate::sync::Outcome;
@@ -123,6 +123,7 @@ pub fn spawn(
         lead,
         progress,
         crowd_since: None,
+        memo: report::Memo::default(),
     };
     tasks.spawn(named("translate", translate.run(cancel.clone())));
     tasks.spawn(named("children", children.run(latest.clone(), cancel.clone())));
@@ -280,6 +281,7 @@ struct Reporter {
     progress: Progress,
     /// Since when a crowd of statuses waits.
     crowd_since: Option<Instant>,
+    memo: report::Memo,
 }
 
 impl Reporter {
@@ -354,7 +356,7 @@ impl Reporter {
             return;
         };
         let addresses = self.addresses.borrow_and_update().clone();
-        let found = report(&ReportInput {
+        let input = ReportInput {
             snapshot: &snapshot,
             translation: &translated.translation,
             fleet: &translated.fleet,
@@ -364,7 +366,8 @@ impl Reporter {
             owner: &self.owner,
             addresses: addresses.as_ref(),
             now: Time(jiff::Timestamp::now()),
-        });
+        };
+        let found = report_again(&input, &mut self.memo);
         for (object, error) in cluster::finalizer::release_named(&self.client, &snapshot, &found.release).await {
             tracing::warn!(%object, error, "the finalizer could not be removed; it is tried again");
         }

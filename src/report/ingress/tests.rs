@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -9,8 +10,8 @@ use serde_json::{Value, json};
 use crate::desired::{self, Desired, Fleet, Operator};
 use crate::diagnostic::ObjectRef;
 use crate::ingress::{self, Options, Translation};
-use crate::report::tests::in_step;
-use crate::report::{Address, Report, ReportInput, report};
+use crate::report::tests::{in_step, reported};
+use crate::report::{Address, Memo, Report, ReportInput};
 use crate::snapshot::{NamespacedName, Snapshot};
 use crate::sync::{ApiOutcome, Outcome};
 
@@ -22,6 +23,7 @@ struct World {
     desired: Desired,
     outcome: Outcome,
     addresses: Option<BTreeSet<Address>>,
+    memo: RefCell<Memo>,
 }
 
 /// Addresses that stand in the status, and the manager who wrote them.
@@ -57,6 +59,7 @@ impl World {
             desired,
             outcome: Outcome::default(),
             addresses: Some(BTreeSet::from([Address::parse("192.0.2.80").unwrap()])),
+            memo: RefCell::default(),
         }
     }
 
@@ -79,7 +82,7 @@ impl World {
 
     fn report(&self) -> Report {
         let (fleet, outcomes) = in_step(&self.fleet, &self.desired, &self.outcome);
-        report(&ReportInput {
+        let input = ReportInput {
             snapshot: &self.snapshot,
             translation: &self.translation,
             fleet: &fleet,
@@ -89,7 +92,8 @@ impl World {
             owner: "tyk-ingress",
             addresses: self.addresses.as_ref(),
             now: Time(Timestamp::UNIX_EPOCH),
-        })
+        };
+        reported(&input, &self.memo)
     }
 
     /// The children are in the cluster as well.

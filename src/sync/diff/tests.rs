@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::desired::owner;
 use crate::diagnostic::ObjectRef;
 use crate::sync::batch::Sort;
 use crate::sync::mark::Stamp;
@@ -40,9 +41,14 @@ fn applied(desired: &Desired, observed: &Observed, plan: &Plan) -> Observed {
         let mut sent = Stamp::next(payload, observed.get(id)).put(payload, OWNER, &BTreeSet::new());
         sent["added"] = json!({"by": "the gateway"});
         sent["proxy"]["added"] = json!(0);
-        after.insert(id.clone(), sent);
+        after.insert(id.clone(), sent.into());
     }
     after
+}
+
+/// What is held of an API of which everything was read.
+fn whole<'a>(observed: &'a mut Observed, id: &str) -> &'a mut Value {
+    observed.get_mut(id).and_then(Loaded::value_mut).unwrap()
 }
 
 fn held(payloads: &[Value]) -> Observed {
@@ -70,7 +76,7 @@ fn every_reason_is_told() {
     let same = || payload("1", "/a", json!({"x": 1, "y": 2}));
     let with = |field: &str, value: Value| {
         let mut observed = before.clone();
-        *observed.get_mut("1").unwrap().pointer_mut(field).unwrap() = value;
+        *whole(&mut observed, "1").pointer_mut(field).unwrap() = value;
         observed
     };
     assert_eq!(reason(same(), &before), None);
@@ -101,12 +107,12 @@ fn every_reason_is_told() {
 #[test]
 fn only_what_is_ours_is_deleted() {
     let mut observed = held(&[payload("ours", "/a", json!(null))]);
-    let mut west = observed["ours"].clone();
+    let mut west = observed["ours"].value().clone();
     west["config_data"]["tyk-ingress"]["owner"] = json!("west");
-    observed.insert("west".into(), west);
+    observed.insert("west".into(), west.into());
     observed.insert(
         "plain".into(),
-        json!({"api_id": "plain", "config_data": {"tyk-ingress": "ours"}}),
+        json!({"api_id": "plain", "config_data": {"tyk-ingress": "ours"}}).into(),
     );
     let plan = diff(&Desired::default(), &observed, OWNER);
     assert_eq!(plan.deletes.into_iter().collect::<Vec<_>>(), ["ours"]);
@@ -129,7 +135,7 @@ fn what_cannot_be_used_now_stays_as_it_is() {
 fn a_route_of_others_is_left_to_them() {
     let theirs = |path: &str, domain: &str| {
         let held = json!({"api_id": "theirs", "domain": domain, "proxy": {"listen_path": path}});
-        Observed::from([("theirs".to_owned(), held)])
+        Observed::from([("theirs".to_owned(), held.into())])
     };
     let wanted = desired(&[payload("1", "/a", json!(null))]);
     let rival = |observed: &Observed| diff(&wanted, observed, OWNER).rivals.remove("1");
@@ -139,7 +145,7 @@ fn a_route_of_others_is_left_to_them() {
 
     let mut both = theirs("/a-theirs", "");
     both.extend(held(&[payload("1", "/a", json!(null))]));
-    both.get_mut("1").unwrap()["proxy"]["listen_path"] = json!("/a-1");
+    whole(&mut both, "1")["proxy"]["listen_path"] = json!("/a-1");
     assert_eq!(rival(&both).as_deref(), Some("theirs"), "both were renamed");
 }
 
@@ -149,7 +155,7 @@ fn an_api_that_cannot_move_keeps_its_route() {
     let mut observed = held(&[payload("1", "/a", json!(null)), payload("2", "/b", json!(null))]);
     observed.insert(
         "theirs".into(),
-        json!({"api_id": "theirs", "proxy": {"listen_path": "/t"}}),
+        json!({"api_id": "theirs", "proxy": {"listen_path": "/t"}}).into(),
     );
     let wanted = desired(&[payload("1", "/t", json!(null)), payload("2", "/a", json!(null))]);
     let plan = diff(&wanted, &observed, OWNER);
@@ -173,7 +179,7 @@ fn our_own_route_can_be_handed_over() {
 fn what_the_gateway_reads_otherwise_is_no_drift_until_it_changes() {
     let wanted = [payload("1", "/a", json!({"timeout": "60s", "unknown": 1}))];
     let mut observed = held(&wanted);
-    observed.get_mut("1").unwrap()["extra"] = json!({"timeout": "1m0s"});
+    whole(&mut observed, "1")["extra"] = json!({"timeout": "1m0s"});
     let edited = diff(&desired(&wanted), &observed, OWNER);
     assert_eq!(
         edited.writes["1"].to_string(),
@@ -191,7 +197,7 @@ fn what_the_gateway_reads_otherwise_is_no_drift_until_it_changes() {
     };
     let readings = Readings::from([("1".to_owned(), reading)]);
     assert!(diff_read(&desired(&wanted), &observed, OWNER, &readings).is_empty());
-    observed.get_mut("1").unwrap()["extra"]["timeout"] = json!("2m0s");
+    whole(&mut observed, "1")["extra"]["timeout"] = json!("2m0s");
     let plan = diff_read(&desired(&wanted), &observed, OWNER, &readings);
     assert_eq!(plan.writes["1"].to_string(), "edited on the gateway (extra.timeout)");
 }
@@ -240,8 +246,8 @@ fn reread(value: &Value) -> Value {
 /// What is kept of a list while it is read.
 fn shortened(wanted: &Desired, observed: &Observed) -> Observed {
     let looked_at = compare::looked_at();
-    let short = |(id, held): (&String, &Value)| {
-        let short = form::shorten(id, wanted.apis.get(id), &looked_at, held.clone());
+    let short = |(id, held): (&String, &Loaded)| {
+        let short = form::shorten(id, wanted.apis.get(id), &looked_at, held.value().clone());
         (id.clone(), short)
     };
     observed.iter().map(short).collect()
@@ -251,9 +257,10 @@ fn shortened(wanted: &Desired, observed: &Observed) -> Observed {
 fn what_is_as_wanted_is_kept_short() {
     let wanted = [payload("1", "/a", json!({"x": 1})), payload("2", "/b", json!({"x": 2}))];
     let mut observed = held(&wanted);
-    observed.get_mut("2").unwrap()["extra"]["x"] = json!(3);
+    whole(&mut observed, "2")["extra"]["x"] = json!(3);
     let short = shortened(&desired(&wanted), &observed);
-    assert_eq!((&short["1"]["extra"], &short["2"]), (&Value::Null, &observed["2"]));
+    assert!(matches!(short["1"], Loaded::AsWanted(_)));
+    assert_eq!(short["2"], observed["2"]);
     let plan = diff(&desired(&wanted), &short, OWNER);
     assert_eq!((plan.unchanged, plan.writes.len()), (1, 1), "{plan:?}");
 }
@@ -263,15 +270,24 @@ proptest! {
     fn a_short_list_says_what_a_whole_one_says(before in world(), after in world(), renamed in "[1-6]") {
         let wanted = desired(&after);
         for mut whole in [held(&before), held(&after)] {
-            whole.values_mut().for_each(|held| *held = reread(held));
-            if let Some(held) = whole.get_mut(&renamed) {
+            let all = whole.values_mut().filter_map(Loaded::value_mut);
+            all.for_each(|held| *held = reread(held));
+            if let Some(held) = whole.get_mut(&renamed).and_then(Loaded::value_mut) {
                 held["proxy"]["listen_path"] = json!(format!("/{renamed}-{renamed}"));
             }
             let short = shortened(&wanted, &whole);
             prop_assert_eq!(diff(&wanted, &short, OWNER), diff(&wanted, &whole, OWNER));
+            for (id, whole) in &whole {
+                let facts = |held: &Loaded| {
+                    let (domain, path) = held.route();
+                    let ours = held.is_ours(OWNER, &wanted.contexts);
+                    (domain.to_owned(), path.to_owned(), held.owner().map(str::to_owned), ours)
+                };
+                prop_assert_eq!(facts(&short[id]), facts(whole));
+            }
             for (id, payload) in wanted.payloads() {
-                let stamp = whole.get(id).and_then(mark::read);
-                prop_assert_eq!(&short.get(id).and_then(mark::read), &stamp);
+                let stamp = whole.get(id).and_then(Loaded::stamp);
+                prop_assert_eq!(&short.get(id).and_then(Loaded::stamp), &stamp);
                 if let Some(stamp) = stamp {
                     let seen = |list| verify::written(Sort::Api, id, payload, &stamp, list);
                     prop_assert_eq!(seen(&short), seen(&whole));
@@ -291,7 +307,7 @@ proptest! {
 
     #[test]
     fn what_a_gateway_rereads_is_unchanged(apis in world()) {
-        let observed = held(&apis).iter().map(|(id, held)| (id.clone(), reread(held))).collect();
+        let observed = held(&apis).iter().map(|(id, held)| (id.clone(), reread(held.value()).into())).collect();
         let plan = diff(&desired(&apis), &observed, OWNER);
         prop_assert!(plan.is_empty(), "{:?}", plan);
     }
