@@ -20,22 +20,24 @@ pub struct Ours<'a> {
     pub ingresses: &'a [NamespacedName],
 }
 
-/// One write.
+/// One write of a rendered child.
 #[derive(Debug, PartialEq)]
-enum Action<K> {
+enum Action<C> {
     /// Of an object that is not there.
-    Create(K),
+    Create(C),
     /// Of the object with this uid.
-    Update { uid: String, child: K },
+    Update { uid: String, child: C },
     /// Of the object with this uid.
     Delete { uid: Option<String> },
 }
 
 /// What there is to write.
 #[derive(Debug)]
-pub struct Plan<K> {
-    actions: Vec<(NamespacedName, Action<K>)>,
+pub struct Plan<K, C> {
+    actions: Vec<(NamespacedName, Action<C>)>,
     errors: Vec<(NamespacedName, String)>,
+    /// Makes an object when its turn comes: thousands that wait would be more than all that is known of them.
+    definition: fn(&C) -> K,
 }
 
 /// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones; `definition`
@@ -43,16 +45,16 @@ pub struct Plan<K> {
 /// no operator's label) whose Ingress is not ours.
 ///
 /// Nothing is planned for a child that the snapshot holds as it is rendered.
-pub fn plan<K: Published, C>(
+pub fn plan<K: Published, C: Clone>(
     snapshot: &Snapshot,
-    (rendered, definition): (&BTreeMap<NamespacedName, C>, impl Fn(&C) -> K),
+    (rendered, definition): (&BTreeMap<NamespacedName, C>, fn(&C) -> K),
     held: &BTreeSet<NamespacedName>,
     ours: Ours<'_>,
-) -> Plan<K> {
+) -> Plan<K, C> {
     let (mut actions, mut errors) = (Vec::new(), Vec::new());
     for (name, child) in rendered {
         let existing = K::all(snapshot).get(name).map(AsRef::as_ref);
-        match action_for(existing, definition(child), ours.owner) {
+        match action_for(existing, (child, definition), ours.owner) {
             Ok(action) => actions.extend(action.map(|action| (name.clone(), action))),
             Err(error) => errors.push((name.clone(), error)),
         }
@@ -64,10 +66,14 @@ pub fn plan<K: Published, C>(
             && !held.contains(name)
     });
     actions.extend(stale.map(|(name, existing)| (name.clone(), Action::Delete { uid: existing.uid() })));
-    Plan { actions, errors }
+    Plan {
+        actions,
+        errors,
+        definition,
+    }
 }
 
-impl<K: Published> Plan<K> {
+impl<K: Published, C> Plan<K, C> {
     /// Number of writes.
     pub fn writes(&self) -> usize {
         self.actions.len()
@@ -75,8 +81,9 @@ impl<K: Published> Plan<K> {
 
     /// Writes. The errors come back by child; one child's error keeps no other from being written.
     pub async fn run(self, client: &Client) -> Vec<(NamespacedName, String)> {
+        let definition = self.definition;
         let calls = self.actions.into_iter().map(|(name, action)| async move {
-            let result = action.run(client, &name).await;
+            let result = action.run(client, &name, definition).await;
             (name, result)
         });
         let results = all(calls).await;
@@ -103,10 +110,15 @@ impl Ours<'_> {
     }
 }
 
-fn action_for<K: Published>(existing: Option<&K>, child: K, owner: &str) -> Result<Option<Action<K>>, String> {
+fn action_for<K: Published, C: Clone>(
+    existing: Option<&K>,
+    (rendered, definition): (&C, fn(&C) -> K),
+    owner: &str,
+) -> Result<Option<Action<C>>, String> {
     let Some(existing) = existing else {
-        return Ok(Some(Action::Create(child)));
+        return Ok(Some(Action::Create(rendered.clone())));
     };
+    let child = definition(rendered);
     if !existing.is_child() && !same_owner(existing, &child) {
         return Err(taken(K::KIND));
     }
@@ -120,7 +132,10 @@ fn action_for<K: Published>(existing: Option<&K>, child: K, owner: &str) -> Resu
     match owner_uid(child.meta()).is_some() && !same_owner(existing, &child) {
         // Of an earlier Ingress of the same name. An object has one controller, so it makes room for a new one.
         true => Ok(Some(Action::Delete { uid: Some(uid) })),
-        false => Ok(Some(Action::Update { uid, child })),
+        false => Ok(Some(Action::Update {
+            uid,
+            child: rendered.clone(),
+        })),
     }
 }
 
@@ -171,11 +186,16 @@ fn complete<K: Published>(mut child: K) -> K {
     child
 }
 
-impl<K: Published> Action<K> {
-    async fn run(self, client: &Client, name: &NamespacedName) -> Result<(), String> {
+impl<C> Action<C> {
+    async fn run<K: Published>(
+        self,
+        client: &Client,
+        name: &NamespacedName,
+        definition: fn(&C) -> K,
+    ) -> Result<(), String> {
         let result = match self {
-            Self::Create(child) => create(client, name, &complete(child)).await,
-            Self::Update { uid, child } => update(client, name, uid, complete(child)).await,
+            Self::Create(child) => create(client, name, &complete(definition(&child))).await,
+            Self::Update { uid, child } => update(client, name, uid, complete(definition(&child))).await,
             Self::Delete { uid } => delete::<K>(client, name, uid).await,
         };
         match result {

@@ -6,7 +6,7 @@ use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerIngress};
 use kube::ResourceExt;
 
 use super::answer::{self, ChildState};
-use super::{Memo, Report, ReportInput, status};
+use super::{Report, ReportInput, status};
 use crate::api::{ApiDefinition, Generated, TykOasApiDefinition, names};
 use crate::diagnostic::ObjectRef;
 use crate::snapshot::{NamespacedName, SnapshotKind};
@@ -38,8 +38,10 @@ enum Served {
 /// An Ingress shows the addresses from the moment when the gateway serves it. One bad path does not take the address
 /// (and with external-dns the name) from the good ones, so it is enough that some are served and no other is on its
 /// way. While the gateway does not answer, what was confirmed stays.
-pub(super) fn report(input: &ReportInput<'_>, memo: &Memo, report: &mut Report) {
-    let round = Round::new(input, memo, report);
+///
+/// `told` are the children whose status says that they are served.
+pub(super) fn report(input: &ReportInput<'_>, told: &BTreeSet<ObjectRef>, report: &mut Report) {
+    let round = Round::new(input, told, report);
     for (name, ingress) in input.snapshot.ingresses.iter() {
         let served = match input.translation.ingresses.binary_search(name) {
             Ok(_) => round.served(name),
@@ -97,11 +99,11 @@ struct Made {
 }
 
 impl<'a> Round<'a> {
-    fn new(input: &'a ReportInput<'a>, memo: &Memo, report: &Report) -> Self {
+    fn new(input: &'a ReportInput<'a>, told: &BTreeSet<ObjectRef>, report: &Report) -> Self {
         let mut children: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let made = |kind: &'static str, name: &NamespacedName| {
             let source = name.object(kind);
-            let told = memo.is_told(&source);
+            let told = told.contains(&source);
             let status = report.statuses.get(&source).filter(|_| !told);
             Made {
                 confirmed: told || status.is_some_and(|status| status::is_synced(&status.fields())),

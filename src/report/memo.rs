@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::ptr;
 use std::sync::Arc;
 
+use super::ReportInput;
 use super::answer::Answer;
 use super::status::Errors;
 use super::subject::{Role, Subject};
-use super::{ReportInput, status};
 use crate::desired::Payload;
 use crate::diagnostic::ObjectRef;
 
@@ -21,14 +21,14 @@ pub struct Memo {
     known: BTreeMap<ObjectRef, Known>,
 }
 
-/// Of one resource.
+/// Of a resource of which there was nothing to tell.
 #[derive(Debug)]
 struct Known {
     object: Arc<dyn Any + Send + Sync>,
     /// Whether its status says that it is served.
-    told: bool,
-    /// What its Tyk had confirmed when there was nothing to tell.
-    settled: Option<Payload>,
+    is_told: bool,
+    /// What its Tyk had confirmed.
+    confirmed: Payload,
     /// Whether the report under way has it.
     is_there: bool,
 }
@@ -45,39 +45,28 @@ impl Memo {
         }
     }
 
-    /// Takes in a resource as it is now.
-    pub(super) fn take_in(&mut self, subject: &Subject<'_>) {
-        let is_same = |known: &&mut Known| ptr::addr_eq(Arc::as_ptr(&known.object), Arc::as_ptr(&subject.held));
-        if let Some(known) = self.known.get_mut(&subject.object).filter(is_same) {
+    /// Whether there was nothing to tell of a resource when its Tyk had confirmed this; then, whether its status says that
+    /// it is served. What is remembered of another object in its place is forgotten.
+    pub(super) fn settled(&mut self, subject: &Subject<'_>, confirmed: Option<&Payload>) -> Option<bool> {
+        let known = self.known.get_mut(&subject.object)?;
+        let is_same = ptr::addr_eq(Arc::as_ptr(&known.object), Arc::as_ptr(&subject.held));
+        if is_same && confirmed.is_some_and(|confirmed| known.confirmed.is_shared_with(confirmed)) {
             known.is_there = true;
-            return;
+            return Some(known.is_told);
         }
-        let known = Known {
-            object: Arc::clone(&subject.held),
-            // Of others than children nobody asks.
-            told: subject.ingress.is_some() && status::is_synced(subject.status()),
-            settled: None,
-            is_there: true,
-        };
-        self.known.insert(subject.object.clone(), known);
-    }
-
-    /// Whether there was nothing to tell of a resource whose Tyk had confirmed this.
-    pub(super) fn is_settled(&self, object: &ObjectRef, confirmed: &Payload) -> bool {
-        let settled = self.known.get(object).and_then(|known| known.settled.as_ref());
-        settled.is_some_and(|settled| settled.is_shared_with(confirmed))
+        self.known.remove(&subject.object);
+        None
     }
 
     /// There is nothing to tell of a resource whose Tyk has confirmed this.
-    pub(super) fn settle(&mut self, object: &ObjectRef, confirmed: &Payload) {
-        if let Some(known) = self.known.get_mut(object) {
-            known.settled = Some(confirmed.clone());
-        }
-    }
-
-    /// Whether the status of a child says that it is served.
-    pub(super) fn is_told(&self, child: &ObjectRef) -> bool {
-        self.known.get(child).is_some_and(|known| known.told)
+    pub(super) fn settle(&mut self, subject: &Subject<'_>, confirmed: &Payload, is_told: bool) {
+        let known = Known {
+            object: Arc::clone(&subject.held),
+            is_told,
+            confirmed: confirmed.clone(),
+            is_there: true,
+        };
+        self.known.insert(subject.object.clone(), known);
     }
 
     /// The report ends.
@@ -93,7 +82,8 @@ pub(super) fn confirmed<'a>(
     subject: &Subject<'_>,
     answer: Answer<'_>,
 ) -> Option<&'a Payload> {
-    if subject.role != Role::Api || subject.is_leaving() || answer != Answer::Synced {
+    // What is being deleted is never synced.
+    if subject.role != Role::Api || answer != Answer::Synced {
         return None;
     }
     if errors.has(&subject.object) || input.fleet.links.contains_key(&subject.object) {

@@ -87,44 +87,51 @@ pub fn report_again(input: &ReportInput<'_>, memo: &mut Memo) -> Report {
     let subjects = subject::all(input);
     let leaving = subjects.iter().filter(|subject| subject.is_leaving());
     let leaving = leaving.map(|subject| subject.object.clone()).collect();
+    let mut told = BTreeSet::new();
     for subject in subjects {
-        memo.take_in(&subject);
-        add(input, (&errors, &leaving, memo), subject, &mut report);
+        let answer = Answer::of(input, &subject);
+        let confirmed = memo::confirmed(input, &errors, &subject, answer);
+        let settled = memo.settled(&subject, confirmed);
+        // Of others than children nobody asks.
+        let is_told = subject.ingress.is_some() && settled.unwrap_or_else(|| status::is_synced(subject.status()));
+        if is_told {
+            told.insert(subject.object.clone());
+        }
+        if settled.is_none()
+            && !add(input, (&errors, &leaving), &subject, answer, &mut report)
+            && let Some(confirmed) = confirmed
+        {
+            memo.settle(&subject, confirmed, is_told);
+        }
     }
     memo.end();
-    ingress::report(input, memo, &mut report);
+    ingress::report(input, &told, &mut report);
     report.diagnostics.extend(backend::of_services(input));
     report.diagnostics.sort();
     report.diagnostics.dedup();
     report
 }
 
+/// Adds what there is to say of a resource; whether there is anything.
 fn add(
     input: &ReportInput<'_>,
-    (errors, leaving, memo): (&status::Errors<'_>, &BTreeSet<ObjectRef>, &mut Memo),
-    subject: Subject<'_>,
+    (errors, leaving): (&status::Errors<'_>, &BTreeSet<ObjectRef>),
+    subject: &Subject<'_>,
+    answer: Answer<'_>,
     report: &mut Report,
-) {
-    let answer = Answer::of(input, &subject);
-    let confirmed = memo::confirmed(input, errors, &subject, answer);
-    if confirmed.is_some_and(|confirmed| memo.is_settled(&subject.object, confirmed)) {
-        return;
-    }
+) -> bool {
     if let Answer::Failed(error) = answer {
-        report.diagnostics.extend(sync_failed(&subject, error));
+        report.diagnostics.extend(sync_failed(subject, error));
     }
-    let refusal = refusal::of(input, &subject);
+    let refusal = refusal::of(input, subject);
     if let Some(reason) = &refusal {
-        report.diagnostics.push(refusal::finding(&subject, reason));
-    } else if release::is_due(input, &subject, leaving) {
-        report.release.push(subject.object);
-        return;
+        report.diagnostics.push(refusal::finding(subject, reason));
+    } else if release::is_due(input, subject, leaving) {
+        report.release.push(subject.object.clone());
+        return true;
     }
-    let Some(status) = status::changed(input, errors, &subject, (answer, refusal.as_deref())) else {
-        if let Some(confirmed) = confirmed {
-            memo.settle(&subject.object, confirmed);
-        }
-        return;
+    let Some(status) = status::changed(input, errors, subject, (answer, refusal.as_deref())) else {
+        return refusal.is_some() || matches!(answer, Answer::Failed(_));
     };
     if subject.ingress.is_none() && !status::is_synced(subject.status()) && status::is_synced(&status) {
         let what = match subject.role {
@@ -134,7 +141,8 @@ fn add(
         };
         report.synced.insert(subject.object.clone(), what.to_owned());
     }
-    report.statuses.insert(subject.object, status.into());
+    report.statuses.insert(subject.object.clone(), status.into());
+    true
 }
 
 /// One finding for the resource and, when it is a child, one for its Ingress, which is what the user wrote.

@@ -26,6 +26,8 @@ pub(super) struct World {
     outcome: Outcome,
     /// No round has ended since the start.
     unasked: bool,
+    /// Who uses `ns/a`.
+    links: Value,
     memo: RefCell<Memo>,
 }
 
@@ -127,6 +129,7 @@ impl World {
             diagnostics: Vec::new(),
             outcome: Outcome::default(),
             unasked: false,
+            links: Value::Null,
             memo: RefCell::default(),
         }
     }
@@ -170,7 +173,9 @@ impl World {
             .values()
             .filter(|object| !object.is_template());
         let objects: Vec<_> = objects.map(|object| object.object_ref()).collect();
-        let (fleet, mut outcomes) = one_tyk(&self.desired, &self.outcome, objects);
+        let (mut fleet, mut outcomes) = one_tyk(&self.desired, &self.outcome, objects);
+        let links = self.links.as_object().cloned();
+        fleet.links.extend(links.map(|links| (object("a"), links)));
         outcomes.retain(|_, _| !self.unasked);
         let input = ReportInput {
             snapshot: &self.snapshot,
@@ -327,6 +332,32 @@ fn what_was_confirmed_outlives_a_gateway_that_cannot_be_asked() {
         conditions(&world.write(50).unwrap()),
         "True:Valid False:SyncFailed False:SyncFailed"
     );
+}
+
+#[test]
+fn where_there_was_nothing_to_tell_there_can_be_something_again() {
+    let settled = || {
+        let mut world = World::plain().answered(ApiOutcome::Synced);
+        world.write(10).unwrap();
+        world
+    };
+    let mut wiped = settled();
+    wiped.edit(|object| object.status = None);
+    assert!(wiped.write(20).is_some());
+    let mut moved = settled();
+    let payload = json!({"org_id": "other-org"}).into();
+    moved.desired.apis.get_mut(ID).unwrap().payload = payload;
+    assert_eq!(moved.write(20).unwrap().org_id.as_deref(), Some("other-org"));
+    let mut refused = settled();
+    refused.diagnostics = World::plain().rejected().diagnostics;
+    assert!(
+        refused.write(20).unwrap().conditions[0]
+            .message
+            .starts_with("spec.domain")
+    );
+    let mut linked = settled();
+    linked.links = json!({"linked_by_policies": [{"namespace": "ns", "name": "gold"}]});
+    assert_eq!(linked.report(20).statuses.len(), 1);
 }
 
 #[test]

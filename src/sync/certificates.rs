@@ -81,7 +81,10 @@ impl Ensured {
             return waiting;
         }
         plan.writes.retain(|id, _| {
-            let before = observed.get(id).map(|held| references(held.value())).unwrap_or_default();
+            let before = observed
+                .get(id)
+                .map(|held| references(held.value()))
+                .unwrap_or_default();
             let Some(api) = desired.api(id) else { return true };
             let payload = api.payload.value();
             let needed = references(&payload);
@@ -193,9 +196,15 @@ impl Certificates {
     fn learn(&mut self, desired: &Desired, observed: &Observed) {
         self.frozen.retain(|id, _| desired.held.contains(id));
         let held = desired.held.iter().filter_map(|id| Some((id, observed.get(id)?)));
-        self.frozen
-            .extend(held.map(|(id, api)| (id.clone(), references(api.value()).into_iter().map(str::to_owned).collect())));
-        let own = observed.values().filter(|api| api.is_ours(&self.owner, &desired.contexts));
+        self.frozen.extend(held.map(|(id, api)| {
+            (
+                id.clone(),
+                references(api.value()).into_iter().map(str::to_owned).collect(),
+            )
+        }));
+        let own = observed
+            .values()
+            .filter(|api| api.is_ours(&self.owner, &desired.contexts));
         let named = own.flat_map(|api| owner::certificates(api.value()));
         let known = named.filter(|id| !self.gone.contains(*id)).map(str::to_owned);
         self.ours.extend(known);

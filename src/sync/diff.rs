@@ -5,10 +5,10 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Loaded, Observed};
 use super::form::{self, differences};
 use super::mark;
 use super::route::{self, Held};
+use super::{Loaded, Observed};
 use crate::desired::{Api, Desired, Wanted};
 
 /// How a gateway reads what it was sent, where that differs from what was sent.
@@ -133,7 +133,10 @@ impl Plan {
             if self.names(id) {
                 continue;
             }
-            let fields = observed.get(id).map(|held| lacks(api, held.value())).unwrap_or_default();
+            let fields = observed
+                .get(id)
+                .map(|held| lacks(api, held.value()))
+                .unwrap_or_default();
             if !fields.is_empty() {
                 let cause = Cause::Edited;
                 self.writes.insert(id.clone(), WriteReason::Changed { fields, cause });

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::loaded::{AsWanted, Loaded};
 use super::Observed;
 use super::compare::{self, Difference};
+use super::loaded::{AsWanted, Loaded};
 use crate::desired::{Api, oas};
 use crate::tyk::list::Keep;
 

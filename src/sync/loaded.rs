@@ -173,7 +173,11 @@ mod tests {
     #[test]
     fn what_has_nothing_else_says_the_same_without_its_value() {
         let whole = Loaded::Whole(left(|_| ()));
-        let short = Loaded::AsWanted(AsWanted::of(whole.value(), &api()).map(Arc::new).unwrap_or_else(|| panic!()));
+        let short = Loaded::AsWanted(
+            AsWanted::of(whole.value(), &api())
+                .map(Arc::new)
+                .unwrap_or_else(|| panic!()),
+        );
         assert_eq!(short.value(), &Value::Null);
         let facts = |loaded: &Loaded| {
             let contexts = BTreeSet::from(["default/c".to_owned()]);
@@ -201,11 +205,19 @@ mod tests {
             ("certificates", |left| {
                 left["config_data"]["tyk-ingress"]["certificates"] = json!(["1"]);
             }),
-            ("texts beside the mark", |left| left["config_data"]["other"] = json!("1")),
+            ("texts beside the mark", |left| {
+                left["config_data"]["other"] = json!("1")
+            }),
             ("texts beside the path", |left| left["proxy"]["target_url"] = json!("1")),
-            ("no stamp", |left| left["config_data"]["tyk-ingress"]["write"] = Value::Null),
-            ("another stamp", |left| left["config_data"]["tyk-ingress"]["hash"] = json!("1")),
-            ("no owner", |left| left["config_data"]["tyk-ingress"]["owner"] = Value::Null),
+            ("no stamp", |left| {
+                left["config_data"]["tyk-ingress"]["write"] = Value::Null
+            }),
+            ("another stamp", |left| {
+                left["config_data"]["tyk-ingress"]["hash"] = json!("1")
+            }),
+            ("no owner", |left| {
+                left["config_data"]["tyk-ingress"]["owner"] = Value::Null
+            }),
             ("another route", |left| left["domain"] = json!("b.example")),
         ] {
             assert!(!is_short(change), "{what}");

@@ -81,7 +81,9 @@ impl Memory {
 
     /// How many of `observed` are ours.
     pub(super) fn owned(&self, observed: &Observed) -> usize {
-        let ours = observed.values().filter(|held| held.is_ours(&self.owner, &self.contexts));
+        let ours = observed
+            .values()
+            .filter(|held| held.is_ours(&self.owner, &self.contexts));
         ours.count()
     }
 

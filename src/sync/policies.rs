@@ -118,10 +118,7 @@ fn gives_an_answer(error: &Error) -> bool {
 
 /// Payloads by id. One that waits is only brought up to date where it is, and is ours, already.
 fn wanted<'a>(desired: &'a Desired, held: &Observed, owner: &str) -> BTreeMap<&'a str, Wanted<'a>> {
-    let ours = |id: &String| {
-        held.get(id)
-            .is_some_and(|held| held.is_ours(owner, &desired.contexts))
-    };
+    let ours = |id: &String| held.get(id).is_some_and(|held| held.is_ours(owner, &desired.contexts));
     let policies = desired.policies.iter();
     policies
         .filter(|(id, policy)| !policy.waits || ours(id))

@@ -11,7 +11,11 @@ const APART: f64 = 0.618_034;
 /// Waits for the moment of a sample, for at most a second.
 pub(super) async fn of(sample: usize) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    sleep(Duration::from_secs_f64(wait(sample, f64::from(now.subsec_nanos()) / 1e9))).await;
+    sleep(Duration::from_secs_f64(wait(
+        sample,
+        f64::from(now.subsec_nanos()) / 1e9,
+    )))
+    .await;
 }
 
 /// Seconds from a part of a second to that of a sample.

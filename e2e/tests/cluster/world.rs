@@ -136,12 +136,12 @@ impl World {
     /// Renders and applies the children; returns the errors.
     pub async fn try_render(&self, snapshot: &Snapshot) -> Vec<(NamespacedName, String)> {
         let translation = ingress::render(snapshot, &Options::default());
-        let rendered = (&translation.children, |child: &Arc<Child>| child.definition());
+        let definition = |child: &Arc<Child>| child.definition();
         let ours = children::Ours {
             owner: &Options::default().owner,
             ingresses: &translation.ingresses,
         };
-        children::plan(snapshot, rendered, &translation.held, ours)
+        children::plan(snapshot, (&translation.children, definition), &translation.held, ours)
             .run(&self.client)
             .await
     }

@@ -24,11 +24,11 @@ use crate::cluster::{self, Scope, Store};
 use crate::desired::Installation;
 use crate::diagnostic::ObjectRef;
 use crate::http::Health;
-use crate::ingress::{Child, Translation};
+use crate::ingress::{Child, ChildSpec, Translation};
 use crate::metrics::Stage;
 use crate::report::{self, ReportInput, repaired, report_again};
 use crate::settings::{self, CrossNamespaceContexts};
-use crate::snapshot::{NamespacedName, Snapshot};
+use crate::snapshot::NamespacedName;
 use crate::sync::Outcome;
 
 /// First pause after a failed write to Kubernetes; it doubles up to [`RETRY_MOST`].
@@ -209,11 +209,9 @@ impl Children {
             let Some(translated) = latest.borrow_and_update().clone() else {
                 continue;
             };
-            let Some((_, snapshot)) = self.store.snapshot() else {
-                continue;
-            };
             let start = Instant::now();
-            let (failed, crowd) = self.apply(&translated.translation, &snapshot).await;
+            let (failed, crowd) = self.apply(&translated.translation).await;
+            drop(translated);
             if crowd {
                 let _ = cancel.run_until_cancelled(self.progress.settled(CROWD_WAITS)).await;
                 latest.mark_changed();
@@ -239,28 +237,38 @@ impl Children {
 
     /// Brings children and finalizers in step; the errors by object, and whether the children are a crowd that has to
     /// wait.
-    async fn apply(&self, translation: &Translation, snapshot: &Snapshot) -> (Vec<(NamespacedName, String)>, bool) {
+    async fn apply(&self, translation: &Translation) -> (Vec<(NamespacedName, String)>, bool) {
         let Self { client, owner, .. } = self;
+        let Some((_, snapshot)) = self.store.snapshot() else {
+            return (Vec::new(), false);
+        };
         let ours = cluster::children::Ours {
             owner,
             ingresses: &translation.ingresses,
         };
         let held = &translation.held;
-        let classic = (&translation.children, |child: &Arc<Child>| child.definition());
-        let oas = (&translation.oas_children, |child: &Arc<Child<_>>| child.definition());
-        let classic = cluster::children::plan(snapshot, classic, held, ours);
-        let oas = cluster::children::plan::<TykOasApiDefinition, _>(snapshot, oas, held, ours);
+        let classic = cluster::children::plan(&snapshot, (&translation.children, definition), held, ours);
+        let oas = cluster::children::plan(&snapshot, (&translation.oas_children, definition), held, ours);
         let crowd = classic.writes() + oas.writes() > CROWD && !self.waited && !self.progress.is_settled();
-        let mut failed = cluster::template::protect::<ApiDefinition>(client, snapshot).await;
-        failed.extend(cluster::template::protect::<TykOasApiDefinition>(client, snapshot).await);
+        let mut failed = cluster::template::protect::<ApiDefinition>(client, &snapshot).await;
+        failed.extend(cluster::template::protect::<TykOasApiDefinition>(client, &snapshot).await);
+        // Meanwhile others take the place of its objects, and both would be held.
+        drop(snapshot);
         if !crowd {
             failed.extend(classic.run(client).await);
             failed.extend(oas.run(client).await);
         }
-        failed.extend(cluster::finalizer::ensure_all(client, snapshot).await);
-        failed.extend(cluster::ingress::release(client, snapshot, &translation.ending, owner).await);
+        if let Some((_, snapshot)) = self.store.snapshot() {
+            failed.extend(cluster::finalizer::ensure_all(client, &snapshot).await);
+            failed.extend(cluster::ingress::release(client, &snapshot, &translation.ending, owner).await);
+        }
         (failed, crowd)
     }
+}
+
+/// The object of a child.
+fn definition<S: ChildSpec>(child: &Arc<Child<S>>) -> S::Object {
+    child.definition()
 }
 
 struct Reporter {
@@ -371,6 +379,8 @@ impl Reporter {
         for (object, error) in cluster::finalizer::release_named(&self.client, &snapshot, &found.release).await {
             tracing::warn!(%object, error, "the finalizer could not be removed; it is tried again");
         }
+        // Each write puts another object into the place of one of these.
+        drop(snapshot);
         if self.waits(found.statuses.len() + found.ingresses.len()) {
             return;
         }
@@ -380,6 +390,9 @@ impl Reporter {
         for (name, error) in cluster::ingress::publish(&self.client, &self.owner, &found.ingresses).await {
             tracing::warn!(%name, error, "the status of an Ingress could not be written; it is tried again");
         }
+        let Some((_, snapshot)) = self.store.snapshot() else {
+            return;
+        };
         let repaired = std::mem::take(&mut self.repaired);
         self.events.publish_repaired(&snapshot, &repaired).await;
         self.events.publish(&snapshot, &found.diagnostics, &found.synced).await;

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::cell::RefCell;
+
 use jiff::Timestamp;
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -9,8 +11,8 @@ use crate::api::{TykOasApiDefinition, TykOasApiDefinitionStatus, names};
 use crate::desired::{self, Desired, Fleet, Operator};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::ingress::Translation;
-use crate::report::tests::in_step;
-use crate::report::{Report, ReportInput, report};
+use crate::report::tests::{in_step, reported};
+use crate::report::{Memo, Report, ReportInput};
 use crate::snapshot::{NamespacedName, Snapshot};
 use crate::sync::{ApiOutcome, Outcome};
 
@@ -23,6 +25,7 @@ struct World {
     desired: Desired,
     diagnostics: Vec<Diagnostic>,
     outcome: Outcome,
+    memo: RefCell<Memo>,
 }
 
 fn definition(change: impl FnOnce(&mut Value)) -> TykOasApiDefinition {
@@ -53,22 +56,25 @@ impl World {
             desired,
             diagnostics,
             outcome,
+            memo: RefCell::default(),
         }
     }
 
     fn report(&self) -> Report {
         let (fleet, outcomes) = in_step(&self.fleet, &self.desired, &self.outcome);
-        report(&ReportInput {
+        let translation = Translation::default();
+        let input = ReportInput {
             snapshot: &self.snapshot,
             fleet: &fleet,
             diagnostics: &self.diagnostics,
             outcomes: &outcomes,
-            translation: &Translation::default(),
+            translation: &translation,
             owner: "east",
             addresses: None,
             org: "org",
             now: Time(Timestamp::from_second(10).unwrap()),
-        })
+        };
+        reported(&input, &self.memo)
     }
 
     /// Keeps what is to be written, and proves that the same report again writes nothing.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::desired::{self, Desired, Fleet, Operator};
 use crate::diagnostic::ObjectRef;
 use crate::ingress::{self, Options, Translation};
+use crate::packed::Packed;
 use crate::report::tests::{in_step, reported};
 use crate::report::{Address, Memo, Report, ReportInput};
 use crate::snapshot::{NamespacedName, Snapshot};
@@ -138,6 +139,24 @@ fn an_address_needs_a_served_path_and_none_on_its_way() {
     let mut unknown = World::new("tyk", &none).answered("ss");
     unknown.addresses = None;
     assert_eq!(unknown.written(), None);
+}
+
+#[test]
+fn an_ingress_is_told_when_the_last_of_its_children_is() {
+    let mut world = World::new("tyk", &published(&[], "")).answered("ss").with_children();
+    let statuses: Vec<_> = world.report().statuses.into_iter().collect();
+    let [first, second] = statuses.as_slice() else {
+        panic!("{statuses:?}")
+    };
+    let mut write = |(object, status): &(ObjectRef, Packed)| {
+        let name = NamespacedName::new(&object.namespace, &object.name);
+        let mut child = world.snapshot.api_definitions[&name].as_ref().clone();
+        child.status = Some(status.clone());
+        world.snapshot.insert(child);
+        world.is_news()
+    };
+    assert!(write(first));
+    assert!(!write(second), "it was told already");
 }
 
 #[test]
