@@ -239,7 +239,8 @@ pub struct Controller {
     /// How often the gateway is compared with what is wanted, for example 30s
     #[arg(long, default_value = "30s", value_parser = duration)]
     pub resync_interval: Duration,
-    /// How long to wait for more changes before the first one is applied, for example 50ms
+    /// How long to wait for more changes before the first one is applied, for example 50ms; one that comes alone waits half
+    /// as long
     #[arg(long, default_value = "50ms", value_parser = duration)]
     pub debounce: Duration,
     /// Which of several processes works.

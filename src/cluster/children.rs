@@ -31,13 +31,16 @@ enum Action<C> {
     Delete { uid: Option<String> },
 }
 
+/// Makes the object of a rendered child.
+pub type Definition<K, C> = fn(&C) -> K;
+
 /// What there is to write.
 #[derive(Debug)]
 pub struct Plan<K, C> {
     actions: Vec<(NamespacedName, Action<C>)>,
     errors: Vec<(NamespacedName, String)>,
     /// Makes an object when its turn comes: thousands that wait would be more than all that is known of them.
-    definition: fn(&C) -> K,
+    definition: Definition<K, C>,
 }
 
 /// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones; `definition`
@@ -47,7 +50,7 @@ pub struct Plan<K, C> {
 /// Nothing is planned for a child that the snapshot holds as it is rendered.
 pub fn plan<K: Published, C: Clone>(
     snapshot: &Snapshot,
-    (rendered, definition): (&BTreeMap<NamespacedName, C>, fn(&C) -> K),
+    (rendered, definition): (&BTreeMap<NamespacedName, C>, Definition<K, C>),
     held: &BTreeSet<NamespacedName>,
     ours: Ours<'_>,
 ) -> Plan<K, C> {
@@ -112,7 +115,7 @@ impl Ours<'_> {
 
 fn action_for<K: Published, C: Clone>(
     existing: Option<&K>,
-    (rendered, definition): (&C, fn(&C) -> K),
+    (rendered, definition): (&C, Definition<K, C>),
     owner: &str,
 ) -> Result<Option<Action<C>>, String> {
     let Some(existing) = existing else {
@@ -191,7 +194,7 @@ impl<C> Action<C> {
         self,
         client: &Client,
         name: &NamespacedName,
-        definition: fn(&C) -> K,
+        definition: Definition<K, C>,
     ) -> Result<(), String> {
         let result = match self {
             Self::Create(child) => create(client, name, &complete(definition(&child))).await,

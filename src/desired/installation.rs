@@ -1,13 +1,14 @@
 //! One Tyk: a control API and the way to reach it.
 
-use std::fmt;
+use std::cmp::Ordering;
+use std::{fmt, ptr};
 
 use crate::api::Mode;
 use crate::secret::Secret;
 use crate::snapshot::NamespacedName;
 
 /// A Tyk to configure. Contexts whose settings are the same mean the same one, so that one worker serves them all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Installation {
     /// Which control API is spoken.
     pub mode: Mode,
@@ -45,6 +46,33 @@ impl GatewayService {
             service: NamespacedName::new(namespace, name),
             port: port.to_owned(),
         })
+    }
+}
+
+/// What is asked for most is the very same one: each of thousands of resources names it.
+impl Ord for Installation {
+    fn cmp(&self, other: &Self) -> Ordering {
+        fn parts(one: &Installation) -> impl Ord {
+            let Installation {
+                mode,
+                url,
+                auth,
+                insecure_skip_verify,
+                ca_bundle,
+                service,
+            } = one;
+            (mode, url, auth, insecure_skip_verify, ca_bundle, service)
+        }
+        match ptr::eq(self, other) {
+            true => Ordering::Equal,
+            false => parts(self).cmp(&parts(other)),
+        }
+    }
+}
+
+impl PartialOrd for Installation {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -39,9 +39,9 @@ enum Served {
 /// (and with external-dns the name) from the good ones, so it is enough that some are served and no other is on its
 /// way. While the gateway does not answer, what was confirmed stays.
 ///
-/// `told` are the children whose status says that they are served.
-pub(super) fn report(input: &ReportInput<'_>, told: &BTreeSet<ObjectRef>, report: &mut Report) {
-    let round = Round::new(input, told, report);
+/// `heard` is known of the children that the cluster has.
+pub(super) fn report(input: &ReportInput<'_>, heard: &BTreeMap<ObjectRef, Heard>, report: &mut Report) {
+    let round = Round::new(input, heard, report);
     for (name, ingress) in input.snapshot.ingresses.iter() {
         let served = match input.translation.ingresses.binary_search(name) {
             Ok(_) => round.served(name),
@@ -89,26 +89,37 @@ struct Round<'a> {
     held: BTreeSet<NamespacedName>,
 }
 
+/// What is known of the object of a child.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Heard {
+    /// Whether its status already says that it is served.
+    pub(super) is_told: bool,
+    /// Whether its Tyk serves it as it is now.
+    pub(super) is_synced: bool,
+}
+
 /// One child.
 struct Made {
     source: ObjectRef,
-    /// Whether its status already says that it is served.
-    told: bool,
-    /// Whether its status says so when this report is written.
+    heard: Heard,
+    /// Whether its status says that it is served when this report is written.
     confirmed: bool,
 }
 
 impl<'a> Round<'a> {
-    fn new(input: &'a ReportInput<'a>, told: &BTreeSet<ObjectRef>, report: &Report) -> Self {
+    fn new(input: &'a ReportInput<'a>, heard: &BTreeMap<ObjectRef, Heard>, report: &Report) -> Self {
         let mut children: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let made = |kind: &'static str, name: &NamespacedName| {
             let source = name.object(kind);
-            let told = told.contains(&source);
-            let status = report.statuses.get(&source).filter(|_| !told);
+            let heard = heard.get(&source).copied().unwrap_or_default();
+            let is_to_be_told = || {
+                let status = report.statuses.get(&source);
+                status.is_some_and(|status| status::is_synced(&status.fields()))
+            };
             Made {
-                confirmed: told || status.is_some_and(|status| status::is_synced(&status.fields())),
+                confirmed: heard.is_told || is_to_be_told(),
+                heard,
                 source,
-                told,
             }
         };
         for (name, child) in &input.translation.children {
@@ -138,7 +149,10 @@ impl<'a> Round<'a> {
         let children = self.children(name);
         let states: Vec<_> = children
             .iter()
-            .map(|child| answer::of_child(self.input, &child.source))
+            .map(|child| match child.heard.is_synced {
+                true => ChildState::Synced,
+                false => answer::of_child(self.input, &child.source),
+            })
             .collect();
         let count = |wanted: fn(&ChildState) -> bool| states.iter().filter(|state| wanted(state)).count();
         let synced = count(|state| *state == ChildState::Synced);
@@ -164,7 +178,7 @@ impl<'a> Round<'a> {
         let children = self.children(name);
         let plural = if children.len() == 1 { "" } else { "s" };
         let note = format!("The gateway serves {} API{plural} of the Ingress.", children.len());
-        let news = children.iter().all(|child| child.confirmed) && !children.iter().all(|child| child.told);
+        let news = children.iter().all(|child| child.confirmed) && !children.iter().all(|child| child.heard.is_told);
         news.then_some(note)
     }
 }

@@ -87,15 +87,16 @@ pub fn report_again(input: &ReportInput<'_>, memo: &mut Memo) -> Report {
     let subjects = subject::all(input);
     let leaving = subjects.iter().filter(|subject| subject.is_leaving());
     let leaving = leaving.map(|subject| subject.object.clone()).collect();
-    let mut told = BTreeSet::new();
+    let mut heard = BTreeMap::new();
     for subject in subjects {
         let answer = Answer::of(input, &subject);
         let confirmed = memo::confirmed(input, &errors, &subject, answer);
         let settled = memo.settled(&subject, confirmed);
         // Of others than children nobody asks.
         let is_told = subject.ingress.is_some() && settled.unwrap_or_else(|| status::is_synced(subject.status()));
-        if is_told {
-            told.insert(subject.object.clone());
+        if subject.ingress.is_some() {
+            let is_synced = answer == Answer::Synced;
+            heard.insert(subject.object.clone(), ingress::Heard { is_told, is_synced });
         }
         if settled.is_none()
             && !add(input, (&errors, &leaving), &subject, answer, &mut report)
@@ -105,7 +106,7 @@ pub fn report_again(input: &ReportInput<'_>, memo: &mut Memo) -> Report {
         }
     }
     memo.end();
-    ingress::report(input, &told, &mut report);
+    ingress::report(input, &heard, &mut report);
     report.diagnostics.extend(backend::of_services(input));
     report.diagnostics.sort();
     report.diagnostics.dedup();

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Client;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::admission::{Rules, Webhook};
@@ -39,6 +40,9 @@ const RETRY_MOST: Duration = Duration::from_secs(30);
 const CROWD: usize = 100;
 /// How long a crowd may wait, for example for a gateway that does not answer.
 const CROWD_WAITS: Duration = Duration::from_secs(20);
+/// How long what there is to tell of a translation may wait for the end of the round that it has begun. Until then a gateway
+/// is at work, maybe on the same machine, and what came of the round is told at the same time.
+const REPORT_WAITS: Duration = Duration::from_secs(3);
 /// How often everything is translated anew, because time has passed.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(300);
 /// How often health is looked at.
@@ -176,16 +180,24 @@ impl Translate {
                     // Changes come in bursts: one translation serves them all. While there are many, most of the time
                     // is left to what is made of them.
                     let rest = self.last.map(|(took, end)| took.saturating_sub(end.elapsed()));
-                    tokio::time::sleep(self.debounce.max(rest.unwrap_or_default())).await;
+                    gathered(changes, self.debounce.max(rest.unwrap_or_default())).await;
                     changes.mark_unchanged();
                     changed.is_ok()
                 }
                 () = self.store.outdated() => true,
                 // Certificates begin and cease to be valid without any change.
-                () = tokio::time::sleep(CLOCK_INTERVAL) => true,
+                () = sleep(CLOCK_INTERVAL) => true,
             }
         };
         cancel.run_until_cancelled(due).await.unwrap_or(false)
+    }
+}
+
+/// Waits for more changes for at most this time; a change that comes alone waits half as long.
+async fn gathered(changes: &mut watch::Receiver<u64>, most: Duration) {
+    let end = tokio::time::Instant::now() + most;
+    if timeout(most / 2, changes.changed()).await.is_ok() {
+        sleep_until(end).await;
     }
 }
 
@@ -226,9 +238,7 @@ impl Children {
                 tracing::warn!(%name, error, "an object could not be written; it is tried again");
             }
             // A newer translation does not wait for the pause to end.
-            let _ = cancel
-                .run_until_cancelled(tokio::time::timeout(pause, latest.changed()))
-                .await;
+            let _ = cancel.run_until_cancelled(timeout(pause, latest.changed())).await;
             pause = (pause * 2).min(RETRY_MOST);
             latest.mark_changed();
         }
@@ -301,11 +311,19 @@ impl Reporter {
     ) -> anyhow::Result<()> {
         let mut tick = tokio::time::interval(HEALTH_INTERVAL);
         let mut leads = false;
+        let mut due = None;
         loop {
             tokio::select! {
                 () = self.lead.held(), if !leads => leads = true,
                 () = cancel.cancelled() => return Ok(()),
-                changed = latest.changed() => changed.context("the translation ended")?,
+                changed = latest.changed() => {
+                    changed.context("the translation ended")?;
+                    if !self.progress.is_settled() {
+                        due.get_or_insert_with(|| tokio::time::Instant::now() + REPORT_WAITS);
+                        continue;
+                    }
+                }
+                () = sleep_until(due.unwrap_or_else(tokio::time::Instant::now)), if due.is_some() => {}
                 changed = self.addresses.changed() => changed.context("the watch of the addresses ended")?,
                 outcome = ended.recv() => {
                     let outcome = outcome.context("the sync workers ended")?;
@@ -319,6 +337,7 @@ impl Reporter {
                     continue;
                 }
             }
+            due = None;
             let translated = latest.borrow_and_update().clone();
             if let Some(translated) = translated.filter(|_| leads) {
                 let start = Instant::now();
