@@ -425,7 +425,7 @@ mod tests {
     fn outcome(tyk: &Arc<Installation>, error: Option<&str>) -> Outcome {
         Outcome {
             tyk: tyk.clone(),
-            apis: BTreeMap::from([("a".into(), ApiOutcome::Synced), ("b".into(), ApiOutcome::Gone)]),
+            apis: BTreeMap::from([("a".into(), ApiOutcome::Synced), ("b".into(), ApiOutcome::Gone)]).into(),
             endpoint_error: error.map(str::to_owned),
             ..Outcome::default()
         }

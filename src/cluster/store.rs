@@ -69,10 +69,12 @@ impl Watched for ConfigMap {
     }
 }
 
-/// Number of objects that are worth a translation to let go of them.
+/// Number of objects that are worth a translation to let go of them when no more are replaced.
 const OUTDATED: usize = 500;
 /// How long no further object may be replaced before that.
 const OUTDATED_QUIET: Duration = Duration::from_secs(2);
+/// Number of objects that are worth one at once.
+const OUTDATED_MOST: usize = 2000;
 
 /// Kinds whose objects name ConfigMaps and Secrets.
 const NAMING: [&str; 4] = [
@@ -221,11 +223,11 @@ impl Store {
     }
 
     /// Ends when many objects were replaced without a difference that a translation sees, as by their statuses, and no
-    /// more are: until the next translation those of the last one are held as well.
+    /// more are, or very many: until the next translation those of the last one are held as well.
     pub async fn outdated(&self) {
         let mut unseen = self.unseen.subscribe();
-        while unseen.wait_for(|number| *number >= OUTDATED).await.is_ok() {
-            if timeout(OUTDATED_QUIET, unseen.changed()).await.is_err() {
+        while let Ok(number) = unseen.wait_for(|number| *number >= OUTDATED).await.map(|number| *number) {
+            if number >= OUTDATED_MOST || timeout(OUTDATED_QUIET, unseen.changed()).await.is_err() {
                 return;
             }
         }

@@ -142,7 +142,7 @@ fn world(error: Option<&str>) -> World {
             tyk: tyk.clone(),
             desired: desired.clone(),
             endpoint_error: error.map(str::to_owned),
-            apis,
+            apis: apis.into(),
             ..Outcome::default()
         };
         world.ended(outcome, now());

@@ -47,7 +47,7 @@ fn is_gone(input: &ReportInput<'_>, subject: &Subject<'_>, leaving: &BTreeSet<Ob
         }
         _ => {
             let heir = desired.api(id).is_some() || desired.held.contains(id);
-            (outcome.desired.removals.contains(id), &outcome.apis, heir)
+            (outcome.desired.removals.contains(id), &*outcome.apis, heir)
         }
     };
     if has_heir {

@@ -139,7 +139,7 @@ impl World {
     }
 
     fn answered(mut self, outcome: ApiOutcome) -> Self {
-        self.outcome.apis = BTreeMap::from([(ID.into(), outcome)]);
+        self.outcome.apis = BTreeMap::from([(ID.into(), outcome)]).into();
         self
     }
 
@@ -327,7 +327,7 @@ fn what_was_confirmed_outlives_a_gateway_that_cannot_be_asked() {
         "one outage is not a finding for every object"
     );
     // An error of the API itself is told although the round ended early.
-    world.outcome.apis.insert(ID.into(), ApiOutcome::Failed("400".into()));
+    Arc::make_mut(&mut world.outcome.apis).insert(ID.into(), ApiOutcome::Failed("400".into()));
     assert_eq!(
         conditions(&world.write(50).unwrap()),
         "True:Valid False:SyncFailed False:SyncFailed"

@@ -172,7 +172,7 @@ mod tests {
     /// A round that ended well about this state.
     fn settled(desired: Desired) -> Outcome {
         Outcome {
-            apis: desired.apis.keys().map(|id| (id.clone(), ApiOutcome::Synced)).collect(),
+            apis: Arc::new(desired.apis.keys().map(|id| (id.clone(), ApiOutcome::Synced)).collect()),
             desired: Arc::new(desired),
             ..Outcome::default()
         }
@@ -204,8 +204,8 @@ mod tests {
     #[test]
     fn what_the_last_round_has_something_to_tell_of_waits_for_the_list() {
         let mut last = settled(state([(1, "/a"), (2, "/b")]));
-        last.apis.insert("2".into(), ApiOutcome::Failed("no".into()));
-        last.apis.insert("3".into(), ApiOutcome::Gone);
+        Arc::make_mut(&mut last.apis).insert("2".into(), ApiOutcome::Failed("no".into()));
+        Arc::make_mut(&mut last.apis).insert("3".into(), ApiOutcome::Gone);
         assert_eq!(Change::between(&last, &state([(1, "/a"), (2, "/bb")])), None);
         assert_eq!(Change::between(&last, &state([(1, "/a")])), None);
         assert!(Change::between(&last, &state([(1, "/aa"), (2, "/b"), (3, "/c")])).is_some());

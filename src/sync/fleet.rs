@@ -258,7 +258,7 @@ impl Fleet {
         Some(Outcome {
             tyk: self.tyk.clone(),
             revision,
-            apis: ids.map(failed).collect(),
+            apis: Arc::new(ids.map(failed).collect()),
             portal: portal.map(failed).collect(),
             policies: policies.map(failed).collect(),
             certificates: desired.certificates.keys().map(failed).collect(),

@@ -41,7 +41,7 @@ pub(super) fn merge(outcomes: &[&Outcome]) -> Option<Outcome> {
             .unwrap_or_default(),
         took: outcomes.iter().map(|outcome| outcome.took).max().unwrap_or_default(),
         desired: latest.desired.clone(),
-        apis: all.results(|outcome| &outcome.apis, api_form),
+        apis: Arc::new(all.results(|outcome| &outcome.apis, api_form)),
         policies: all.results(|outcome| &outcome.policies, policy_form),
         certificates: all.results(
             |outcome| &outcome.certificates,
@@ -165,10 +165,11 @@ mod tests {
             gateway: gateway.into(),
             revision,
             desired: desired.clone(),
-            apis: apis
-                .iter()
-                .map(|(id, result)| ((*id).to_owned(), result.clone()))
-                .collect(),
+            apis: Arc::new(
+                apis.iter()
+                    .map(|(id, result)| ((*id).to_owned(), result.clone()))
+                    .collect(),
+            ),
             ..Outcome::default()
         }
     }

@@ -60,7 +60,7 @@ pub struct Outcome {
     pub desired: Arc<Desired>,
     /// Result per API id, for every desired API and every API that was to be removed. An id that is both wanted and to
     /// be removed counts as wanted.
-    pub apis: BTreeMap<String, ApiOutcome>,
+    pub apis: Arc<BTreeMap<String, ApiOutcome>>,
     /// Result per policy id, in the same way. A policy that waits for an API is named only if the gateway has it.
     pub policies: BTreeMap<String, ApiOutcome>,
     /// Result for the catalogue and the configuration of the portal, in the same way.

@@ -1,7 +1,7 @@
 //! One round against one gateway: read, compare, apply, reload, read back.
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -121,9 +121,10 @@ impl Session {
         let ended = ended.err().unwrap_or(Ended::Done);
         if let Ended::Failed(error) = &ended {
             let message = error.to_string();
+            let apis = Arc::make_mut(&mut outcome.apis);
             for id in desired.wanted().map(|(id, _)| id).chain(&desired.removals) {
                 let unproven = || ApiOutcome::Failed(message.clone());
-                outcome.apis.entry(id.clone()).or_insert_with(unproven);
+                apis.entry(id.clone()).or_insert_with(unproven);
             }
             for id in desired.certificates.keys() {
                 let unproven = || ApiOutcome::Failed(message.clone());
@@ -337,7 +338,8 @@ impl Session {
         };
         let drift = &mut outcome.drift;
         let missing = |payload: Wanted<'_>| round.ensured.missing_of(payload);
-        outcome.apis = self.apis.settle(&round.apis, &done(apis), &held.apis, missing, drift);
+        let results = self.apis.settle(&round.apis, &done(apis), &held.apis, missing, drift);
+        outcome.apis = Arc::new(results);
         outcome.altered = self.apis.altered();
         let memory = &mut self.policies.memory;
         outcome.policies = memory.settle(&round.policies, &done(policies), &held.policies.held, |_| None, drift);

@@ -18,6 +18,11 @@ pub(super) fn covers(last: &Outcome, desired: &Desired) -> bool {
     gone && wants_the_same(&last.desired, desired)
 }
 
+/// What is remembered of a round that ended well.
+pub(super) fn last(outcome: &Outcome) -> Outcome {
+    again(outcome.clone(), outcome.revision, &outcome.desired)
+}
+
 /// What the round says of a state that it covers.
 pub(super) fn again(last: Outcome, revision: u64, desired: &Arc<Desired>) -> Outcome {
     Outcome {

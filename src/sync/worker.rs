@@ -120,7 +120,7 @@ impl Worker {
             if matches!(ended, Ended::Cancelled) {
                 return;
             }
-            settled = matches!(ended, Ended::Done).then(|| outcome.clone());
+            settled = matches!(ended, Ended::Done).then(|| settled::last(&outcome));
             // Nobody reads them any more: the gateway is kept in step all the same.
             let _ = cancel.run_until_cancelled(self.outcomes.send(outcome)).await;
         }

@@ -73,7 +73,7 @@ fn report(engine: &Engine, outcome: &Outcome) {
         let reasons = outcome.endpoint_error.iter().cloned().collect();
         engine.health().set_unready(reasons);
     }
-    for (id, api) in &outcome.apis {
+    for (id, api) in outcome.apis.iter() {
         if let ApiOutcome::Failed(message) = api {
             tracing::error!(id, reason = message, "an API is not served as it should be");
         }

@@ -9,7 +9,7 @@ use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{Failure, OUTDATED, Shadow, Store, WatchId};
+use super::{Failure, OUTDATED, OUTDATED_MOST, Shadow, Store, WatchId};
 use crate::api::{ApiDefinition, OperatorContext, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition};
 use crate::cluster::named;
 use crate::cluster::watch::Arrival;
@@ -149,6 +149,12 @@ async fn many_statuses_are_worth_a_translation_once_no_more_come() {
     assert!(is_outdated(&feed, Duration::from_secs(30)).await);
     feed.store.take_changed();
     assert!(!is_outdated(&feed, Duration::ZERO).await, "a translation has begun");
+    for number in 0..OUTDATED_MOST {
+        assert!(!is_outdated(&feed, Duration::ZERO).await, "{number}");
+        let status = json!({"status": {"api_id": number.to_string()}});
+        feed.event(Event::Apply(Ok(definition("ns", "a", status))));
+    }
+    assert!(is_outdated(&feed, Duration::ZERO).await, "more would come");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::networking::v1::Ingress;
@@ -49,7 +50,7 @@ impl World {
         let (fleet, diagnostics) = desired::build_all(&snapshot, &Translation::default(), &operator);
         let desired = Desired::clone(fleet.tyks.values().next().unwrap());
         let mut outcome = Outcome::default();
-        outcome.apis.extend(answer.map(|answer| (ID.to_owned(), answer)));
+        Arc::make_mut(&mut outcome.apis).extend(answer.map(|answer| (ID.to_owned(), answer)));
         Self {
             snapshot,
             fleet,
@@ -121,7 +122,7 @@ fn what_the_gateway_confirmed_of_the_document_is_told() {
     edit(&mut world, "http://other");
     assert_eq!(world.write().target_url.as_deref(), Some("http://other"));
     edit(&mut world, "http://third");
-    world.outcome.apis.insert(ID.into(), ApiOutcome::Failed("400".into()));
+    Arc::make_mut(&mut world.outcome.apis).insert(ID.into(), ApiOutcome::Failed("400".into()));
     assert_eq!(
         world.write().target_url.as_deref(),
         Some("http://other"),

@@ -74,9 +74,10 @@ impl World {
             _ => None,
         };
         let answered = ids.into_iter().zip(answers.chars());
-        self.outcome.apis = answered
+        let answered: BTreeMap<_, _> = answered
             .filter_map(|(id, answer)| Some((id, outcome(answer)?)))
             .collect();
+        self.outcome.apis = answered.into();
         self.outcome.endpoint_error = answers.contains('u').then(|| "no answer".to_owned());
         self
     }
