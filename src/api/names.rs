@@ -1,6 +1,7 @@
 //! Names, labels, annotations and ids. They are a contract with Tyk Operator: its objects are taken over by them.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 /// API group of the custom resources.
@@ -133,7 +134,7 @@ fn cut(name: &str, max: usize) -> &str {
 
 /// The first `digits` hex digits of the SHA-256 of `text`.
 fn hex(text: &str, digits: usize) -> String {
-    let mut hex: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hex = HEXLOWER.encode(&Sha256::digest(text));
     hex.truncate(digits);
     hex
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use data_encoding::HEXLOWER;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -126,12 +127,7 @@ impl<'a> Wanted<'a> {
 pub fn hash(value: &Value) -> String {
     let mut hasher = Sha256::new();
     feed(&mut hasher, value);
-    hasher
-        .finalize()
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    HEXLOWER.encode(&hasher.finalize()[..16])
 }
 
 fn feed(hasher: &mut Sha256, value: &Value) {

@@ -58,6 +58,7 @@ impl Memo {
             self.ingresses.clear();
         }
         self.common = Some((options.clone(), classes.clone()));
+        let knows_any = !self.ingresses.is_empty();
         let mut before = InOrder::of(&mut self.ingresses);
         let entries = ours.iter().map(|&(name, ingress)| match before.next(name) {
             Some((name, entry)) if Arc::ptr_eq(&entry.ingress, ingress) => (name, entry),
@@ -65,7 +66,11 @@ impl Memo {
             _ => (name.clone(), Entry::of(ingress)),
         });
         self.ingresses = entries.collect();
-        self.forget_users(snapshot);
+        if knows_any {
+            self.forget_users(snapshot);
+        }
+        self.services = Arc::clone(&snapshot.services);
+        self.templates = Arc::clone(&snapshot.api_definitions);
     }
 
     /// Forgets what routes became whose Service or template is another one now, or went or came.
@@ -76,8 +81,6 @@ impl Memo {
             let all = self.slots().filter(|slot| slot.uses(&services, &templates));
             all.for_each(|slot| drop(slot.became.take()));
         }
-        self.services = Arc::clone(&snapshot.services);
-        self.templates = Arc::clone(&snapshot.api_definitions);
     }
 
     /// Every route, in the order of the Ingresses.

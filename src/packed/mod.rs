@@ -80,7 +80,9 @@ impl From<Map<String, Value>> for Packed {
 
 impl From<&Value> for Packed {
     fn from(value: &Value) -> Self {
-        Self(compress_prepend_size_with_dict(value.to_string().as_bytes(), SAMPLE).into())
+        // JSON can be written as JSON.
+        let text = serde_json::to_vec(value).unwrap_or_default();
+        Self(compress_prepend_size_with_dict(&text, SAMPLE).into())
     }
 }
 

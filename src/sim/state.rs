@@ -4,6 +4,7 @@ use super::certs::Certs;
 use super::core::Held;
 use super::definition::text;
 use super::spec::Spec;
+use data_encoding::HEXLOWER;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,5 +126,5 @@ fn file_name(id: &str) -> Result<String, WriteError> {
 
 /// Lower-case hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(bytes)
 }

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
@@ -358,8 +359,8 @@ fn is_same(stored: &Stored, certificate: &Certificate) -> bool {
     let last = CertificateDer::pem_slice_iter(pem.as_bytes())
         .filter_map(Result::ok)
         .last();
-    let last = last.map(|der| Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect());
-    (stored.last.is_empty() || stored.last == last.unwrap_or_else(String::new))
+    let last = last.map(|der| HEXLOWER.encode(&Sha256::digest(der)));
+    (stored.last.is_empty() || stored.last == last.unwrap_or_default())
         && (stored.has_key || !pem.contains("PRIVATE KEY"))
 }
 

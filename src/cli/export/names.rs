@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 /// Longest name; it fits into a label as well.
@@ -52,9 +53,9 @@ fn plain(id: &str, name: &str) -> String {
 }
 
 fn hash(id: &str) -> String {
-    let digest = Sha256::digest(id.as_bytes());
-    let text: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    text[..HASH_LENGTH].to_owned()
+    let mut text = HEXLOWER.encode(&Sha256::digest(id.as_bytes()));
+    text.truncate(HASH_LENGTH);
+    text
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use data_encoding::HEXLOWER;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
@@ -108,10 +109,7 @@ impl Dashboard {
 /// A text that the content does not hold, and that is the same for the same content.
 fn boundary(pem: &Secret) -> String {
     let digest = Sha256::digest(pem.expose().as_bytes());
-    digest
-        .iter()
-        .take(16)
-        .fold("tyk-ingress-".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    format!("tyk-ingress-{}", HEXLOWER.encode(&digest[..16]))
 }
 
 /// One file in the field `cert`.
