@@ -3,6 +3,7 @@
 
 mod sync_support;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -99,7 +100,10 @@ async fn a_change_of_few_apis_waits_for_no_list() {
     );
     let synced = ["1", "3", "4", "5"].map(|id| (id.to_owned(), ApiOutcome::Synced));
     let gone = [("2".to_owned(), ApiOutcome::Gone)];
-    assert_eq!(outcome.apis, synced.into_iter().chain(gone).collect());
+    assert_eq!(
+        outcome.apis,
+        synced.into_iter().chain(gone).collect::<BTreeMap<_, _>>().into()
+    );
     assert_eq!(outcome.drift.total(), 0);
     assert_eq!((outcome.plan.writes.len(), outcome.plan.deletes.len()), (3, 1));
     assert_eq!(outcome.plan.unchanged, 1);

@@ -111,9 +111,10 @@ fn logging(log: &str, format: Format) -> anyhow::Result<Level> {
 fn quiet_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     // Only an earlier installation makes it fail, and that one serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // More than the tasks that compute: none of them keeps the rounds against a gateway waiting.
+    // Translations have threads of their own. Of what else computes nothing takes long, and each thread keeps memory to
+    // itself.
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(4)
+        .worker_threads(2)
         .enable_all()
         .build();
     runtime.context("cannot start the asynchronous runtime")

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::Ingress;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::ResourceExt;
 
 use super::store::Watched;
@@ -24,7 +24,10 @@ impl Watched for Ingress {
         };
         fields.retain(|entry| entry.subresource.as_deref() == Some("status"));
         for entry in fields {
-            entry.fields_v1 = None;
+            *entry = ManagedFieldsEntry {
+                manager: entry.manager.take(),
+                ..ManagedFieldsEntry::default()
+            };
         }
     }
 }

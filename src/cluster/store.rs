@@ -226,7 +226,11 @@ impl Store {
     /// more are, or very many: until the next translation those of the last one are held as well.
     pub async fn outdated(&self) {
         let mut unseen = self.unseen.subscribe();
-        while let Ok(number) = unseen.wait_for(|number| *number >= OUTDATED).await.map(|number| *number) {
+        while let Ok(number) = unseen
+            .wait_for(|number| *number >= OUTDATED)
+            .await
+            .map(|number| *number)
+        {
             if number >= OUTDATED_MOST || timeout(OUTDATED_QUIET, unseen.changed()).await.is_err() {
                 return;
             }

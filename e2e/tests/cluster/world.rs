@@ -166,7 +166,7 @@ impl World {
         let of_tyk = |(tyk, desired): (&Arc<desired::Installation>, &Arc<desired::Desired>)| {
             let apis = desired.apis.keys().filter_map(|id| Some((id.clone(), answer.clone()?)));
             let outcome = Outcome {
-                apis: apis.collect(),
+                apis: apis.collect::<BTreeMap<_, _>>().into(),
                 desired: desired.clone(),
                 ..Outcome::default()
             };

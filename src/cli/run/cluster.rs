@@ -13,6 +13,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::admission::{Rules, Webhook};
+use super::debounce;
 use super::engine::{Engine, Translated};
 use super::lead::Lead;
 use super::progress::Progress;
@@ -180,7 +181,7 @@ impl Translate {
                     // Changes come in bursts: one translation serves them all. While there are many, most of the time
                     // is left to what is made of them.
                     let rest = self.last.map(|(took, end)| took.saturating_sub(end.elapsed()));
-                    gathered(changes, self.debounce.max(rest.unwrap_or_default())).await;
+                    debounce::gathered(changes, self.debounce.max(rest.unwrap_or_default())).await;
                     changes.mark_unchanged();
                     changed.is_ok()
                 }
@@ -190,14 +191,6 @@ impl Translate {
             }
         };
         cancel.run_until_cancelled(due).await.unwrap_or(false)
-    }
-}
-
-/// Waits for more changes for at most this time; a change that comes alone waits half as long.
-async fn gathered(changes: &mut watch::Receiver<u64>, most: Duration) {
-    let end = tokio::time::Instant::now() + most;
-    if timeout(most / 2, changes.changed()).await.is_ok() {
-        sleep_until(end).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod admission;
 mod cluster;
+mod debounce;
 mod engine;
 mod lead;
 mod manifests;
