@@ -75,6 +75,8 @@ pub(super) fn settle(
         }
         apis.insert(id, api);
     }
+    // Made at once, they have no room to grow.
+    let routes = routes.into_iter().collect();
     (apis, Holders { routes, ports })
 }
 

@@ -42,6 +42,11 @@ impl Memo {
         Before(InOrder::of(&mut self.children))
     }
 
+    /// All is kept and remembered: gives back the room to grow, which is as much as what has come in order takes.
+    pub(super) fn end(&mut self) {
+        self.children = std::mem::take(&mut self.children).into_iter().collect();
+    }
+
     /// Keeps what is still so.
     pub(super) fn keep(&mut self, name: &NamespacedName, known: Known) {
         self.children.insert(name.clone(), known);

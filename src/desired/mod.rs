@@ -244,6 +244,7 @@ pub fn build_again(
             memo.remember(name, child, builder.candidates.last());
         }
     }
+    memo.end();
     for (name, resource) in snapshot.api_definitions.iter() {
         if translation.children.contains_key(name) || resource.is_template() || resource.is_of_another(&context.owner) {
             continue;
@@ -488,7 +489,8 @@ impl Builder<'_> {
                 .into_iter()
                 .map(|(tyk, desired)| (tyk, Arc::new(desired)))
                 .collect(),
-            places: self.places,
+            // They have come in order, which leaves as much room as they take.
+            places: self.places.into_iter().collect(),
             contexts: self.contexts.usable().clone(),
             refusals: self.refusals,
             leaving: links.leaving().clone(),
@@ -512,9 +514,10 @@ impl Desired {
             let of_these = certificates.iter().filter(|(id, _)| used.contains(id.as_str()));
             self.certificates = of_these.map(|(id, one)| (id.clone(), one.clone())).collect();
         }
-        let (documents, classic) = apis.into_iter().partition(|(_, api)| api.payload.is_document());
-        self.apis = classic;
-        (self.mcps, self.oas) = BTreeMap::into_iter(documents).partition(|(_, api)| is_mcp(api));
+        // By way of lists: a map that is made at once has no room to grow.
+        let (documents, classic): (Vec<_>, Vec<_>) = apis.into_iter().partition(|(_, api)| api.payload.is_document());
+        self.apis = classic.into_iter().collect();
+        (self.mcps, self.oas) = documents.into_iter().partition(|(_, api)| is_mcp(api));
         let (mut held, mut removals) = (std::mem::take(&mut self.held), std::mem::take(&mut self.removals));
         held.retain(|id| self.api(id).is_none());
         removals.retain(|id| self.api(id).is_none() && !held.contains(id));

@@ -186,7 +186,9 @@ impl Memory {
         self.suspects
             .retain(|id| !self.synced.contains_key(id) && part.wanted.contains_key(id.as_str()));
         self.readings.retain(|id, _| part.wanted.contains_key(id.as_str()));
-        outcomes
+        // What has come in order leaves as much room as it takes.
+        self.synced = std::mem::take(&mut self.synced).into_iter().collect();
+        outcomes.into_iter().collect()
     }
 
     fn settle_wanted(
