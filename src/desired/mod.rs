@@ -439,7 +439,7 @@ impl Builder<'_> {
         child: Option<&Child>,
     ) -> bool {
         let org = classic::organisation(definition, context).to_owned();
-        let host = child.map(|child| child.host.as_str()).filter(|host| *host != "*");
+        let host = child.map(|child| &*child.host).filter(|host| *host != "*");
         let scope = (source.namespace.as_ref(), org.as_str());
         let resolved = self.certificates.resolve(definition, scope, host);
         self.report(source, resolved.problems);

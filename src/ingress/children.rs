@@ -289,14 +289,14 @@ impl<'a> Renderer<'a> {
         let child = Child {
             spec,
             ingress,
-            uid: route.ingress.uid(),
-            hash,
+            uid: route.ingress.uid().map(Into::into),
+            hash: hash.into(),
             operator: Arc::clone(&self.operator),
-            field: route.field.clone(),
-            host: route.host.to_string(),
+            field: route.field.as_str().into(),
+            host: route.host.to_string().into(),
             path: match route.path_text.as_str() {
                 "" => "/".into(),
-                path => path.to_owned(),
+                path => path.into(),
             },
             path_type: route
                 .path_type

@@ -112,7 +112,7 @@ impl Translation {
     /// The Ingress that a child is made from, and its field; `None` for a resource that is no child.
     pub fn origin(&self, kind: &str, name: &NamespacedName) -> Option<(&NamespacedName, &str)> {
         fn of<S>(child: &Child<S>) -> (&NamespacedName, &str) {
-            (&child.ingress, child.field.as_str())
+            (&child.ingress, &child.field)
         }
         match kind {
             ApiDefinition::KIND => self.children.get(name).map(|child| of(child)),
@@ -130,17 +130,17 @@ pub struct Child<S = ApiDefinitionSpec> {
     /// The Ingress that owns it.
     pub ingress: NamespacedName,
     /// `metadata.uid` of that; `None` when it never was in a cluster.
-    pub uid: Option<String>,
+    pub uid: Option<Box<str>>,
     /// Hash that names it among the children of the Ingress, its label `tyk.io/apidefinition`.
-    pub hash: String,
+    pub hash: Box<str>,
     /// The operator that makes it, its label `tyk.io/operator`.
     pub operator: Arc<str>,
     /// The field of the Ingress that it serves, for example `spec.rules[0].http.paths[1]`.
-    pub field: String,
+    pub field: Box<str>,
     /// Host as written, `*` for every host.
-    pub host: String,
+    pub host: Box<str>,
     /// Path as written, `/` for a default backend.
-    pub path: String,
+    pub path: Box<str>,
     /// `pathType` as written, or `default backend`.
     pub path_type: &'static str,
     /// Whether it is made from its route and the operator's settings alone, and names no other object: no template, no
@@ -193,14 +193,14 @@ impl<S> Child<S> {
         let NamespacedName { namespace, name } = &self.ingress;
         let labels = [
             (names::LABEL_INGRESS, names::label_value(name)),
-            (names::LABEL_APIDEFINITION, self.hash.clone()),
+            (names::LABEL_APIDEFINITION, self.hash.to_string()),
             (names::LABEL_OPERATOR, self.operator.to_string()),
         ];
         let owner = self.uid.as_ref().map(|uid| OwnerReference {
             api_version: "networking.k8s.io/v1".into(),
             kind: "Ingress".into(),
             name: name.to_string(),
-            uid: uid.clone(),
+            uid: uid.to_string(),
             controller: Some(true),
             block_owner_deletion: Some(true),
         });

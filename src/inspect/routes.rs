@@ -85,8 +85,8 @@ pub fn name(api: &Api) -> NamespacedName {
 
 fn of_child<S>(route: Route, child: &Child<S>) -> Route {
     Route {
-        host: child.host.clone(),
-        path: child.path.clone(),
+        host: child.host.to_string(),
+        path: child.path.to_string(),
         matching: child.path_type.into(),
         source: format!("Ingress {}", child.ingress),
         ..route

@@ -1,5 +1,8 @@
 //! Between two rounds: whether the gateway is still the one that was left in step.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -15,9 +18,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Probe {
     tyk: Tyk,
-    /// APIs that the gateway had at the end of the last round; looked for one after the other.
-    apis: Vec<String>,
-    next: usize,
+    /// How the last round ended: the APIs that the gateway then had are looked for one after the other.
+    apis: Arc<BTreeMap<String, ApiOutcome>>,
+    /// The one that was looked for last.
+    last: String,
     /// The gateway was away: whatever comes back may be another one, or an empty one.
     away: bool,
     /// Whether the last round failed in another way than by silence; it has its own time to come back.
@@ -29,8 +33,8 @@ impl Probe {
     pub(super) fn new(tyk: Tyk) -> Self {
         Self {
             tyk,
-            apis: Vec::new(),
-            next: 0,
+            apis: Arc::default(),
+            last: String::new(),
             away: false,
             refused: false,
         }
@@ -40,8 +44,7 @@ impl Probe {
     pub(super) fn ended(&mut self, outcome: &Outcome, error: Option<&Error>) {
         self.away = error.is_some_and(|error| is_silence(error.kind()));
         self.refused = error.is_some() && !self.away;
-        let synced = outcome.apis.iter().filter(|(_, api)| **api == ApiOutcome::Synced);
-        self.apis = synced.map(|(id, _)| id.clone()).collect();
+        self.apis = Arc::clone(&outcome.apis);
     }
 
     /// Waits until the gateway has come back, or lacks an API that it had. Safe to drop at any time.
@@ -68,12 +71,48 @@ impl Probe {
 
     /// Another one each time, so that in the end all are looked for.
     fn sentinel(&mut self) -> Option<String> {
-        let id = self.apis.get(self.next % self.apis.len().max(1)).cloned();
-        self.next = self.next.wrapping_add(1);
-        id
+        let after = (Bound::Excluded(self.last.as_str()), Bound::Unbounded);
+        let rest = self.apis.range::<str, _>(after).chain(self.apis.iter());
+        let mut synced = rest.filter(|(_, api)| **api == ApiOutcome::Synced);
+        let id = synced.next()?.0.clone();
+        self.last.clone_from(&id);
+        Some(id)
     }
 }
 
 fn is_silence(kind: Kind) -> bool {
     matches!(kind, Kind::Unreachable | Kind::Timeout)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::tyk::Endpoint;
+    use crate::tyk::gateway::Gateway;
+
+    #[test]
+    fn each_api_that_the_gateway_had_is_looked_for_in_turn() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let endpoint = Endpoint::new("http://127.0.0.1:1", "secret");
+        let mut probe = Probe::new(Gateway::new(endpoint).unwrap().into());
+        assert_eq!(probe.sentinel(), None);
+        let apis = [
+            ("1", ApiOutcome::Synced),
+            ("2", ApiOutcome::Gone),
+            ("3", ApiOutcome::Synced),
+            ("4", ApiOutcome::Failed("no".into())),
+        ];
+        let mut outcome = Outcome {
+            apis: Arc::new(apis.map(|(id, api)| (id.to_owned(), api)).into()),
+            ..Outcome::default()
+        };
+        probe.ended(&outcome, None);
+        let mut next = || probe.sentinel().unwrap();
+        assert_eq!([next(), next(), next()], ["1", "3", "1"]);
+        outcome.apis = Arc::default();
+        probe.ended(&outcome, None);
+        assert_eq!(probe.sentinel(), None);
+    }
 }

@@ -7,7 +7,7 @@ use crate::world::{World, ingress, rule, world};
 
 /// Port and Secrets of each listener of a host, the ports in order.
 fn listeners(world: &World, host: &str) -> Vec<(u64, Value)> {
-    let children = world.children().into_iter().filter(|child| child.host == host);
+    let children = world.children().into_iter().filter(|child| *child.host == *host);
     let mut found: Vec<_> = children
         .map(|child| {
             let definition = child.spec.definition.fields();
@@ -61,10 +61,10 @@ fn ing_12_an_acme_challenge_needs_no_key() {
     for child in world.children() {
         let definition = child.spec.definition.fields();
         let open = definition["use_keyless"] == true && definition.get("use_standard_auth") != Some(&json!(true));
-        assert_eq!(open, child.path != "/cart", "{definition:?}");
+        assert_eq!(open, *child.path != *"/cart", "{definition:?}");
         assert_eq!(
             definition["proxy"]["strip_listen_path"],
-            child.path == "/cart",
+            *child.path == *"/cart",
             "{definition:?}"
         );
         assert!(

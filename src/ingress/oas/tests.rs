@@ -67,7 +67,7 @@ fn a_child_has_the_document_of_the_template_and_the_route_of_the_ingress() {
     let (name, child) = translation.oas_children.first_key_value().unwrap();
     let hash = names::child_hash("a.com", "/foo", None);
     assert_eq!(*name.name, names::child_name("default", "web", &hash));
-    assert_eq!((child.host.as_str(), child.path.as_str()), ("a.com", "/foo"));
+    assert_eq!((&*child.host, &*child.path), ("a.com", "/foo"));
     assert!(!child.definition().is_template());
     let document = document(&translation);
     let domain = &document[EXTENSION]["server"]["customDomain"];
