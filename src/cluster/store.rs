@@ -217,6 +217,11 @@ impl Store {
         synced.then(|| (*self.revision.borrow(), Arc::clone(&state.snapshot)))
     }
 
+    /// The objects that are known, even while what one of them names is not there yet: for those to whom that is all the same.
+    pub fn known(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.state().snapshot)
+    }
+
     /// The revision. It rises when something changes that a translation looks at, and when the first snapshot is there.
     pub fn changes(&self) -> Receiver<u64> {
         self.revision.subscribe()

@@ -7,7 +7,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::ReportInput;
-use super::answer::Answer;
+use super::answer::{Answer, looked_at};
 use super::status::Errors;
 use super::subject::{Role, Subject};
 use crate::desired::Payload;
@@ -89,7 +89,6 @@ pub(super) fn confirmed<'a>(
     if errors.has(&subject.object) || input.fleet.links.contains_key(&subject.object) {
         return None;
     }
-    let place = subject.place(input)?;
-    let api = input.fleet.tyks.get(&place.tyk)?.api(&place.id)?;
-    Some(&api.payload)
+    let (place, outcome) = looked_at(input, subject)?;
+    Some(&outcome.desired.api(&place.id)?.payload)
 }

@@ -98,10 +98,11 @@ pub fn report_again(input: &ReportInput<'_>, memo: &mut Memo) -> Report {
             let is_synced = answer == Answer::Synced;
             heard.insert(subject.object.clone(), ingress::Heard { is_told, is_synced });
         }
-        if settled.is_none()
-            && !add(input, (&errors, &leaving), &subject, answer, &mut report)
-            && let Some(confirmed) = confirmed
-        {
+        if settled.is_some() {
+            continue;
+        }
+        add(input, (&errors, &leaving), &subject, answer, &mut report);
+        if let Some(confirmed) = confirmed.filter(|_| !report.statuses.contains_key(&subject.object)) {
             memo.settle(&subject, confirmed, is_told);
         }
     }
@@ -113,14 +114,13 @@ pub fn report_again(input: &ReportInput<'_>, memo: &mut Memo) -> Report {
     report
 }
 
-/// Adds what there is to say of a resource; whether there is anything.
 fn add(
     input: &ReportInput<'_>,
     (errors, leaving): (&status::Errors<'_>, &BTreeSet<ObjectRef>),
     subject: &Subject<'_>,
     answer: Answer<'_>,
     report: &mut Report,
-) -> bool {
+) {
     if let Answer::Failed(error) = answer {
         report.diagnostics.extend(sync_failed(subject, error));
     }
@@ -129,10 +129,10 @@ fn add(
         report.diagnostics.push(refusal::finding(subject, reason));
     } else if release::is_due(input, subject, leaving) {
         report.release.push(subject.object.clone());
-        return true;
+        return;
     }
     let Some(status) = status::changed(input, errors, subject, (answer, refusal.as_deref())) else {
-        return refusal.is_some() || matches!(answer, Answer::Failed(_));
+        return;
     };
     if subject.ingress.is_none() && !status::is_synced(subject.status()) && status::is_synced(&status) {
         let what = match subject.role {
@@ -143,7 +143,6 @@ fn add(
         report.synced.insert(subject.object.clone(), what.to_owned());
     }
     report.statuses.insert(subject.object.clone(), status.into());
-    true
 }
 
 /// One finding for the resource and, when it is a child, one for its Ingress, which is what the user wrote.

@@ -19,7 +19,7 @@ pub enum Loaded {
 }
 
 /// All that has to be known of it beside what is wanted.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct AsWanted {
     wanted: Payload,
     /// Length of the domain, with which the route begins that the payload claims.
@@ -28,12 +28,6 @@ pub struct AsWanted {
     context: Box<str>,
     /// Number of the write.
     write: u64,
-}
-
-impl PartialEq for AsWanted {
-    fn eq(&self, other: &Self) -> bool {
-        self.wanted == other.wanted && self.write == other.write
-    }
 }
 
 impl From<Value> for Loaded {

@@ -18,21 +18,23 @@ pub(super) fn covers(last: &Outcome, desired: &Desired) -> bool {
     gone && wants_the_same(&last.desired, desired)
 }
 
-/// What is remembered of a round that ended well.
+/// What is remembered of a round that ended well: what it found, and nothing of what it did.
 pub(super) fn last(outcome: &Outcome) -> Outcome {
-    again(outcome.clone(), outcome.revision, &outcome.desired)
-}
-
-/// What the round says of a state that it covers.
-pub(super) fn again(last: Outcome, revision: u64, desired: &Arc<Desired>) -> Outcome {
     Outcome {
-        revision,
-        desired: Arc::clone(desired),
         drift: Drift::default(),
         calls: Calls::default(),
         plan: Plan::default(),
         policy_plan: Plan::default(),
         took: std::time::Duration::ZERO,
+        ..outcome.clone()
+    }
+}
+
+/// What is remembered of a round says the same of a state that it covers.
+pub(super) fn again(last: Outcome, revision: u64, desired: &Arc<Desired>) -> Outcome {
+    Outcome {
+        revision,
+        desired: Arc::clone(desired),
         ..last
     }
 }

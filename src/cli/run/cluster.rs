@@ -30,7 +30,7 @@ use crate::ingress::{Child, ChildSpec, Translation};
 use crate::metrics::Stage;
 use crate::report::{self, ReportInput, repaired, report_again};
 use crate::settings::{self, CrossNamespaceContexts};
-use crate::snapshot::NamespacedName;
+use crate::snapshot::{NamespacedName, Snapshot};
 use crate::sync::Outcome;
 
 /// First pause after a failed write to Kubernetes; it doubles up to [`RETRY_MOST`].
@@ -214,8 +214,11 @@ impl Children {
             let Some(translated) = latest.borrow_and_update().clone() else {
                 continue;
             };
+            let Some((_, snapshot)) = self.store.snapshot() else {
+                continue;
+            };
             let start = Instant::now();
-            let (failed, crowd) = self.apply(&translated.translation).await;
+            let (failed, crowd) = self.apply(&translated.translation, snapshot).await;
             drop(translated);
             if crowd {
                 let _ = cancel.run_until_cancelled(self.progress.settled(CROWD_WAITS)).await;
@@ -240,11 +243,8 @@ impl Children {
 
     /// Brings children and finalizers in step; the errors by object, and whether the children are a crowd that has to
     /// wait.
-    async fn apply(&self, translation: &Translation) -> (Vec<(NamespacedName, String)>, bool) {
+    async fn apply(&self, translation: &Translation, snapshot: Arc<Snapshot>) -> (Vec<(NamespacedName, String)>, bool) {
         let Self { client, owner, .. } = self;
-        let Some((_, snapshot)) = self.store.snapshot() else {
-            return (Vec::new(), false);
-        };
         let ours = cluster::children::Ours {
             owner,
             ingresses: &translation.ingresses,
@@ -261,10 +261,9 @@ impl Children {
             failed.extend(classic.run(client).await);
             failed.extend(oas.run(client).await);
         }
-        if let Some((_, snapshot)) = self.store.snapshot() {
-            failed.extend(cluster::finalizer::ensure_all(client, &snapshot).await);
-            failed.extend(cluster::ingress::release(client, &snapshot, &translation.ending, owner).await);
-        }
+        let snapshot = self.store.known();
+        failed.extend(cluster::finalizer::ensure_all(client, &snapshot).await);
+        failed.extend(cluster::ingress::release(client, &snapshot, &translation.ending, owner).await);
         (failed, crowd)
     }
 }
@@ -402,9 +401,7 @@ impl Reporter {
         for (name, error) in cluster::ingress::publish(&self.client, &self.owner, &found.ingresses).await {
             tracing::warn!(%name, error, "the status of an Ingress could not be written; it is tried again");
         }
-        let Some((_, snapshot)) = self.store.snapshot() else {
-            return;
-        };
+        let snapshot = self.store.known();
         let repaired = std::mem::take(&mut self.repaired);
         self.events.publish_repaired(&snapshot, &repaired).await;
         self.events.publish(&snapshot, &found.diagnostics, &found.synced).await;

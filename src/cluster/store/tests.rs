@@ -287,6 +287,7 @@ fn the_world_waits_for_config_maps_that_are_named_and_not_for_those_that_cannot_
     let (before, _) = store.snapshot().unwrap();
     store.handle(&definitions, &mut shadow, Event::Apply(naming_a_config_map("a")));
     assert!(store.snapshot().is_none(), "the document is not there yet");
+    assert_eq!(store.known().tyk_oas_api_definitions.len(), 1, "what names it is known");
     let config_maps = named::config_maps("ns");
     store.failed(&config_maps, &failure("forbidden"));
     assert!(store.snapshot().unwrap().0 > before + 1, "who waits is woken");
