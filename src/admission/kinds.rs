@@ -52,7 +52,15 @@ fn put<K: SnapshotKind>(alone: &Snapshot, snapshot: &mut Snapshot) {
 }
 
 /// What is asked of the kinds that can be generated holds for an object of any.
-impl Generated for DynamicObject {}
+impl Generated for DynamicObject {
+    fn ingress(&self) -> Option<&str> {
+        self.metadata.ingress()
+    }
+
+    fn operator(&self) -> Option<&str> {
+        self.metadata.operator()
+    }
+}
 
 /// Whether the controller made it out of an Ingress.
 pub fn is_generated(object: &DynamicObject) -> bool {

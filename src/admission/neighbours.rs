@@ -5,7 +5,7 @@
 //! a hand-written definition wants as well. All that is no Ingress stays. So the same pure stages run over a small world,
 //! once without and once with the object.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::networking::v1::Ingress;
@@ -17,7 +17,7 @@ use crate::api::names;
 use crate::desired::{self, Desired, Fleet};
 use crate::diagnostic::ObjectRef;
 use crate::nginx;
-use crate::snapshot::{NamespacedName, Objects, Snapshot};
+use crate::snapshot::{NamespacedName, Snapshot};
 use crate::stages::Made;
 
 /// What the controller makes of the neighbours of an object.
@@ -92,12 +92,13 @@ fn part(world: &World, keep: &BTreeSet<NamespacedName>) -> Snapshot {
     }
 }
 
-fn chosen<K>(objects: &Objects<K>, keep: impl Fn(&NamespacedName) -> bool) -> Arc<Objects<K>> {
+fn chosen<T: Clone>(
+    objects: &BTreeMap<NamespacedName, T>,
+    keep: impl Fn(&NamespacedName) -> bool,
+) -> Arc<BTreeMap<NamespacedName, T>> {
     let chosen = objects.iter().filter(|(name, _)| keep(name));
-    let chosen: Objects<K> = chosen
-        .map(|(name, object)| (name.clone(), Arc::clone(object)))
-        .collect();
-    chosen.into()
+    let chosen = chosen.map(|(name, object)| (name.clone(), object.clone()));
+    Arc::new(chosen.collect())
 }
 
 /// The Ingress that the object is or becomes, those whose children are made of it, and all that share a host with one of
@@ -169,7 +170,7 @@ fn named(world: &World, object: &Subject) -> BTreeSet<NamespacedName> {
         // What a child names is in its template as well.
         let written = snapshot.api_definitions.iter();
         for (own, api) in written.filter(|(name, _)| !translation.children.contains_key(name)) {
-            for link in desired::links(&api.spec.definition, &own.namespace) {
+            for link in desired::links(&api.spec().definition, &own.namespace) {
                 see(link.kind, &link.name);
             }
         }

@@ -26,7 +26,7 @@ pub use document_api::{
     TykStreamsApiDefinitionSpec,
 };
 pub use document_source::{DocumentRef, DocumentSource, HasDocument};
-pub use generated::Generated;
+pub use generated::{Generated, child_metadata};
 pub use graph::{SubGraph, SubGraphSpec, SubGraphStatus, SuperGraph, SuperGraphSpec, SuperGraphStatus};
 pub use oas_definition::{
     DomainStatus, PinnedStatus, TykOasApiDefinition, TykOasApiDefinitionStatus, VersioningStatus,

@@ -1,6 +1,7 @@
 //! The children of Ingresses, as they are rendered, into the cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -8,8 +9,9 @@ use kube::{Client, Error};
 use serde_json::json;
 
 use super::{Published, all, api, message, status_code};
-use crate::api::names;
-use crate::snapshot::{NamespacedName, Snapshot};
+use crate::api::{ApiDefinition, Generated, TykOasApiDefinition, TykOasApiDefinitionSpec, names};
+use crate::ingress::Child;
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored, StoredDefinition};
 
 /// Whose children are whose.
 #[derive(Clone, Copy, Debug)]
@@ -31,62 +33,89 @@ enum Action<C> {
     Delete { uid: Option<String> },
 }
 
-/// Makes the object of a rendered child.
-pub type Definition<K, C> = fn(&C) -> K;
+/// A child as it is rendered.
+pub trait Rendered<K: SnapshotKind>: Clone {
+    /// Its object.
+    fn definition(&self) -> K;
+
+    /// Whether it can be seen at once that the cluster has it so. If not, the objects are compared.
+    fn is_plainly(&self, stored: &K::Form) -> bool;
+}
+
+impl Rendered<ApiDefinition> for Arc<Child> {
+    fn definition(&self) -> ApiDefinition {
+        Child::definition(self)
+    }
+
+    fn is_plainly(&self, stored: &StoredDefinition) -> bool {
+        let StoredDefinition::Child(stored) = stored else {
+            return false;
+        };
+        let owner = (self.ingress.name.as_ref(), self.uid.as_deref());
+        stored.is_made_of(owner, &self.operator, &self.spec)
+    }
+}
+
+impl Rendered<TykOasApiDefinition> for Arc<Child<TykOasApiDefinitionSpec>> {
+    fn definition(&self) -> TykOasApiDefinition {
+        Child::definition(self)
+    }
+
+    fn is_plainly(&self, _stored: &Arc<TykOasApiDefinition>) -> bool {
+        false
+    }
+}
 
 /// What there is to write.
 #[derive(Debug)]
-pub struct Plan<K, C> {
+pub struct Plan<C> {
     actions: Vec<(NamespacedName, Action<C>)>,
     errors: Vec<(NamespacedName, String)>,
-    /// Makes an object when its turn comes: thousands that wait would be more than all that is known of them.
-    definition: Definition<K, C>,
 }
 
-/// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones; `definition`
-/// makes the object of a rendered one. Children of other operators are left alone, as are those of Tyk Operator (they have
+/// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones. Children of other operators are left alone, as are those of Tyk Operator (they have
 /// no operator's label) whose Ingress is not ours.
 ///
 /// Nothing is planned for a child that the snapshot holds as it is rendered.
-pub fn plan<K: Published, C: Clone>(
+pub fn plan<K: Published, C: Rendered<K>>(
     snapshot: &Snapshot,
-    (rendered, definition): (&BTreeMap<NamespacedName, C>, Definition<K, C>),
+    rendered: &BTreeMap<NamespacedName, C>,
     held: &BTreeSet<NamespacedName>,
     ours: Ours<'_>,
-) -> Plan<K, C> {
+) -> Plan<C> {
     let (mut actions, mut errors) = (Vec::new(), Vec::new());
     for (name, child) in rendered {
-        let existing = K::all(snapshot).get(name).map(AsRef::as_ref);
-        match action_for(existing, (child, definition), ours.owner) {
+        match action_for::<K, C>(K::all(snapshot).get(name), child, ours.owner) {
             Ok(action) => actions.extend(action.map(|action| (name.clone(), action))),
             Err(error) => errors.push((name.clone(), error)),
         }
     }
     let stale = K::all(snapshot).iter().filter(|(name, existing)| {
-        ours.include(existing.as_ref())
-            && existing.meta().deletion_timestamp.is_none()
+        ours.include(&name.namespace, *existing)
+            && !existing.is_leaving()
             && !rendered.contains_key(name)
             && !held.contains(name)
     });
-    actions.extend(stale.map(|(name, existing)| (name.clone(), Action::Delete { uid: existing.uid() })));
-    Plan {
-        actions,
-        errors,
-        definition,
-    }
+    let delete = |existing: &K::Form| Action::Delete {
+        uid: existing.whole().uid(),
+    };
+    actions.extend(stale.map(|(name, existing)| (name.clone(), delete(existing))));
+    Plan { actions, errors }
 }
 
-impl<K: Published, C> Plan<K, C> {
+impl<C> Plan<C> {
     /// Number of writes.
     pub fn writes(&self) -> usize {
         self.actions.len()
     }
 
     /// Writes. The errors come back by child; one child's error keeps no other from being written.
-    pub async fn run(self, client: &Client) -> Vec<(NamespacedName, String)> {
-        let definition = self.definition;
+    pub async fn run<K: Published>(self, client: &Client) -> Vec<(NamespacedName, String)>
+    where
+        C: Rendered<K>,
+    {
         let calls = self.actions.into_iter().map(|(name, action)| async move {
-            let result = action.run(client, &name, definition).await;
+            let result = action.run(client, &name).await;
             (name, result)
         });
         let results = all(calls).await;
@@ -101,27 +130,31 @@ impl<K: Published, C> Plan<K, C> {
 
 impl Ours<'_> {
     /// Whether an object is a child that this operator prunes.
-    pub fn include<K: Published>(&self, definition: &K) -> bool {
-        match definition.labels().get(names::LABEL_OPERATOR) {
+    pub fn include(&self, namespace: &str, definition: &impl Generated) -> bool {
+        match definition.operator() {
             _ if !definition.is_child() => false,
             Some(operator) => *operator == names::label_value(self.owner),
             None => definition.ingress().is_some_and(|name| {
-                let ingress = NamespacedName::new(definition.namespace().unwrap_or_default(), name);
+                let ingress = NamespacedName::new(namespace, name);
                 self.ingresses.binary_search(&ingress).is_ok()
             }),
         }
     }
 }
 
-fn action_for<K: Published, C: Clone>(
-    existing: Option<&K>,
-    (rendered, definition): (&C, Definition<K, C>),
+fn action_for<K: Published, C: Rendered<K>>(
+    existing: Option<&K::Form>,
+    rendered: &C,
     owner: &str,
 ) -> Result<Option<Action<C>>, String> {
     let Some(existing) = existing else {
         return Ok(Some(Action::Create(rendered.clone())));
     };
-    let child = definition(rendered);
+    if rendered.is_plainly(existing) {
+        return Ok(None);
+    }
+    let (existing, child) = (existing.whole(), rendered.definition());
+    let existing = existing.as_ref();
     if !existing.is_child() && !same_owner(existing, &child) {
         return Err(taken(K::KIND));
     }
@@ -148,11 +181,10 @@ fn taken(kind: &str) -> String {
     )
 }
 
-fn of_another<K: Published>(existing: &K) -> String {
-    let operator = existing.labels().get(names::LABEL_OPERATOR);
+fn of_another(existing: &impl Generated) -> String {
     format!(
         "the operator {:?} has made an ApiDefinition of this name and has not let go of it yet",
-        operator.map_or("", String::as_str)
+        existing.operator().unwrap_or_default()
     )
 }
 
@@ -190,15 +222,14 @@ fn complete<K: Published>(mut child: K) -> K {
 }
 
 impl<C> Action<C> {
-    async fn run<K: Published>(
-        self,
-        client: &Client,
-        name: &NamespacedName,
-        definition: Definition<K, C>,
-    ) -> Result<(), String> {
+    /// Writes. Objects are made when their turn comes: thousands that wait would be more than all that is known of them.
+    async fn run<K: Published>(self, client: &Client, name: &NamespacedName) -> Result<(), String>
+    where
+        C: Rendered<K>,
+    {
         let result = match self {
-            Self::Create(child) => create(client, name, &complete(definition(&child))).await,
-            Self::Update { uid, child } => update(client, name, uid, complete(definition(&child))).await,
+            Self::Create(child) => create(client, name, &complete(child.definition())).await,
+            Self::Update { uid, child } => update(client, name, uid, complete(child.definition())).await,
             Self::Delete { uid } => delete::<K>(client, name, uid).await,
         };
         match result {

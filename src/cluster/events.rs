@@ -8,11 +8,11 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::runtime::events::Reporter;
-use kube::{Api, Client, Error};
+use kube::{Api, Client, Error, Resource};
 
 use super::{Told, message};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
-use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored};
 
 /// Events of one round; what is over waits for the next.
 const PER_ROUND: usize = 50;
@@ -262,12 +262,16 @@ fn reference(snapshot: &Snapshot, object: &ObjectRef) -> Option<ObjectReference>
     }
 }
 
-fn find<K: SnapshotKind>(objects: &Objects<K>, object: &ObjectRef) -> Option<ObjectReference> {
+fn find<S>(objects: &BTreeMap<NamespacedName, S>, object: &ObjectRef) -> Option<ObjectReference>
+where
+    S: Stored<Object: SnapshotKind>,
+{
     let name = NamespacedName::new(&object.namespace, &object.name);
-    let meta = objects.get(&name)?.meta();
+    let found = objects.get(&name)?.whole();
+    let meta = found.meta();
     Some(ObjectReference {
-        api_version: Some(K::API_VERSION.to_owned()),
-        kind: Some(K::KIND.to_owned()),
+        api_version: Some(S::Object::API_VERSION.to_owned()),
+        kind: Some(S::Object::KIND.to_owned()),
         name: meta.name.clone(),
         namespace: meta.namespace.clone(),
         uid: meta.uid.clone(),

@@ -10,7 +10,7 @@ use super::published::with_published;
 use super::{Published, all, api, message, status_code};
 use crate::api::names;
 use crate::diagnostic::ObjectRef;
-use crate::snapshot::{NamespacedName, Snapshot};
+use crate::snapshot::{NamespacedName, Snapshot, Stored};
 
 /// Sets our finalizer on a hand-written definition. Nothing is sent for a template, for an object that has it, is being
 /// deleted or is gone.
@@ -40,7 +40,9 @@ pub async fn ensure<K: Published>(client: &Client, definition: &K) -> Result<(),
 }
 
 async fn ensure_kind<K: Published>(client: &Client, snapshot: &Snapshot) -> Vec<(NamespacedName, String)> {
-    let candidates = K::all(snapshot).iter();
+    let candidates = K::all(snapshot)
+        .iter()
+        .filter_map(|(name, definition)| Some((name, definition.as_whole()?)));
     let waiting = candidates.filter(|(_, definition)| !definition.is_child() && needs_finalizer(definition.as_ref()));
     let calls = waiting.map(|(name, definition)| {
         let (client, name, definition) = (client.clone(), name.clone(), definition.clone());
@@ -138,7 +140,7 @@ async fn release_kind<K: Published>(
     let names = ours.map(|object| NamespacedName::new(&object.namespace, &object.name));
     let found = names.filter_map(|name| K::all(snapshot).get_key_value(&name));
     let calls = found.map(|(name, definition)| {
-        let (client, name, definition) = (client.clone(), name.clone(), definition.clone());
+        let (client, name, definition) = (client.clone(), name.clone(), definition.whole());
         async move { (name, release(&client, definition.as_ref()).await) }
     });
     let failed = errors(calls).await.into_iter();

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{all, message, status_code};
 use crate::api::{Generated, names};
 use crate::report::IngressStatus;
-use crate::snapshot::{NamespacedName, Snapshot};
+use crate::snapshot::{NamespacedName, Snapshot, Stored};
 
 /// Writes the statuses; the errors by Ingress. One that is gone, or was made anew, is none.
 ///
@@ -79,11 +79,11 @@ fn waiting<'a>(
     let children = snapshot.api_definitions.values().filter(|child| child.is_child());
     let owners: BTreeSet<_> = children
         .filter(|child| !child.is_of_another(owner))
-        .flat_map(|child| child.owner_references())
-        .map(|owner| owner.uid.as_str())
+        .flat_map(|child| child.whole().owner_references().to_vec())
+        .map(|owner| owner.uid)
         .collect();
     let ours = |name: &NamespacedName, ingress: &Ingress| {
-        ending.contains(name) || ingress.uid().is_some_and(|uid| owners.contains(uid.as_str()))
+        ending.contains(name) || ingress.uid().is_some_and(|uid| owners.contains(&uid))
     };
     held.into_iter().filter(|(name, ingress)| ours(name, ingress)).collect()
 }

@@ -23,7 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::store::{Scope, Store, WatchId, Watched};
 use super::watch::pump;
 use crate::api::{DocumentSource, HasDocument};
-use crate::snapshot::{NamedSecret, NamespacedName, Objects, Snapshot, SnapshotKind};
+use crate::snapshot::{NamedSecret, NamespacedName, Snapshot, SnapshotKind};
 
 /// The watches, and the names of the objects that each of them is for.
 pub(super) type Named = BTreeMap<WatchId, BTreeSet<String>>;
@@ -66,7 +66,7 @@ pub(super) fn named(snapshot: &Snapshot, scope: &Scope) -> Named {
 
 /// Where the document of each definition is, with the definition's namespace.
 fn sources(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &DocumentSource)> {
-    fn of<K: HasDocument>(objects: &Objects<K>) -> impl Iterator<Item = (&str, &DocumentSource)> {
+    fn of<K: HasDocument>(objects: &BTreeMap<NamespacedName, Arc<K>>) -> impl Iterator<Item = (&str, &DocumentSource)> {
         objects
             .iter()
             .map(|(name, object)| (name.namespace.as_ref(), object.source()))

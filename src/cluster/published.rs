@@ -13,7 +13,7 @@ use crate::snapshot::{Objects, Snapshot, SnapshotKind};
 /// A kind whose objects Tyk may hold something of, so that a finalizer keeps them.
 pub trait Published:
     kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + SnapshotKind
+    + SnapshotKind<Form: Generated>
     + Generated
     + Serialize
     + DeserializeOwned

@@ -21,7 +21,7 @@ use crate::api::{
     APIDescription, ApiDefinition, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph,
     SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition,
 };
-use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind, same_metadata};
+use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind, Stored, same_metadata};
 
 /// What is watched.
 #[derive(Clone, Debug, Default)]
@@ -282,19 +282,21 @@ impl Store {
         let is_apply = matches!(event, Event::Apply(_));
         let changed = match event {
             Event::Init => {
-                shadow.clear();
+                shadow.0.clear();
                 false
             }
             Event::InitApply(Ok(object)) => {
                 let object = slim(object);
-                shadow.insert(NamespacedName::of(object.meta()), Arc::new(object));
+                let name = NamespacedName::of(object.meta());
+                let stored = K::Form::of(Arc::new(object), &name);
+                shadow.0.insert(name, stored);
                 false
             }
             Event::InitApply(Err(invalid)) => {
                 // Not seen as deleted: what was good once stays in force.
                 let name = skipped(id, &invalid);
                 let last_good = K::objects(Arc::make_mut(&mut state.snapshot)).get(&name).cloned();
-                shadow.extend(last_good.map(|object| (name, object)));
+                shadow.0.extend(last_good.map(|object| (name, object)));
                 false
             }
             Event::InitDone => state.swap(id, mem::take(shadow)),
@@ -373,26 +375,25 @@ impl State {
     }
 
     fn put<K: Watched>(&mut self, object: K) -> bool {
-        let name = NamespacedName::of(object.meta());
         let object = Arc::new(object);
-        let before = K::objects(Arc::make_mut(&mut self.snapshot)).insert(name, Arc::clone(&object));
-        before.is_none_or(|before| !before.same(&object)) && object.is_used(&self.snapshot)
+        let before = Arc::make_mut(&mut self.snapshot).keep(Arc::clone(&object));
+        before.is_none_or(|before| !before.whole().same(&object)) && object.is_used(&self.snapshot)
     }
 
     fn remove<K: Watched>(&mut self, name: &NamespacedName) -> bool {
         let before = Arc::make_mut(&mut self.snapshot).remove::<K>(name);
-        before.is_some_and(|before| before.is_used(&self.snapshot))
+        before.is_some_and(|before| before.whole().is_used(&self.snapshot))
     }
 
     /// Replaces all that the watch is responsible for by a complete list.
-    fn swap<K: Watched>(&mut self, id: &WatchId, list: Shadow<K>) -> bool {
+    fn swap<K: Watched>(&mut self, id: &WatchId, Shadow(list): Shadow<K>) -> bool {
         let objects = K::objects(Arc::make_mut(&mut self.snapshot));
         let (before, others): (Objects<K>, Objects<K>) =
             mem::take(objects).into_iter().partition(|(name, _)| id.covers(name));
         let same = before.len() == list.len()
             && before
                 .iter()
-                .all(|(name, object)| list.get(name).is_some_and(|new| new.same(object)));
+                .all(|(name, object)| list.get(name).is_some_and(|new| new.is(object) || new.whole().same(&object.whole())));
         *objects = others;
         objects.extend(list);
         let watch = self.watches.entry(id.clone()).or_default();
@@ -405,7 +406,14 @@ impl State {
 }
 
 /// A list that has begun and not ended.
-pub(super) type Shadow<K> = Objects<K>;
+#[derive(Debug)]
+pub(super) struct Shadow<K: SnapshotKind>(Objects<K>);
+
+impl<K: SnapshotKind> Default for Shadow<K> {
+    fn default() -> Self {
+        Self(Objects::<K>::new())
+    }
+}
 
 /// Takes off what nobody reads and what is often the larger part of an object.
 fn slim<K: Watched>(mut object: K) -> K {

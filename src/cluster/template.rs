@@ -8,12 +8,13 @@ use super::finalizer::take_off;
 use super::published::Published;
 use super::{all, api, message, status_code};
 use crate::api::names;
-use crate::snapshot::{NamespacedName, Snapshot};
+use crate::snapshot::{NamespacedName, Snapshot, Stored};
 
 /// Sets or removes the finalizer until exactly the templates in use have it. Objects that are being deleted are left
 /// alone. The errors by object; that it has changed in the meantime is none, since the watch will tell of it.
 pub async fn protect<K: Published>(client: &Client, snapshot: &Snapshot) -> Vec<(NamespacedName, String)> {
     let due = K::all(snapshot).iter().filter_map(|(name, definition)| {
+        let definition = definition.as_whole()?;
         let change = change_for(snapshot, definition.as_ref())?;
         Some((name.clone(), definition.clone(), change))
     });

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::{classic, graph, policy, portal};
-use crate::api::Target;
+use crate::api::{ApiDefinition, Target};
 use crate::diagnostic::ObjectRef;
-use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored};
 
 /// Names by the resource that they are about.
 type Names = BTreeMap<ObjectRef, BTreeSet<ObjectRef>>;
@@ -43,8 +43,12 @@ impl Links {
     pub(super) fn of(snapshot: &Snapshot, edges: &graph::Edges) -> Self {
         let mut links = Self::default();
         for (name, api) in snapshot.api_definitions.iter() {
-            let source = links.seen(api.as_ref(), api.spec.context_ref.as_ref());
-            for link in classic::links(&api.spec.definition, &name.namespace) {
+            let spec = api.spec();
+            let source = links.named(name.object(ApiDefinition::KIND), spec.context_ref.as_ref());
+            if api.is_leaving() {
+                links.leaving.insert(source.clone());
+            }
+            for link in classic::links(&spec.definition, &name.namespace) {
                 let target = ObjectRef::new(link.kind, &link.name.namespace, &link.name.name);
                 links.callers.entry(target).or_default().insert(source.clone());
             }
@@ -93,7 +97,11 @@ impl Links {
 
     /// Takes in an object with its reference to a context.
     fn seen<K: SnapshotKind>(&mut self, object: &K, context: Option<&Target>) -> ObjectRef {
-        let source = SnapshotKind::object_ref(object);
+        self.leaving_of([object]);
+        self.named(SnapshotKind::object_ref(object), context)
+    }
+
+    fn named(&mut self, source: ObjectRef, context: Option<&Target>) -> ObjectRef {
         if let Some(context) = context {
             let context = ObjectRef::new(
                 "OperatorContext",
@@ -102,7 +110,6 @@ impl Links {
             );
             self.users.entry(context).or_default().insert(source.clone());
         }
-        self.leaving_of([object]);
         source
     }
 
@@ -122,7 +129,7 @@ impl Links {
             self.graphs
                 .extend(edges.keeps_sub_graph(name).map(|reason| (object.clone(), reason)));
             if let Some(api) = edges.server(name) {
-                let id = snapshot.api_definitions.get(api).map(|api| api.api_id());
+                let id = snapshot.api_definitions.get(api).map(|api| api.whole().api_id());
                 self.served.insert(object, ("linked_by_api", json!(id)));
                 let api = ObjectRef::new("ApiDefinition", &api.namespace, &api.name);
                 self.served.insert(api, ("linked_to_subgraph", json!(name.name)));

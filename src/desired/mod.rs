@@ -37,7 +37,7 @@ use crate::api::{ApiDefinition, Generated, Target, TykMcpProxyDefinition};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 use crate::ingress::{Child, Translation};
 use crate::secret::Secret;
-use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored};
 
 /// All that one Tyk should hold.
 #[derive(Clone, Debug, PartialEq)]
@@ -249,10 +249,11 @@ pub fn build_again(
         if translation.children.contains_key(name) || resource.is_template() || resource.is_of_another(&context.owner) {
             continue;
         }
+        let resource = resource.whole();
         let last_good = translation.held.contains(name);
         if last_good || !resource.is_child() || resource.metadata.deletion_timestamp.is_some() {
             builder.add(
-                resource,
+                &resource,
                 None,
                 resource.metadata.creation_timestamp.as_ref().map(|time| time.0),
             );

@@ -322,7 +322,7 @@ impl<'a> Renderer<'a> {
                 oas::Template::find(self.snapshot, &key).map(|template| Base::Oas(Box::new(template)))
             }
             Some(TemplateKind::ApiDefinition) | None => match self.snapshot.api_definitions.get(&key) {
-                Some(template) => Ok(Base::Classic(Classic::of(&template.spec))),
+                Some(template) => Ok(Base::Classic(Classic::of(template.spec()))),
                 None => Err(format!("ApiDefinition {key} does not exist")),
             },
         };

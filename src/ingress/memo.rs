@@ -19,7 +19,7 @@ use super::route::{self, Route};
 use super::{Named, Options, conflict};
 use crate::api::ApiDefinition;
 use crate::diagnostic::Diagnostic;
-use crate::snapshot::{InOrder, NamespacedName, Objects, Snapshot, asks_the_same};
+use crate::snapshot::{InOrder, NamespacedName, Objects, Snapshot, Stored, asks_the_same};
 
 /// What is remembered of one rendering for the next.
 #[derive(Debug, Default)]
@@ -95,7 +95,10 @@ impl Memo {
 }
 
 /// Names of the objects that are not the very same in both.
-fn changes<K>(one: &Arc<Objects<K>>, other: &Arc<Objects<K>>) -> BTreeSet<NamespacedName> {
+fn changes<S: Stored>(
+    one: &Arc<BTreeMap<NamespacedName, S>>,
+    other: &Arc<BTreeMap<NamespacedName, S>>,
+) -> BTreeSet<NamespacedName> {
     let mut changed = BTreeSet::new();
     if Arc::ptr_eq(one, other) {
         return changed;
@@ -106,7 +109,7 @@ fn changes<K>(one: &Arc<Objects<K>>, other: &Arc<Objects<K>>) -> BTreeSet<Namesp
             changed.insert(gone.clone());
         }
         match before.next_if(|(other, _)| *other == name) {
-            Some((_, same)) if Arc::ptr_eq(same, object) => {}
+            Some((_, same)) if same.is(object) => {}
             _ => drop(changed.insert(name.clone())),
         }
     }

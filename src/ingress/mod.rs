@@ -24,9 +24,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::networking::v1::Ingress;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::api::{ApiDefinition, ApiDefinitionSpec, TykOasApiDefinition, TykOasApiDefinitionSpec, names};
+use crate::api::{ApiDefinition, ApiDefinitionSpec, TykOasApiDefinition, TykOasApiDefinitionSpec, child_metadata};
 use crate::diagnostic::Diagnostic;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 
@@ -191,26 +191,7 @@ impl<S: ChildSpec> Child<S> {
 impl<S> Child<S> {
     fn metadata(&self) -> ObjectMeta {
         let NamespacedName { namespace, name } = &self.ingress;
-        let labels = [
-            (names::LABEL_INGRESS, names::label_value(name)),
-            (names::LABEL_APIDEFINITION, self.hash.to_string()),
-            (names::LABEL_OPERATOR, self.operator.to_string()),
-        ];
-        let owner = self.uid.as_ref().map(|uid| OwnerReference {
-            api_version: "networking.k8s.io/v1".into(),
-            kind: "Ingress".into(),
-            name: name.to_string(),
-            uid: uid.to_string(),
-            controller: Some(true),
-            block_owner_deletion: Some(true),
-        });
-        ObjectMeta {
-            name: Some(names::child_name(namespace, name, &self.hash)),
-            namespace: Some(namespace.to_string()),
-            labels: Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
-            owner_references: owner.map(|owner| vec![owner]),
-            ..ObjectMeta::default()
-        }
+        child_metadata((namespace, name, self.uid.as_deref()), &self.hash, &self.operator)
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::World;
 use super::redact::{redacted, url};
 use crate::desired::{Api, Desired, Installation};
-use crate::snapshot::{NamespacedName, Objects, Snapshot, SnapshotKind};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored};
 use crate::sync::{ApiOutcome, Outcome, Plan};
 
 /// Which objects of the snapshot are asked for.
@@ -77,8 +78,8 @@ struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    fn add<K: SnapshotKind + Serialize>(&mut self, objects: &Objects<K>) {
-        self.list(K::KIND, objects, |object| {
+    fn add<S: Stored<Object: SnapshotKind + Serialize>>(&mut self, objects: &BTreeMap<NamespacedName, S>) {
+        self.list(S::Object::KIND, objects, |object| {
             let mut shown = match serde_json::to_value(object) {
                 Ok(Value::Object(fields)) => fields,
                 _ => Map::new(),
@@ -90,18 +91,26 @@ impl Listing<'_> {
                 return Value::Null;
             };
             shown.insert("metadata".into(), metadata(object.meta()));
-            if K::API_VERSION.starts_with("tyk.tyk.io/") {
+            if S::Object::API_VERSION.starts_with("tyk.tyk.io/") {
                 shown.extend(status.map(|status| ("status".to_owned(), status)));
             }
             Value::Object(shown)
         });
     }
 
-    fn add_names<K: SnapshotKind>(&mut self, kind: &str, objects: &Objects<K>) {
+    fn add_names<S>(&mut self, kind: &str, objects: &BTreeMap<NamespacedName, S>)
+    where
+        S: Stored<Object: SnapshotKind>,
+    {
         self.list(kind, objects, |object| json!({"metadata": metadata(object.meta())}));
     }
 
-    fn list<K>(&mut self, kind: &str, objects: &Objects<K>, show: impl Fn(&K) -> Value) {
+    fn list<S: Stored>(
+        &mut self,
+        kind: &str,
+        objects: &BTreeMap<NamespacedName, S>,
+        show: impl Fn(&S::Object) -> Value,
+    ) {
         let Filter { kind: wanted, name } = self.filter;
         let of_kind = kind.split(' ').next().unwrap_or_default();
         if !wanted.is_empty() && !of_kind.eq_ignore_ascii_case(wanted) {
@@ -109,7 +118,7 @@ impl Listing<'_> {
         }
         let objects = objects.iter().map(|(at, object)| (at.to_string(), object));
         let objects = objects.filter(|(at, _)| at.contains(name.as_str()));
-        let shown: Map<String, Value> = objects.map(|(at, object)| (at, show(object))).collect();
+        let shown: Map<String, Value> = objects.map(|(at, object)| (at, show(&object.whole()))).collect();
         if !shown.is_empty() {
             self.kinds.insert(kind.to_owned(), Value::Object(shown));
         }

@@ -102,7 +102,7 @@ fn is_form_of(subject: &Subject<'_>, form: &Form<'_>) -> bool {
         None => form.removed,
         // A rendered child has no generation before the cluster gives it one.
         Some((source, generation, _)) => {
-            let same_form = generation == 0 || subject.metadata.generation == Some(generation);
+            let same_form = generation == 0 || subject.generation == Some(generation);
             !subject.is_leaving() && same_form && *source == subject.object
         }
     }

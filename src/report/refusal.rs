@@ -4,7 +4,7 @@ use super::ReportInput;
 use super::subject::{Role, Subject};
 use crate::api::{ApiDefinition, TykOasApiDefinition};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::snapshot::SnapshotKind;
+use crate::snapshot::{SnapshotKind, Stored};
 
 /// The reason, in the words that Tyk Operator's users know; `None` when nothing is in the way.
 pub(super) fn of(input: &ReportInput<'_>, subject: &Subject<'_>) -> Option<String> {
@@ -18,7 +18,7 @@ pub(super) fn of(input: &ReportInput<'_>, subject: &Subject<'_>) -> Option<Strin
     let name = subject.name();
     let users = match subject.object.kind {
         TykOasApiDefinition::KIND => snapshot.users_of_template(snapshot.tyk_oas_api_definitions.get(&name)?.as_ref()),
-        ApiDefinition::KIND => snapshot.users_of_template(snapshot.api_definitions.get(&name)?.as_ref()),
+        ApiDefinition::KIND => snapshot.users_of_template(snapshot.api_definitions.get(&name)?.whole().as_ref()),
         _ => Vec::new(),
     };
     let text = format!(

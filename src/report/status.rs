@@ -67,7 +67,7 @@ pub(super) fn changed(
 ) -> Option<Map<String, Value>> {
     let before = ours(subject);
     let mut writer = Writer {
-        generation: subject.metadata.generation,
+        generation: subject.generation,
         now: whole_seconds(&input.now),
         conditions: conditions(&before),
         status: before.clone(),

@@ -5,7 +5,6 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use k8s_openapi::api::networking::v1::Ingress;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -13,7 +12,7 @@ use super::ReportInput;
 use crate::api::{Generated, names};
 use crate::desired::Place;
 use crate::diagnostic::ObjectRef;
-use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored};
 
 /// What becomes of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,27 +34,27 @@ pub(super) enum Role {
 /// One resource.
 pub(super) struct Subject<'a> {
     pub(super) object: ObjectRef,
-    pub(super) metadata: &'a ObjectMeta,
+    /// `metadata.generation`.
+    pub(super) generation: Option<i64>,
+    is_leaving: bool,
+    is_kept: bool,
     /// The same object wherever nothing of it has changed.
     pub(super) held: Arc<dyn Any + Send + Sync>,
     told: &'a dyn Told,
     status: OnceCell<Map<String, Value>>,
     pub(super) role: Role,
-    /// Finalizers that we take off.
-    pub(super) finalizers: &'static [&'static str],
     /// Name of the Ingress that it is a child of.
     pub(super) ingress: Option<&'a str>,
 }
 
 impl Subject<'_> {
     pub(super) fn is_leaving(&self) -> bool {
-        self.metadata.deletion_timestamp.is_some()
+        self.is_leaving
     }
 
     /// Whether a finalizer of ours keeps it.
     pub(super) fn is_kept(&self) -> bool {
-        let mut finalizers = self.metadata.finalizers.iter().flatten();
-        finalizers.any(|finalizer| self.finalizers.contains(&finalizer.as_str()))
+        self.is_kept
     }
 
     pub(super) fn place<'a>(&self, input: &ReportInput<'a>) -> Option<&'a Place> {
@@ -98,7 +97,7 @@ pub(super) fn all<'a>(input: &ReportInput<'a>) -> Vec<Subject<'a>> {
             Role::Api
         };
         let finalizers = &[names::FINALIZER_API_DEFINITION, names::FINALIZER_TEMPLATE];
-        found.extend(generated(input, (name, object), &object.status, (role, finalizers)));
+        found.extend(generated(input, (name, object), object.status(), (role, finalizers)));
     }
     for (name, object) in snapshot.tyk_oas_api_definitions.iter() {
         let role = if object.is_template() {
@@ -130,43 +129,44 @@ pub(super) fn all<'a>(input: &ReportInput<'a>) -> Vec<Subject<'a>> {
     found
 }
 
-fn generated<'a, K: SnapshotKind + Generated + Send + Sync + 'static>(
+fn generated<'a, S: Stored<Object: SnapshotKind> + Generated>(
     input: &ReportInput<'_>,
-    (name, object): (&NamespacedName, &'a Arc<K>),
+    (name, object): (&NamespacedName, &'a S),
     status: &'a impl Serialize,
     kept: (Role, &'static [&'static str]),
 ) -> Option<Subject<'a>> {
-    (!is_foreign(input, object.as_ref())).then(|| Subject {
+    (!is_foreign(input, &name.namespace, object)).then(|| Subject {
         ingress: object.ingress(),
         ..written((name, object), status, kept)
     })
 }
 
-fn written<'a, K: SnapshotKind + Send + Sync + 'static>(
-    (name, object): (&NamespacedName, &'a Arc<K>),
+fn written<'a, S: Stored<Object: SnapshotKind>>(
+    (name, object): (&NamespacedName, &'a S),
     status: &'a impl Serialize,
     (role, finalizers): (Role, &'static [&'static str]),
 ) -> Subject<'a> {
     Subject {
-        object: name.object(K::KIND),
-        metadata: object.meta(),
-        held: Arc::clone(object) as Arc<dyn Any + Send + Sync>,
+        object: name.object(S::Object::KIND),
+        generation: object.generation(),
+        is_leaving: object.is_leaving(),
+        is_kept: object.has_finalizer(finalizers),
+        held: object.held(),
         told: status,
         status: OnceCell::new(),
         role,
-        finalizers,
         ingress: None,
     }
 }
 
 /// Whether an object is a child that another operator answers for: it bears that one's label, or it is one of Tyk
 /// Operator whose Ingress lives and is not ours.
-fn is_foreign<K: Generated>(input: &ReportInput<'_>, object: &K) -> bool {
-    if object.labels().contains_key(names::LABEL_OPERATOR) {
+fn is_foreign(input: &ReportInput<'_>, namespace: &Arc<str>, object: &impl Generated) -> bool {
+    if object.operator().is_some() {
         return object.is_of_another(input.owner);
     }
     object.ingress().is_some_and(|name| {
-        let ingress = NamespacedName::new(object.namespace().unwrap_or_default(), name);
+        let ingress = NamespacedName::new(namespace, name);
         let ours = input.translation.ingresses.binary_search(&ingress).is_ok();
         lives(input.snapshot, &ingress) && !ours
     })

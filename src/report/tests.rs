@@ -13,7 +13,7 @@ use crate::desired::{Api, Desired, Fleet, Installation, Place};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::ingress::Translation;
 use crate::packed::Packed;
-use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored};
 use crate::sync::{ApiOutcome, Outcome};
 
 const ID: &str = "id-a";
@@ -172,7 +172,7 @@ impl World {
             .api_definitions
             .values()
             .filter(|object| !object.is_template());
-        let objects: Vec<_> = objects.map(|object| object.object_ref()).collect();
+        let objects: Vec<_> = objects.map(|object| object.whole().object_ref()).collect();
         let (mut fleet, mut outcomes) = one_tyk(&self.desired, &self.outcome, objects);
         let links = self.links.as_object().cloned();
         fleet.links.extend(links.map(|links| (object("a"), links)));
@@ -196,7 +196,7 @@ impl World {
         let report = self.report(now);
         for (object, status) in &report.statuses {
             let name = NamespacedName::new(&object.namespace, &object.name);
-            let mut object = self.snapshot.api_definitions[&name].as_ref().clone();
+            let mut object = self.snapshot.api_definitions[&name].whole().as_ref().clone();
             object.status = Some(status.clone());
             self.snapshot.insert(object);
         }
@@ -205,7 +205,7 @@ impl World {
     }
 
     fn edit(&mut self, edit: impl FnOnce(&mut ApiDefinition)) {
-        let mut object = self.snapshot.api_definitions[&key("a")].as_ref().clone();
+        let mut object = self.snapshot.api_definitions[&key("a")].whole().as_ref().clone();
         edit(&mut object);
         self.snapshot.insert(object);
     }

@@ -385,7 +385,7 @@ mod tests {
             "apiVersion: tyk.tyk.io/v1alpha1\nkind: ApiDefinition\nmetadata: {name: api}\nspec: {use_keyless: yes}\n";
         let loaded = load(&format!("{definition}---\n{INGRESS}spec: {{ingressClassName: y}}\n")).unwrap();
         let api = &loaded.snapshot.api_definitions[&NamespacedName::new("default", "api")];
-        assert_eq!(api.spec.definition.get("use_keyless"), Some(true.into()));
+        assert_eq!(api.spec().definition.get("use_keyless"), Some(true.into()));
         let ingress = &loaded.snapshot.ingresses[&NamespacedName::new("default", "web")];
         assert_eq!(ingress.spec.as_ref().unwrap().ingress_class_name.as_deref(), Some("y"));
     }

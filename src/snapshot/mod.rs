@@ -5,6 +5,8 @@ pub mod document;
 mod in_order;
 mod load;
 mod named_secret;
+mod stored;
+mod stored_definition;
 mod template;
 mod tls_secret;
 
@@ -27,6 +29,8 @@ use crate::diagnostic::ObjectRef;
 pub use context::{ContextProblem, ContextSettings, Place};
 pub use in_order::InOrder;
 pub use named_secret::NamedSecret;
+pub use stored::Stored;
+pub use stored_definition::{StoredChild, StoredDefinition};
 pub use tls_secret::TlsSecret;
 
 pub use load::{LoadError, Loaded, Loader, Location, manifest_files};
@@ -77,7 +81,7 @@ impl fmt::Display for NamespacedName {
 }
 
 /// Objects of one kind, by name.
-pub type Objects<K> = BTreeMap<NamespacedName, Arc<K>>;
+pub type Objects<K> = BTreeMap<NamespacedName, <K as SnapshotKind>::Form>;
 
 /// The world at one moment. A copy shares all kinds, until one of the two changes them.
 #[derive(Clone, Debug, Default)]
@@ -145,6 +149,8 @@ pub trait SnapshotKind: ResourceExt + Clone {
     const API_VERSION: &'static str;
     /// Whether its objects live in a namespace.
     const NAMESPACED: bool;
+    /// How a snapshot keeps its objects.
+    type Form: Stored<Object = Self>;
 
     /// Where a snapshot keeps it.
     fn objects(snapshot: &mut Snapshot) -> &mut Objects<Self>;
@@ -163,12 +169,18 @@ const fn kind_name(type_name: &'static str) -> &'static str {
     }
 }
 
+macro_rules! form {
+    ($kind:ident) => { Arc<$kind> };
+    ($kind:ident $form:ident) => { $form };
+}
+
 macro_rules! snapshot_kinds {
-    ($($kind:ident $api_version:literal $namespaced:literal $field:ident;)*) => {
+    ($($kind:ident $api_version:literal $namespaced:literal $field:ident $($form:ident)?;)*) => {
         $(impl SnapshotKind for $kind {
             const KIND: &'static str = kind_name(stringify!($kind));
             const API_VERSION: &'static str = $api_version;
             const NAMESPACED: bool = $namespaced;
+            type Form = form!($kind $($form)?);
 
             fn objects(snapshot: &mut Snapshot) -> &mut Objects<Self> {
                 Arc::make_mut(&mut snapshot.$field)
@@ -185,7 +197,7 @@ snapshot_kinds! {
     EndpointSlice "discovery.k8s.io/v1" true endpoint_slices;
     TlsSecret "v1" true tls_secrets;
     NamedSecret "v1" true secrets;
-    ApiDefinition "tyk.tyk.io/v1alpha1" true api_definitions;
+    ApiDefinition "tyk.tyk.io/v1alpha1" true api_definitions StoredDefinition;
     OperatorContext "tyk.tyk.io/v1alpha1" true operator_contexts;
     TykOasApiDefinition "tyk.tyk.io/v1alpha1" true tyk_oas_api_definitions;
     SecurityPolicy "tyk.tyk.io/v1alpha1" true security_policies;
@@ -201,12 +213,19 @@ snapshot_kinds! {
 
 impl Snapshot {
     /// Puts an object in, and gives back the one that it replaces.
-    pub fn insert<K: SnapshotKind>(&mut self, object: K) -> Option<Arc<K>> {
-        K::objects(self).insert(NamespacedName::of(object.meta()), Arc::new(object))
+    pub fn insert<K: SnapshotKind>(&mut self, object: K) -> Option<K::Form> {
+        self.keep(Arc::new(object))
+    }
+
+    /// The same with an object that may be shared.
+    pub fn keep<K: SnapshotKind>(&mut self, object: Arc<K>) -> Option<K::Form> {
+        let name = NamespacedName::of(object.meta());
+        let stored = K::Form::of(object, &name);
+        K::objects(self).insert(name, stored)
     }
 
     /// Takes an object out.
-    pub fn remove<K: SnapshotKind>(&mut self, name: &NamespacedName) -> Option<Arc<K>> {
+    pub fn remove<K: SnapshotKind>(&mut self, name: &NamespacedName) -> Option<K::Form> {
         K::objects(self).remove(name)
     }
 }

@@ -26,7 +26,7 @@ use crate::cluster::{self, Scope, Store};
 use crate::desired::Installation;
 use crate::diagnostic::ObjectRef;
 use crate::http::Health;
-use crate::ingress::{Child, ChildSpec, Translation};
+use crate::ingress::Translation;
 use crate::metrics::Stage;
 use crate::report::{self, ReportInput, repaired, report_again};
 use crate::settings::{self, CrossNamespaceContexts};
@@ -250,27 +250,22 @@ impl Children {
             ingresses: &translation.ingresses,
         };
         let held = &translation.held;
-        let classic = cluster::children::plan(&snapshot, (&translation.children, definition), held, ours);
-        let oas = cluster::children::plan(&snapshot, (&translation.oas_children, definition), held, ours);
+        let classic = cluster::children::plan(&snapshot, &translation.children, held, ours);
+        let oas = cluster::children::plan(&snapshot, &translation.oas_children, held, ours);
         let crowd = classic.writes() + oas.writes() > CROWD && !self.waited && !self.progress.is_settled();
         let mut failed = cluster::template::protect::<ApiDefinition>(client, &snapshot).await;
         failed.extend(cluster::template::protect::<TykOasApiDefinition>(client, &snapshot).await);
         // Meanwhile others take the place of its objects, and both would be held.
         drop(snapshot);
         if !crowd {
-            failed.extend(classic.run(client).await);
-            failed.extend(oas.run(client).await);
+            failed.extend(classic.run::<ApiDefinition>(client).await);
+            failed.extend(oas.run::<TykOasApiDefinition>(client).await);
         }
         let snapshot = self.store.known();
         failed.extend(cluster::finalizer::ensure_all(client, &snapshot).await);
         failed.extend(cluster::ingress::release(client, &snapshot, &translation.ending, owner).await);
         (failed, crowd)
     }
-}
-
-/// The object of a child.
-fn definition<S: ChildSpec>(child: &Arc<Child<S>>) -> S::Object {
-    child.definition()
 }
 
 struct Reporter {

@@ -3,9 +3,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{Action, Ours, complete, plan};
+use super::{Action, Ours, Rendered, complete, plan};
 use crate::api::{ApiDefinition, names};
-use crate::snapshot::{NamespacedName, Snapshot};
+use crate::snapshot::{NamespacedName, Snapshot, StoredDefinition};
 
 const OURS: Ours<'static> = Ours {
     owner: "east",
@@ -23,6 +23,16 @@ fn child(edit: impl FnOnce(&mut Value)) -> ApiDefinition {
     });
     edit(&mut object);
     serde_json::from_value(object).unwrap()
+}
+
+impl Rendered<ApiDefinition> for ApiDefinition {
+    fn definition(&self) -> ApiDefinition {
+        self.clone()
+    }
+
+    fn is_plainly(&self, _stored: &StoredDefinition) -> bool {
+        false
+    }
 }
 
 /// The same as the cluster has it.
@@ -43,7 +53,7 @@ fn decided(stored: Option<ApiDefinition>, rendered: bool, held: bool) -> String 
     let rendered = rendered.then(|| (NamespacedName::new("ns", "a"), child(|_| ())));
     let rendered: BTreeMap<_, _> = rendered.into_iter().collect();
     let held: BTreeSet<_> = held.then(|| NamespacedName::new("ns", "a")).into_iter().collect();
-    let plan = plan(&snapshot, (&rendered, ApiDefinition::clone), &held, OURS);
+    let plan = plan(&snapshot, &rendered, &held, OURS);
     let actions = plan.actions.into_iter().map(|(_, action)| match action {
         Action::Create(child) => format!("create {:?}", complete(child).metadata.finalizers.unwrap()),
         Action::Update { uid, .. } => format!("update {uid}"),
@@ -163,7 +173,7 @@ fn children_of_tyk_operator_are_pruned_with_their_ingress_only() {
     let unlabelled = stored(|object| object["metadata"]["labels"] = json!({names::LABEL_INGRESS: "web"}));
     let by = |ingresses: &[NamespacedName]| {
         let owner = "east";
-        Ours { owner, ingresses }.include(&unlabelled)
+        Ours { owner, ingresses }.include("ns", &unlabelled)
     };
     assert!(by(&[NamespacedName::new("ns", "web")]));
     assert!(!by(&[

@@ -13,7 +13,7 @@ use super::{Failure, OUTDATED, OUTDATED_MOST, Shadow, Store, WatchId};
 use crate::api::{ApiDefinition, OperatorContext, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition};
 use crate::cluster::named;
 use crate::cluster::watch::Arrival;
-use crate::snapshot::{NamedSecret, NamespacedName, Snapshot, TlsSecret};
+use crate::snapshot::{NamedSecret, NamespacedName, Snapshot, Stored, TlsSecret};
 
 fn id(namespace: Option<&str>) -> WatchId {
     WatchId {
@@ -91,7 +91,7 @@ impl Feed {
 }
 
 fn only(snapshot: &Snapshot) -> Arc<ApiDefinition> {
-    Arc::clone(snapshot.api_definitions.values().next().unwrap())
+    snapshot.api_definitions.values().next().unwrap().whole()
 }
 
 #[test]

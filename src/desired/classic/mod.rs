@@ -15,13 +15,14 @@ pub use payload::{organisation, payload};
 pub use policies::policy_id;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::oas;
 use crate::diagnostic::Code;
 use crate::ingress::Translation;
-use crate::snapshot::{NamespacedName, Snapshot};
+use crate::snapshot::{NamespacedName, Snapshot, Stored};
 
 /// A finding: its code, the field, the message.
 pub type Problem = (Code, String, String);
@@ -61,8 +62,8 @@ impl World<'_> {
             .translation
             .children
             .get(name)
-            .map(|child| Cow::Owned(child.definition()));
-        let written = || Some(Cow::Borrowed(self.snapshot.api_definitions.get(name)?.as_ref()));
+            .map(|child| Arc::new(child.definition()));
+        let written = || Some(self.snapshot.api_definitions.get(name)?.whole());
         let api = child.or_else(written)?;
         let (id, inactive) = (api.api_id(), api.is_inactive());
         Some((Target { id, inactive }, api.is_template()))

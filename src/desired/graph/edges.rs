@@ -1,11 +1,12 @@
 //! Who uses whom among ApiDefinitions, SubGraphs and SuperGraphs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::api::ApiDefinition;
-use crate::snapshot::{NamespacedName, Snapshot};
+use crate::snapshot::{NamespacedName, Snapshot, Stored};
 
 /// Value of `graphql.execution_mode` for an API that serves a SubGraph.
 pub const SUBGRAPH: &str = "subgraph";
@@ -55,11 +56,11 @@ impl Edges {
 /// The references between the objects of a snapshot. Templates serve nothing, nor does what is inactive or being deleted.
 pub fn edges(snapshot: &Snapshot) -> Edges {
     let mut edges = Edges::default();
-    let mut apis: Vec<(&NamespacedName, &ApiDefinition)> = snapshot
+    let mut apis: Vec<(&NamespacedName, Arc<ApiDefinition>)> = snapshot
         .api_definitions
         .iter()
-        .map(|(name, api)| (name, api.as_ref()))
-        .filter(|(_, api)| api.spec.definition.mentions("graphql"))
+        .filter(|(_, api)| api.spec().definition.mentions("graphql"))
+        .map(|(name, api)| (name, api.whole()))
         .filter(|(_, api)| !api.is_template() && !api.is_inactive() && api.metadata.deletion_timestamp.is_none())
         .collect();
     apis.sort_by_key(|(name, api)| {

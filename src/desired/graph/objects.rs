@@ -7,7 +7,7 @@ use super::merge::merge;
 use super::sdl;
 use crate::api::{SubGraph, SuperGraph};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored};
 
 /// A finding: its code, the field, the message.
 type Problem = (Code, String, String);
@@ -135,7 +135,7 @@ fn part<'a>(
     };
     let server = edges.server(name).and_then(|api| snapshot.api_definitions.get(api));
     match server {
-        Some(api) => Ok((sub_graph, api.api_id())),
+        Some(api) => Ok((sub_graph, api.whole().api_id())),
         None => Err((
             Code::GraphNotFound,
             format!(

@@ -9,7 +9,7 @@ use crate::api::SecurityPolicy;
 use crate::desired::{Desired, Payload, oas};
 use crate::diagnostic::{Code, ObjectRef};
 use crate::snapshot::document::{EXTENSION, Problem};
-use crate::snapshot::{NamespacedName, Snapshot};
+use crate::snapshot::{NamespacedName, Snapshot, Stored};
 
 /// An id that no API has. A right to it keeps the rights of a policy from being empty.
 pub(super) const NO_API: &str = "tyk-ingress.none";
@@ -224,7 +224,7 @@ fn found(kind: &str, name: &NamespacedName, snapshot: &Snapshot) -> Found {
         }
         _ => match snapshot.api_definitions.get(name) {
             Some(definition) if definition.is_template() => Found::Template,
-            definition => known(definition.map(|definition| definition.api_id())),
+            definition => known(definition.map(|definition| definition.whole().api_id())),
         },
     }
 }

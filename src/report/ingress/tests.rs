@@ -13,7 +13,7 @@ use crate::ingress::{self, Options, Translation};
 use crate::packed::Packed;
 use crate::report::tests::{in_step, reported};
 use crate::report::{Address, Memo, Report, ReportInput};
-use crate::snapshot::{NamespacedName, Snapshot};
+use crate::snapshot::{NamespacedName, Snapshot, Stored};
 use crate::sync::{ApiOutcome, Outcome};
 
 /// A world with the Ingress `ns/web` of two paths, and a gateway at 192.0.2.80.
@@ -151,7 +151,7 @@ fn an_ingress_is_told_when_the_last_of_its_children_is() {
     };
     let mut write = |(object, status): &(ObjectRef, Packed)| {
         let name = NamespacedName::new(&object.namespace, &object.name);
-        let mut child = world.snapshot.api_definitions[&name].as_ref().clone();
+        let mut child = world.snapshot.api_definitions[&name].whole().as_ref().clone();
         child.status = Some(status.clone());
         world.snapshot.insert(child);
         world.is_news()

@@ -65,7 +65,7 @@ impl World {
     /// `graphql` as the gateway gets it, or `code field: message` of each problem.
     fn graphql(&self, name: &str) -> Result<Value, Vec<String>> {
         let name = NamespacedName::new("shop", name);
-        let mut definition: Map<String, Value> = self.0.api_definitions[&name].spec.definition.fields();
+        let mut definition: Map<String, Value> = self.0.api_definitions[&name].spec().definition.fields();
         let problems = resolve(&mut definition, &name, &self.0, &edges(&self.0));
         if problems.is_empty() {
             return Ok(definition["graphql"].clone());
