@@ -338,7 +338,7 @@ impl Metrics {
 /// Every kind and state, so that a series does not come and go with its objects.
 fn objects(outcome: &Outcome) -> BTreeMap<(&'static str, &'static str), usize> {
     let desired: &Desired = &outcome.desired;
-    let is_oas = |id: &String| desired.oas.contains_key(id);
+    let is_oas = |id: &Arc<str>| desired.oas.contains_key(id);
     let of = |oas: bool| {
         outcome
             .apis

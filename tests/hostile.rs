@@ -96,7 +96,7 @@ async fn round(answer: Answer) -> Outcome {
         payload: json!({"api_id": "1", "org_id": "", "proxy": {"listen_path": "/a/", "target_url": "http://a"}}).into(),
     };
     let wanted = Desired {
-        apis: BTreeMap::from([("1".to_owned(), api)]),
+        apis: BTreeMap::from([("1".into(), api)]),
         ..Desired::default()
     };
     let (_wanted, desired) = watch::channel(Some((1, Arc::new(wanted))));

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 use tyk_ingress::desired::{self, Context};
@@ -142,10 +143,10 @@ fn the_translated_corpus_is_served_or_closed() {
 }
 
 /// Name of the Service that answers.
-fn service(routes: &Routes, apis: &BTreeMap<String, desired::Api>, host: &str, path: &str) -> Option<String> {
+fn service(routes: &Routes, apis: &BTreeMap<Arc<str>, desired::Api>, host: &str, path: &str) -> Option<String> {
     match routes.answer(host, path) {
         Answer::Api(id) => {
-            let payload = apis[&id].payload.value();
+            let payload = apis[id.as_str()].payload.value();
             let target = payload["proxy"]["target_url"].as_str()?.strip_prefix("http://")?;
             target.split('.').next().map(str::to_owned)
         }

@@ -89,7 +89,7 @@ fn load(case: &Case) -> (Routes, BTreeMap<String, String>) {
     let backends = desired
         .apis
         .iter()
-        .map(|(id, api)| (id.clone(), backend(&api.payload.value())));
+        .map(|(id, api)| (id.to_string(), backend(&api.payload.value())));
     (routes, backends.collect())
 }
 

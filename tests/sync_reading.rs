@@ -99,7 +99,7 @@ impl Rig {
         owner::mark(payload.as_object_mut().unwrap(), "east", "ApiDefinition default/a");
         let source = ObjectRef::new("ApiDefinition", "default", "a");
         let apis = BTreeMap::from([(
-            "1".to_owned(),
+            "1".into(),
             Api {
                 source,
                 generation: 1,

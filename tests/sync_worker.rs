@@ -98,8 +98,8 @@ async fn a_change_of_few_apis_waits_for_no_list() {
             "GET /tyk/apis?include_types=mcp",
         ]
     );
-    let synced = ["1", "3", "4", "5"].map(|id| (id.to_owned(), ApiOutcome::Synced));
-    let gone = [("2".to_owned(), ApiOutcome::Gone)];
+    let synced = ["1", "3", "4", "5"].map(|id| (id.into(), ApiOutcome::Synced));
+    let gone = [("2".into(), ApiOutcome::Gone)];
     assert_eq!(
         outcome.apis,
         synced.into_iter().chain(gone).collect::<BTreeMap<_, _>>().into()

@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group};
@@ -34,11 +35,11 @@ fn desired(made: &Made) -> &Desired {
 
 /// A gateway that holds what is wanted, as an earlier version of this program wrote it.
 fn held(desired: &Desired) -> Observed {
-    let held = |(id, api): (&String, &Api)| {
+    let held = |(id, api): (&Arc<str>, &Api)| {
         let mut held = api.payload.value();
         held["config_data"]["tyk-ingress"]["hash"] = json!("another");
         held["config_data"]["tyk-ingress"]["write"] = json!(1);
-        (id.clone(), held.into())
+        (id.to_string(), held.into())
     };
     desired.wanted().map(held).collect()
 }

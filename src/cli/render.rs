@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -90,7 +91,7 @@ fn children(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
 
 fn tyk(out: &mut dyn Write, world: &World) -> anyhow::Result<()> {
     let apis: Vec<Value> = world.desired.apis.values().map(|api| api.payload.value()).collect();
-    let shown = |apis: &BTreeMap<String, Api>| -> Vec<_> {
+    let shown = |apis: &BTreeMap<Arc<str>, Api>| -> Vec<_> {
         apis.values().map(|api| without_secrets(&api.payload.value())).collect()
     };
     let (oas, mcps) = (shown(&world.desired.oas), shown(&world.desired.mcps));

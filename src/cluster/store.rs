@@ -391,9 +391,10 @@ impl State {
         let (before, others): (Objects<K>, Objects<K>) =
             mem::take(objects).into_iter().partition(|(name, _)| id.covers(name));
         let same = before.len() == list.len()
-            && before
-                .iter()
-                .all(|(name, object)| list.get(name).is_some_and(|new| new.is(object) || new.whole().same(&object.whole())));
+            && before.iter().all(|(name, object)| {
+                list.get(name)
+                    .is_some_and(|new| new.is(object) || new.whole().same(&object.whole()))
+            });
         *objects = others;
         objects.extend(list);
         let watch = self.watches.entry(id.clone()).or_default();

@@ -2,6 +2,7 @@
 //! overwrite one, or rename both and keep them renamed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use crate::snapshot::document::EXTENSION;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
     /// Domain and listen path in one text, as the gateway compares it; `None` for what is not served.
-    pub route: Option<String>,
+    pub route: Option<Arc<str>>,
     /// The port of its own, and what is spoken there.
     pub port: Option<(u64, &'static str)>,
 }
@@ -22,7 +23,7 @@ impl Claims {
     /// Of the payload of an API.
     pub fn of(payload: &Value) -> Self {
         Self {
-            route: route(payload).map(|(route, _)| route),
+            route: route(payload).map(|(route, _)| route.into()),
             port: port(payload).map(|port| (port, family(payload))),
         }
     }
@@ -32,7 +33,7 @@ impl Claims {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Holders {
     /// By [`Claims::route`].
-    pub routes: BTreeMap<String, ObjectRef>,
+    pub routes: BTreeMap<Arc<str>, ObjectRef>,
     /// By port: what is spoken there, and the one that decided it.
     pub ports: BTreeMap<u64, (&'static str, ObjectRef)>,
 }
@@ -41,10 +42,10 @@ pub struct Holders {
 pub(super) fn settle(
     mut candidates: Vec<Candidate>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> (BTreeMap<String, Api>, Holders) {
+) -> (BTreeMap<Arc<str>, Api>, Holders) {
     candidates
         .sort_by(|a, b| (a.created.is_none(), a.created, &a.name).cmp(&(b.created.is_none(), b.created, &b.name)));
-    let mut apis: BTreeMap<String, Api> = BTreeMap::new();
+    let mut apis: BTreeMap<Arc<str>, Api> = BTreeMap::new();
     let Holders { mut routes, mut ports } = Holders::default();
     for Candidate { id, api, .. } in candidates {
         if let Some(winner) = apis.get(&id) {
@@ -175,7 +176,7 @@ mod tests {
             let name = ["a", "b", "c"][index];
             Candidate {
                 tyk: Default::default(),
-                id: name.to_owned(),
+                id: name.into(),
                 api: Api {
                     source: ObjectRef::new("ApiDefinition", "ns", name),
                     generation: 1,

@@ -23,7 +23,7 @@ pub struct Memo {
 pub(super) struct Known {
     child: Arc<Child>,
     /// Id of the API.
-    pub(super) id: String,
+    pub(super) id: Arc<str>,
     /// The API.
     pub(super) api: Api,
 }

@@ -43,11 +43,11 @@ use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
     /// Classic API definitions by API id.
-    pub apis: BTreeMap<String, Api>,
+    pub apis: BTreeMap<Arc<str>, Api>,
     /// OAS API definitions by API id, streams among them: the documents of `/tyk/apis/oas`.
-    pub oas: BTreeMap<String, Api>,
+    pub oas: BTreeMap<Arc<str>, Api>,
     /// MCP proxies by API id: the documents of `/tyk/mcps`.
-    pub mcps: BTreeMap<String, Api>,
+    pub mcps: BTreeMap<Arc<str>, Api>,
     /// Certificates by their id: the organisation, then the hex SHA-256 of the leaf's DER, or of a pinned public key's.
     pub certificates: BTreeMap<String, Certificate>,
     /// Ids of APIs that are wanted, but whose definition cannot be used as it now stands: what the gateway holds of
@@ -109,14 +109,14 @@ impl Desired {
     }
 
     /// Every wanted API by id, in all forms. No id is in two of them.
-    pub fn wanted(&self) -> impl Iterator<Item = (&String, &Api)> {
+    pub fn wanted(&self) -> impl Iterator<Item = (&Arc<str>, &Api)> {
         self.apis.iter().chain(&self.oas).chain(&self.mcps)
     }
 
     /// What is to be sent of every wanted API, by id.
     pub fn payloads(&self) -> impl Iterator<Item = (&str, Wanted<'_>)> {
         self.wanted()
-            .map(|(id, api)| (id.as_str(), Wanted::Packed(&api.payload)))
+            .map(|(id, api)| (id.as_ref(), Wanted::Packed(&api.payload)))
     }
 
     /// The wanted APIs whose definition is a document.
@@ -185,7 +185,7 @@ pub struct Place {
     /// The Tyk.
     pub tyk: Arc<Installation>,
     /// Id that it has there.
-    pub id: String,
+    pub id: Arc<str>,
 }
 
 /// What the operator's own Tyk should hold, see [`build_all`].
@@ -266,7 +266,7 @@ pub fn build_again(
 /// A definition that may be served, and what decides between it and a rival.
 struct Candidate {
     tyk: Arc<Installation>,
-    id: String,
+    id: Arc<str>,
     api: Api,
     created: Option<Timestamp>,
     name: NamespacedName,
@@ -308,7 +308,7 @@ impl Builder<'_> {
     }
 
     fn add(&mut self, resource: &ApiDefinition, child: Option<&Child>, created: Option<Timestamp>) {
-        let id = resource.api_id();
+        let id: Arc<str> = resource.api_id().into();
         let source = resource.object_ref();
         let reference = resource.spec.context_ref.as_ref();
         let inactive = resource.is_inactive() && !self.keeps_inactive(reference, &source.namespace);
@@ -331,11 +331,11 @@ impl Builder<'_> {
         let unusable = problems.iter().any(|(code, ..)| code.severity() == Severity::Error);
         self.report(&source, problems);
         if unusable {
-            self.held.push((Some(context.tyk), id));
+            self.held.push((Some(context.tyk), id.to_string()));
             return;
         }
         if self.certify(&mut definition, (&source, &context), child) {
-            self.held.push((Some(context.tyk), id));
+            self.held.push((Some(context.tyk), id.to_string()));
             return;
         }
         let payload = classic::payload(&definition, &id, &source, &context);
@@ -359,7 +359,7 @@ impl Builder<'_> {
         &mut self,
         source: &ObjectRef,
         reference: Option<&Target>,
-        id: &str,
+        id: &Arc<str>,
         child: Option<&Child<S>>,
     ) -> Option<Context> {
         let before = self.diagnostics.len();
@@ -374,9 +374,9 @@ impl Builder<'_> {
         match &context {
             Some(context) => {
                 let tyk = context.tyk.clone();
-                self.places.insert(source.clone(), Place { tyk, id: id.to_owned() });
+                self.places.insert(source.clone(), Place { tyk, id: id.clone() });
             }
-            None => self.held.push((None, id.to_owned())),
+            None => self.held.push((None, id.to_string())),
         }
         context
     }
@@ -404,13 +404,13 @@ impl Builder<'_> {
     }
 
     /// Takes a resource off its Tyk. Without a context that tells which that is, it stays and the user is told.
-    fn remove(&mut self, source: ObjectRef, reference: Option<&Target>, id: String) {
+    fn remove(&mut self, source: ObjectRef, reference: Option<&Target>, id: Arc<str>) {
         let Some(context) = self.contexts.of_leaving(reference, &source.namespace) else {
             self.place::<ApiDefinition>(&source, reference, &id, None);
             return;
         };
         let tyk = context.tyk.clone();
-        self.removals.push((tyk.clone(), id.clone()));
+        self.removals.push((tyk.clone(), id.to_string()));
         self.places.insert(source, Place { tyk, id });
     }
 
@@ -504,7 +504,7 @@ impl Builder<'_> {
 
 impl Desired {
     /// Puts in the APIs, and of all certificates those that they use.
-    fn complete(&mut self, apis: BTreeMap<String, Api>, certificates: &BTreeMap<String, Certificate>) {
+    fn complete(&mut self, apis: BTreeMap<Arc<str>, Api>, certificates: &BTreeMap<String, Certificate>) {
         if !certificates.is_empty() {
             let payloads = apis.values().map(|api| &api.payload);
             let naming: Vec<_> = payloads

@@ -8,6 +8,8 @@ mod merge;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -134,6 +136,7 @@ impl Adder<'_, '_> {
             Err(problem) => return self.unreadable(resource, problem),
         };
         let Identity { id, inactive } = identity_in(&document, resource);
+        let id: Arc<str> = id.into();
         let source = SnapshotKind::object_ref(resource);
         let reference = resource.context_ref();
         let removed = inactive && !self.builder.keeps_inactive(reference, &source.namespace);
@@ -158,7 +161,7 @@ impl Adder<'_, '_> {
         let fatal = problems.iter().any(|(code, ..)| code.severity() == Severity::Error);
         self.builder.report(&source, problems);
         if fatal {
-            self.builder.held.push((Some(context.tyk), id));
+            self.builder.held.push((Some(context.tyk), id.to_string()));
             return;
         }
         let generation = resource.meta().generation.unwrap_or_default();
@@ -183,11 +186,11 @@ impl Adder<'_, '_> {
         let reference = resource.context_ref();
         if self.builder.is_leaving(&source, resource.meta()) {
             ids.take(1)
-                .for_each(|id| self.builder.remove(source.clone(), reference, id));
+                .for_each(|id| self.builder.remove(source.clone(), reference, id.into()));
             return;
         }
         let held = ids.collect::<Vec<_>>();
-        let first = held.first().cloned().unwrap_or_default();
+        let first = held.first().cloned().unwrap_or_default().into();
         if let Some(context) = self.builder.place::<()>(&source, reference, &first, None) {
             let tyk = Some(context.tyk);
             self.builder.held.extend(held.into_iter().map(|id| (tyk.clone(), id)));

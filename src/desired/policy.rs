@@ -68,7 +68,7 @@ fn add(builder: &mut Builder<'_>, tyks: &mut BTreeMap<Arc<Installation>, Desired
         if let Some(tyk) = context.map(|context| context.tyk.clone()) {
             let desired = tyks.entry(tyk.clone()).or_insert_with(|| Desired::of(BTreeSet::new()));
             desired.policy_removals.insert(id.clone());
-            builder.places.insert(source, Place { tyk, id });
+            builder.places.insert(source, Place { tyk, id: id.into() });
             return;
         }
     }
@@ -84,7 +84,7 @@ fn add(builder: &mut Builder<'_>, tyks: &mut BTreeMap<Arc<Installation>, Desired
         source.clone(),
         Place {
             tyk: tyk.clone(),
-            id: id.clone(),
+            id: id.as_str().into(),
         },
     );
     let desired = tyks.entry(tyk).or_default();

@@ -130,7 +130,7 @@ fn add(
     let place = |builder: &mut Builder<'_>, tyk: &Arc<Installation>| {
         let place = Place {
             tyk: tyk.clone(),
-            id: name.to_owned(),
+            id: name.into(),
         };
         builder.places.insert(source.clone(), place);
     };

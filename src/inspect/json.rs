@@ -147,9 +147,9 @@ pub fn desired(world: &World) -> Value {
 }
 
 fn of_tyk(tyk: &Installation, desired: &Desired) -> Value {
-    let apis = |apis: &BTreeMap<String, Api>| -> Map<String, Value> {
+    let apis = |apis: &BTreeMap<Arc<str>, Api>| -> Map<String, Value> {
         let shown = |api: &Api| json!({"source": api.source, "generation": api.generation, "payload": redacted(&api.payload.value())});
-        apis.iter().map(|(id, api)| (id.clone(), shown(api))).collect()
+        apis.iter().map(|(id, api)| (id.to_string(), shown(api))).collect()
     };
     let policies = desired.policies.iter().map(|(id, policy)| {
         let shown = json!({
@@ -220,7 +220,7 @@ fn failures(outcome: &Outcome) -> Value {
         .chain(&outcome.policies)
         .chain(&outcome.certificates);
     let failed = all.filter_map(|(id, state)| match state {
-        ApiOutcome::Failed(message) => Some((id.clone(), json!(message))),
+        ApiOutcome::Failed(message) => Some((id.to_string(), json!(message))),
         ApiOutcome::Synced | ApiOutcome::Gone => None,
     });
     Value::Object(failed.collect())

@@ -105,9 +105,9 @@ fn refused(outcome: &Outcome) -> Vec<Diagnostic> {
         .iter()
         .map(|(id, state)| (desired.api(id).map(|api| &api.source), state));
     let policies = outcome.policies.iter();
-    let policies = policies.map(|(id, state)| (desired.policies.get(id).map(|policy| &policy.source), state));
+    let policies = policies.map(|(id, state)| (desired.policies.get(&**id).map(|policy| &policy.source), state));
     let certificates = outcome.certificates.iter();
-    let certificates = certificates.map(|(id, state)| (desired.certificates.get(id).map(|one| &one.source), state));
+    let certificates = certificates.map(|(id, state)| (desired.certificates.get(&**id).map(|one| &one.source), state));
     let all = apis.chain(policies).chain(certificates);
     all.filter_map(|(source, state)| match (source, state) {
         (Some(source), ApiOutcome::Failed(message)) => {

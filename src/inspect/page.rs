@@ -9,7 +9,7 @@ use super::redact::url;
 use super::routes::{self, Route};
 use super::{Round, World};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::sync::ApiOutcome;
+use crate::sync::{ApiOutcome, Results};
 
 /// Rows of a table; more make a page that no browser likes. The filter finds the others.
 const ROWS: usize = 500;
@@ -149,7 +149,7 @@ fn of_round(round: &Round, now: Timestamp) -> Vec<Cell> {
         Some(_) => ("down".to_owned(), "bad"),
     };
     let success = round.last_success.map_or("never".to_owned(), |at| ago(at, now));
-    let counted = |states: &std::collections::BTreeMap<String, ApiOutcome>, held: usize| {
+    let counted = |states: &Results, held: usize| {
         let count = |is: fn(&ApiOutcome) -> bool| states.values().filter(|state| is(state)).count();
         let synced = count(|state| matches!(state, ApiOutcome::Synced));
         let failed = count(|state| matches!(state, ApiOutcome::Failed(_)));
@@ -189,7 +189,7 @@ fn all_routes(page: &mut String, world: &World, filter: &str) {
     for (tyk, desired) in &world.fleet.tyks {
         let outcome = world.rounds.get(tyk).map(|round| &round.outcome);
         for route in routes::of(desired, &world.translation) {
-            let state = outcome.and_then(|outcome| outcome.apis.get(&route.id));
+            let state = outcome.and_then(|outcome| outcome.apis.get(route.id.as_str()));
             rows.push(of_route(route, state));
         }
     }

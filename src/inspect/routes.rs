@@ -64,16 +64,16 @@ pub fn by_id<'a>(desired: &'a Desired, translation: &Translation) -> BTreeMap<&'
     let classic = desired.apis.iter().map(|(id, api)| {
         let route = behind(of_payload(id, api), desired);
         match children.get(&name(api)) {
-            Some(child) => (id.as_str(), of_child(route, child)),
-            None => (id.as_str(), route),
+            Some(child) => (id.as_ref(), of_child(route, child)),
+            None => (id.as_ref(), route),
         }
     });
     // An internal API has no route of its own.
     let documents = desired.oas.iter().chain(&desired.mcps);
     let public = documents.filter(|(_, api)| !is_internal(api));
     let oas = public.map(|(id, api)| match oas_children.get(&name(api)) {
-        Some(child) => (id.as_str(), of_child(of_document(id, api), child)),
-        None => (id.as_str(), of_document(id, api)),
+        Some(child) => (id.as_ref(), of_child(of_document(id, api), child)),
+        None => (id.as_ref(), of_document(id, api)),
     });
     classic.chain(oas).collect()
 }

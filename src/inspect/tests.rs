@@ -133,7 +133,7 @@ fn world(error: Option<&str>) -> World {
         now(),
     );
     for (tyk, desired) in &fleet.tyks {
-        let state = |id: &String| match desired.api(id).unwrap().source.name.as_ref() {
+        let state = |id: &str| match desired.api(id).unwrap().source.name.as_ref() {
             "pay" => ApiOutcome::Failed("not <taken>".into()),
             _ => ApiOutcome::Synced,
         };

@@ -127,9 +127,9 @@ pub(super) fn is_held(input: &ReportInput<'_>, subject: &Subject<'_>) -> bool {
         return false;
     };
     match subject.role {
-        Role::Policy => desired.held_policies.contains(&place.id),
-        Role::Portal => desired.held_portal.contains(&place.id),
-        _ => desired.held.contains(&place.id),
+        Role::Policy => desired.held_policies.contains(&*place.id),
+        Role::Portal => desired.held_portal.contains(&*place.id),
+        _ => desired.held.contains(&*place.id),
     }
 }
 

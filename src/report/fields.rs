@@ -102,12 +102,13 @@ pub(super) fn confirmed(
     }
     if subject.role == Role::Policy {
         // Tyk Operator tells the id by which the other side knows the policy.
-        let id = outcome.database_ids.get(&place.id).unwrap_or(&place.id);
+        let given = outcome.database_ids.get(&*place.id);
+        let id = given.map_or(&*place.id, String::as_str);
         status.insert("pol_id".into(), json!(id));
         return;
     }
     if subject.role == Role::Portal {
-        let id = outcome.portal_ids.get(&place.id);
+        let id = outcome.portal_ids.get(&*place.id);
         status.extend(id.map(|id| ("id".to_owned(), json!(id))));
         if kind == "PortalAPICatalogue" {
             status.insert("documentation".into(), json!(outcome.documentation));

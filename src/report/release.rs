@@ -35,7 +35,7 @@ fn is_gone(input: &ReportInput<'_>, subject: &Subject<'_>, leaving: &BTreeSet<Ob
     let Some(desired) = input.fleet.tyks.get(&place.tyk) else {
         return false;
     };
-    let id = &place.id;
+    let id = &*place.id;
     let (worked, results, has_heir) = match subject.role {
         Role::Portal => {
             let heir = desired.portal.contains_key(id) || desired.held_portal.contains(id);

@@ -71,7 +71,7 @@ fn one_tyk(
     objects: Vec<ObjectRef>,
 ) -> (Fleet, BTreeMap<Arc<Installation>, Outcome>) {
     let place = |object| {
-        let (tyk, id) = (Arc::default(), ID.to_owned());
+        let (tyk, id) = (Arc::default(), ID.into());
         (object, Place { tyk, id })
     };
     let fleet = Fleet {

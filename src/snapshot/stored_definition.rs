@@ -55,7 +55,9 @@ impl StoredChild {
     }
 
     fn metadata(&self) -> ObjectMeta {
-        let Self { ingress, ingress_uid, .. } = self;
+        let Self {
+            ingress, ingress_uid, ..
+        } = self;
         let owner = (&*self.name.namespace, &**ingress, Some(&**ingress_uid));
         ObjectMeta {
             uid: Some(self.uid.to_string()),
@@ -220,7 +222,13 @@ mod tests {
             let family = [stored.ingress(), stored.operator()].map(|text| text.map(str::to_owned));
             let others = ["east", "west"].map(|owner| stored.is_of_another(owner));
             let kept = finalizers.map(|finalizer| stored.has_finalizer(&[finalizer]));
-            (told, family, others, kept, [stored.is_leaving(), stored.is_template(), stored.is_child()])
+            (
+                told,
+                family,
+                others,
+                kept,
+                [stored.is_leaving(), stored.is_template(), stored.is_child()],
+            )
         };
         assert_eq!(facts(&stored), facts(&same));
         stored.as_whole().is_none()
@@ -236,7 +244,11 @@ mod tests {
     fn what_has_anything_else_is_kept_whole() {
         for (what, path, value) in [
             ("a template", "/metadata/labels/template", json!("true")),
-            ("in deletion", "/metadata/deletionTimestamp", json!("2024-05-06T07:08:09Z")),
+            (
+                "in deletion",
+                "/metadata/deletionTimestamp",
+                json!("2024-05-06T07:08:09Z"),
+            ),
             ("another finalizer", "/metadata/finalizers/1", json!("x")),
             ("no finalizer", "/metadata/finalizers", json!([])),
             ("annotations", "/metadata/annotations", json!({"a": "b"})),

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
 
 use super::batch::Batch;
 use super::certificates::Certificates;
@@ -31,11 +32,11 @@ impl Change {
             return None;
         }
         let (before, now) = (&last.desired.apis, &desired.apis);
-        let is_other = |id: &String| before.get(id).map(|api| &api.payload) != now.get(id).map(|api| &api.payload);
+        let is_other = |id: &Arc<str>| before.get(id).map(|api| &api.payload) != now.get(id).map(|api| &api.payload);
         let gone = before.keys().filter(|id| !now.contains_key(*id));
         let differ = now.keys().filter(|id| is_other(id)).chain(gone);
-        let ids: BTreeSet<String> = differ.take(MOST + 1).cloned().collect();
-        let failed = |id: &String| matches!(last.apis.get(id), Some(ApiOutcome::Failed(_)));
+        let ids: BTreeSet<String> = differ.take(MOST + 1).map(ToString::to_string).collect();
+        let failed = |id: &String| matches!(last.apis.get(id.as_str()), Some(ApiOutcome::Failed(_)));
         let is_plain = !ids.is_empty() && ids.len() <= MOST && !ids.iter().any(failed);
         is_plain.then_some(Self(ids))
     }
@@ -127,8 +128,8 @@ impl View<'_> {
     /// What has to change of these APIs, without those that are in each other's way, as [`diff::diff_read`] says of all.
     fn compare(&self, Change(ids): &Change, observed: &Observed) -> Plan {
         let Self { owner, desired, .. } = *self;
-        let wanted = ids.iter().filter_map(|id| desired.apis.get_key_value(id));
-        let wanted = wanted.map(|(id, api)| (id.as_str(), Wanted::Packed(&api.payload)));
+        let wanted = ids.iter().filter_map(|id| desired.apis.get_key_value(id.as_str()));
+        let wanted = wanted.map(|(id, api)| (id.as_ref(), Wanted::Packed(&api.payload)));
         let keeps = |id: &str| diff::keeps(desired, id);
         let whose = (owner, &desired.contexts);
         let mut plan = diff::diff_payloads(&wanted.collect(), keeps, observed, whose, self.readings);
@@ -164,7 +165,10 @@ mod tests {
 
     fn state(apis: impl IntoIterator<Item = (usize, &'static str)>) -> Desired {
         Desired {
-            apis: apis.into_iter().map(|(id, path)| (id.to_string(), api(path))).collect(),
+            apis: apis
+                .into_iter()
+                .map(|(id, path)| (id.to_string().into(), api(path)))
+                .collect(),
             ..Desired::default()
         }
     }
@@ -222,7 +226,7 @@ mod tests {
         assert!(is_few(|_| {}));
         assert!(is_few(|next| next.removals.extend(["2".to_owned()])));
         assert!(!is_few(|next| next.held.extend(["2".to_owned()])));
-        assert!(!is_few(|next| drop(next.oas.insert("2".to_owned(), api("/b")))));
+        assert!(!is_few(|next| drop(next.oas.insert("2".into(), api("/b")))));
         assert!(!is_few(|next| next.contexts.extend(["2".to_owned()])));
     }
 

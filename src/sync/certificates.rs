@@ -175,7 +175,7 @@ impl Certificates {
                 Some(message) => ApiOutcome::Failed(message.clone()),
                 None => ApiOutcome::Synced,
             };
-            outcome.certificates.insert(id.clone(), result);
+            outcome.certificates.insert(id.as_str().into(), result);
         }
         Ok(ensured)
     }

@@ -41,8 +41,8 @@ impl Dashboard<'_> {
             apis.extend(found.map(|record| (id.clone(), observed(&record))));
         }
         let wanted = desired.oas.iter().chain(&desired.mcps);
-        let wanted = wanted.filter(|(id, _)| apis.get(*id).is_some_and(|held| held["is_oas"] == true));
-        let wanted: Vec<_> = wanted.map(|(id, api)| (id.clone(), document_kind(api))).collect();
+        let wanted = wanted.filter(|(id, _)| apis.get(&***id).is_some_and(|held| held["is_oas"] == true));
+        let wanted: Vec<_> = wanted.map(|(id, api)| (id.to_string(), document_kind(api))).collect();
         let documents = stream::iter(wanted.into_iter().map(|(id, kind)| self.document(id, kind)));
         let documents: Vec<_> = documents.buffer_unordered(READS).try_collect().await?;
         for (id, document, categories) in documents {

@@ -134,12 +134,13 @@ impl Plan {
                 continue;
             }
             let fields = observed
-                .get(id)
+                .get(id.as_ref())
                 .map(|held| lacks(api, held.value()))
                 .unwrap_or_default();
             if !fields.is_empty() {
                 let cause = Cause::Edited;
-                self.writes.insert(id.clone(), WriteReason::Changed { fields, cause });
+                self.writes
+                    .insert(id.to_string(), WriteReason::Changed { fields, cause });
                 self.unchanged -= 1;
             }
         }

@@ -251,17 +251,18 @@ impl Fleet {
     /// What is wanted, all of it failed.
     fn failed(&self, error: &str) -> Option<Outcome> {
         let (revision, desired) = self.wanted.borrow().clone()?;
-        let failed = |id: &String| (id.clone(), ApiOutcome::Failed(error.to_owned()));
-        let ids = desired.wanted().map(|(id, _)| id).chain(&desired.removals);
+        let failed = |id: Arc<str>| (id, ApiOutcome::Failed(error.to_owned()));
+        let of = |id: &String| failed(id.as_str().into());
+        let wanted = desired.wanted().map(|(id, _)| failed(id.clone()));
         let portal = desired.portal.keys().chain(desired.portal_removals.keys());
         let policies = desired.policies.keys().chain(&desired.policy_removals);
         Some(Outcome {
             tyk: self.tyk.clone(),
             revision,
-            apis: Arc::new(ids.map(failed).collect()),
-            portal: portal.map(failed).collect(),
-            policies: policies.map(failed).collect(),
-            certificates: desired.certificates.keys().map(failed).collect(),
+            apis: Arc::new(wanted.chain(desired.removals.iter().map(of)).collect()),
+            portal: portal.map(of).collect(),
+            policies: policies.map(of).collect(),
+            certificates: desired.certificates.keys().map(of).collect(),
             endpoint_error: Some(error.to_owned()),
             desired: desired.clone(),
             ..Outcome::default()

@@ -60,24 +60,24 @@ pub(super) fn is_mcp(observed: &Value) -> bool {
 
 /// Whether the documents are needed to compare the APIs `wanted` in a form with `observed`.
 pub(super) fn needs_documents(
-    wanted: &BTreeMap<String, Api>,
+    wanted: &BTreeMap<Arc<str>, Api>,
     observed: &Observed,
     is_form: fn(&Value) -> bool,
 ) -> bool {
     wanted
         .keys()
-        .any(|id| observed.get(id).is_some_and(|held| is_form(held.value())))
+        .any(|id| observed.get(id.as_ref()).is_some_and(|held| is_form(held.value())))
 }
 
 /// Puts the documents of the APIs `wanted` in a form, by API id, beside the classic forms. An API that is there in another
 /// form is left without, and so differs in every part.
 pub(super) fn add_documents(
     observed: &mut Observed,
-    wanted: &BTreeMap<String, Api>,
+    wanted: &BTreeMap<Arc<str>, Api>,
     documents: BTreeMap<String, Value>,
 ) {
     for (id, document) in documents {
-        if wanted.contains_key(&id)
+        if wanted.contains_key(id.as_str())
             && let Some(Value::Object(held)) = observed.get_mut(&id).and_then(Loaded::value_mut)
         {
             add_document(held, document);
@@ -220,7 +220,7 @@ mod tests {
             generation: 1,
             payload: document().into(),
         };
-        let wanted = BTreeMap::from([("1".to_owned(), api)]);
+        let wanted = BTreeMap::from([("1".into(), api)]);
         add_documents(&mut observed, &wanted, BTreeMap::from([("1".to_owned(), held)]));
         observed
     }

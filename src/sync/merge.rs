@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{ApiOutcome, Outcome};
+use super::{ApiOutcome, Outcome, Results};
 use crate::desired::{Desired, Wanted};
-
-type Results = BTreeMap<String, ApiOutcome>;
 
 /// One outcome for all: an object is synced, or gone, when it is so on every gateway, and failed when it failed on one,
 /// which is then named. Of an object that a gateway has not yet been asked about in its latest form nothing is said.
@@ -81,7 +79,7 @@ impl All<'_> {
         of: for<'o> fn(&'o Outcome) -> &'o Results,
         form: for<'d> fn(&'d Desired, &str) -> Form<'d>,
     ) -> Results {
-        let ids: BTreeSet<&String> = self.outcomes.iter().flat_map(|outcome| of(outcome).keys()).collect();
+        let ids: BTreeSet<&Arc<str>> = self.outcomes.iter().flat_map(|outcome| of(outcome).keys()).collect();
         let mut results = Results::new();
         for id in ids {
             let wanted = form(self.latest, id);
@@ -153,7 +151,7 @@ mod tests {
             generation: 1,
             payload: json!({"form": form}).into(),
         };
-        let apis = apis.iter().map(|(id, form)| ((*id).to_owned(), api(*form))).collect();
+        let apis = apis.iter().map(|(id, form)| ((*id).into(), api(*form))).collect();
         Arc::new(Desired {
             apis,
             ..Desired::default()
@@ -165,11 +163,7 @@ mod tests {
             gateway: gateway.into(),
             revision,
             desired: desired.clone(),
-            apis: Arc::new(
-                apis.iter()
-                    .map(|(id, result)| ((*id).to_owned(), result.clone()))
-                    .collect(),
-            ),
+            apis: Arc::new(apis.iter().map(|(id, result)| ((*id).into(), result.clone())).collect()),
             ..Outcome::default()
         }
     }

@@ -47,6 +47,9 @@ pub use workers::{Workers, client, endpoint};
 /// Loaded definitions of a gateway by API id, or its policies by policy id.
 pub type Observed = BTreeMap<String, Loaded>;
 
+/// What became of APIs, policies or other objects, by id.
+pub type Results = BTreeMap<Arc<str>, ApiOutcome>;
+
 /// What one round against one Tyk endpoint ended with. Status is made from this and from nothing else.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
@@ -60,11 +63,11 @@ pub struct Outcome {
     pub desired: Arc<Desired>,
     /// Result per API id, for every desired API and every API that was to be removed. An id that is both wanted and to
     /// be removed counts as wanted.
-    pub apis: Arc<BTreeMap<String, ApiOutcome>>,
+    pub apis: Arc<Results>,
     /// Result per policy id, in the same way. A policy that waits for an API is named only if the gateway has it.
-    pub policies: BTreeMap<String, ApiOutcome>,
+    pub policies: Results,
     /// Result for the catalogue and the configuration of the portal, in the same way.
-    pub portal: BTreeMap<String, ApiOutcome>,
+    pub portal: Results,
     /// Ids of these on the Dashboard.
     pub portal_ids: BTreeMap<String, String>,
     /// Ids of the catalogue's documentation by the hash of the content.
@@ -72,7 +75,7 @@ pub struct Outcome {
     /// Ids that a Dashboard's database has given to wanted policies, by policy id.
     pub database_ids: BTreeMap<String, String>,
     /// Result per certificate id, for every desired certificate: `Synced` or `Failed`.
-    pub certificates: BTreeMap<String, ApiOutcome>,
+    pub certificates: Results,
     /// Why the endpoint as a whole could not be brought in step; `None` when it answered.
     pub endpoint_error: Option<String>,
     /// Differences that nobody asked for (an API or a policy edited, renamed or removed on the gateway) and that were repaired.

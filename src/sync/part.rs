@@ -1,6 +1,7 @@
 //! What is remembered between rounds of one sort of objects, the APIs or the policies, and how each of them is judged.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -8,7 +9,7 @@ use super::backoff::ObjectBackoff;
 use super::batch::{Sent, Sort};
 use super::diff::{Reading, Readings};
 use super::guard::DeleteGuard;
-use super::{ApiOutcome, Drift, Loaded, Observed, Plan, verify};
+use super::{ApiOutcome, Drift, Loaded, Observed, Plan, Results, verify};
 use crate::desired::Wanted;
 
 /// Only hints: every round reads the gateway.
@@ -19,7 +20,7 @@ pub(super) struct Memory {
     pub(super) contexts: BTreeSet<String>,
     pub(super) readings: Readings,
     /// Hash of each object that was seen as wanted.
-    synced: BTreeMap<String, String>,
+    synced: BTreeMap<Arc<str>, Box<str>>,
     /// Objects at whose write the gateway broke.
     pub(super) suspects: BTreeSet<String>,
     guard: DeleteGuard,
@@ -29,7 +30,7 @@ pub(super) struct Memory {
 /// One sort of objects in one round: a plan with what is left out of it for now.
 pub(super) struct Part<'a> {
     /// Payloads by id.
-    wanted: BTreeMap<&'a str, Wanted<'a>>,
+    wanted: BTreeMap<Arc<str>, Wanted<'a>>,
     /// What is on its way out.
     removals: &'a BTreeSet<String>,
     pub(super) plan: Plan,
@@ -99,7 +100,7 @@ impl Memory {
     pub(super) fn hold_back<'a>(
         &mut self,
         mut plan: Plan,
-        wanted: BTreeMap<&'a str, Wanted<'a>>,
+        wanted: BTreeMap<Arc<str>, Wanted<'a>>,
         removals: &'a BTreeSet<String>,
         observed: &Observed,
     ) -> Part<'a> {
@@ -152,17 +153,16 @@ impl Memory {
         observed: &Observed,
         missing: impl Fn(Wanted<'_>) -> Option<String>,
         drift: &mut Drift,
-    ) -> BTreeMap<String, ApiOutcome> {
+    ) -> Results {
         let known = std::mem::take(&mut self.synced);
-        let mut outcomes = BTreeMap::new();
+        let mut outcomes = Results::new();
         let mut failing = BTreeSet::new();
-        for (&id, &payload) in &part.wanted {
-            let hash = payload.hash().into_owned();
+        for (id, &payload) in &part.wanted {
+            let hash = payload.hash();
             let Some(result) = self.settle_wanted((id, payload, &hash), part, done, observed, &mut failing) else {
                 // Not sent any more: nothing is known of it.
-                self.synced
-                    .extend(known.get(id).map(|hash| (id.to_owned(), hash.clone())));
-                failing.insert(id.to_owned());
+                self.synced.extend(known.get(id).map(|hash| (id.clone(), hash.clone())));
+                failing.insert(id.to_string());
                 continue;
             };
             // In step as far as its definition goes, so nothing of it has to wait.
@@ -171,20 +171,20 @@ impl Memory {
                 None => result,
             };
             if result == ApiOutcome::Synced {
-                if let Some(reason) = part.plan.writes.get(id)
-                    && (reason.is_drift() || known.get(id) == Some(&hash))
+                if let Some(reason) = part.plan.writes.get(&**id)
+                    && (reason.is_drift() || known.get(id).is_some_and(|known| **known == *hash))
                 {
                     drift.count(self.sort, id, reason);
                     tracing::warn!(%id, %reason, "drift of {} repaired", self.sort.indefinite());
                 }
-                self.synced.insert(id.to_owned(), hash);
+                self.synced.insert(id.clone(), hash.into());
             }
-            outcomes.insert(id.to_owned(), result);
+            outcomes.insert(id.clone(), result);
         }
         self.settle_removals(part, done, observed, &mut outcomes, &mut failing);
         self.backoff.keep(|id| failing.contains(id));
         self.suspects
-            .retain(|id| !self.synced.contains_key(id) && part.wanted.contains_key(id.as_str()));
+            .retain(|id| !self.synced.contains_key(id.as_str()) && part.wanted.contains_key(id.as_str()));
         self.readings.retain(|id, _| part.wanted.contains_key(id.as_str()));
         // What has come in order leaves as much room as it takes.
         self.synced = std::mem::take(&mut self.synced).into_iter().collect();
@@ -234,7 +234,7 @@ impl Memory {
         part: &Part<'_>,
         done: &Done<'_>,
         observed: &Observed,
-        outcomes: &mut BTreeMap<String, ApiOutcome>,
+        outcomes: &mut Results,
         failing: &mut BTreeSet<String>,
     ) {
         let unwanted = part.unwanted.union(part.removals);
@@ -254,7 +254,7 @@ impl Memory {
                     self.judge(id, "", result, ApiOutcome::Gone, failing)
                 }
             };
-            outcomes.insert(id.clone(), result);
+            outcomes.insert(id.as_str().into(), result);
         }
     }
 

@@ -78,9 +78,10 @@ impl Policies {
             plan.writes.clear();
             refused.extend(wanted.keys().map(|id| ((*id).to_owned(), failure.clone())));
         }
+        let wanted = wanted.into_iter().map(|(id, payload)| (id.into(), payload));
         let mut part = self
             .memory
-            .hold_back(plan, wanted, &desired.policy_removals, &listed.held);
+            .hold_back(plan, wanted.collect(), &desired.policy_removals, &listed.held);
         part.refused = refused;
         // The first one of ours, once written, has to be found again.
         self.may_own |= !part.plan.writes.is_empty();
@@ -100,7 +101,8 @@ pub(super) fn fail_unproven(desired: &Desired, message: &str, outcome: &mut Outc
     let wanted = desired.policies.iter().filter(|(_, policy)| !policy.waits);
     for id in wanted.map(|(id, _)| id).chain(&desired.policy_removals) {
         let unproven = || super::ApiOutcome::Failed(message.to_owned());
-        outcome.policies.entry(id.clone()).or_insert_with(unproven);
+        let of_it = outcome.policies.entry(id.as_str().into());
+        of_it.or_insert_with(unproven);
     }
 }
 

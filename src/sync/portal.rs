@@ -45,7 +45,7 @@ impl Portal {
             let gone = desired
                 .portal_removals
                 .keys()
-                .map(|name| (name.clone(), ApiOutcome::Gone));
+                .map(|name| (name.as_str().into(), ApiOutcome::Gone));
             outcome.portal.extend(gone);
             return Ok(());
         };
@@ -62,12 +62,12 @@ impl Portal {
                     self.judge(tyk, (name, &hash), answer.map(|()| ApiOutcome::Synced))?
                 }
             };
-            outcome.portal.insert(name.clone(), done);
+            outcome.portal.insert(name.as_str().into(), done);
         }
         for (name, removal) in &desired.portal_removals {
             let answer = self.remove(client, name, removal).await;
             let done = self.judge(tyk, (name, ""), answer.map(|()| ApiOutcome::Gone))?;
-            outcome.portal.insert(name.clone(), done);
+            outcome.portal.insert(name.as_str().into(), done);
         }
         Ok(())
     }
@@ -293,6 +293,7 @@ pub fn without_documentation(payload: &Value) -> Value {
 pub(super) fn fail_unproven(desired: &Desired, message: &str, outcome: &mut Outcome) {
     for name in desired.portal.keys().chain(desired.portal_removals.keys()) {
         let unproven = || ApiOutcome::Failed(message.to_owned());
-        outcome.portal.entry(name.clone()).or_insert_with(unproven);
+        let of_it = outcome.portal.entry(name.as_str().into());
+        of_it.or_insert_with(unproven);
     }
 }

@@ -63,7 +63,7 @@ pub async fn preview(tyk: &Tyk, desired: &Desired, owner: &str) -> Result<Previe
     let apis = diff_read(desired, &held_apis, owner, &Readings::new());
     let (portal, held_portal) = portal::difference(tyk, desired).await?;
     Ok(Preview {
-        refused: refused(tyk, desired, apis.writes.keys()).await?,
+        refused: refused(tyk, desired, apis.writes.keys().map(String::as_str)).await?,
         portal,
         held_portal,
         apis,
@@ -82,7 +82,7 @@ pub async fn preview(tyk: &Tyk, desired: &Desired, owner: &str) -> Result<Previe
 pub async fn refused(
     tyk: &Tyk,
     desired: &Desired,
-    ids: impl IntoIterator<Item = &String>,
+    ids: impl IntoIterator<Item = &str>,
 ) -> Result<BTreeMap<String, String>, Error> {
     let Tyk::Dashboard(dashboard) = tyk else {
         return Ok(BTreeMap::new());
@@ -91,7 +91,7 @@ pub async fn refused(
     for (id, api) in ids.into_iter().filter_map(|id| desired.oas.get_key_value(id)) {
         match dashboard.dry_run(&api.payload.value()).await {
             Ok(_) => {}
-            Err(error) if error.kind() == Kind::Rejected => drop(refused.insert(id.clone(), error.to_string())),
+            Err(error) if error.kind() == Kind::Rejected => drop(refused.insert(id.to_string(), error.to_string())),
             // It is older than the call.
             Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Malformed) => return Ok(BTreeMap::new()),
             Err(error) => return Err(error),

@@ -1,6 +1,5 @@
 //! Between two rounds: whether the gateway is still the one that was left in step.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::tyk::Tyk;
-use super::{ApiOutcome, Outcome};
+use super::{ApiOutcome, Outcome, Results};
 use crate::tyk::{Error, Kind};
 
 /// Time between two looks.
@@ -19,9 +18,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Probe {
     tyk: Tyk,
     /// How the last round ended: the APIs that the gateway then had are looked for one after the other.
-    apis: Arc<BTreeMap<String, ApiOutcome>>,
+    apis: Arc<Results>,
     /// The one that was looked for last.
-    last: String,
+    last: Arc<str>,
     /// The gateway was away: whatever comes back may be another one, or an empty one.
     away: bool,
     /// Whether the last round failed in another way than by silence; it has its own time to come back.
@@ -34,7 +33,7 @@ impl Probe {
         Self {
             tyk,
             apis: Arc::default(),
-            last: String::new(),
+            last: "".into(),
             away: false,
             refused: false,
         }
@@ -70,8 +69,8 @@ impl Probe {
     }
 
     /// Another one each time, so that in the end all are looked for.
-    fn sentinel(&mut self) -> Option<String> {
-        let after = (Bound::Excluded(self.last.as_str()), Bound::Unbounded);
+    fn sentinel(&mut self) -> Option<Arc<str>> {
+        let after = (Bound::Excluded(&*self.last), Bound::Unbounded);
         let rest = self.apis.range::<str, _>(after).chain(self.apis.iter());
         let mut synced = rest.filter(|(_, api)| **api == ApiOutcome::Synced);
         let id = synced.next()?.0.clone();
@@ -105,12 +104,12 @@ mod tests {
             ("4", ApiOutcome::Failed("no".into())),
         ];
         let mut outcome = Outcome {
-            apis: Arc::new(apis.map(|(id, api)| (id.to_owned(), api)).into()),
+            apis: Arc::new(apis.map(|(id, api)| (id.into(), api)).into()),
             ..Outcome::default()
         };
         probe.ended(&outcome, None);
         let mut next = || probe.sentinel().unwrap();
-        assert_eq!([next(), next(), next()], ["1", "3", "1"]);
+        assert_eq!([next(), next(), next()], ["1", "3", "1"].map(Into::into));
         outcome.apis = Arc::default();
         probe.ended(&outcome, None);
         assert_eq!(probe.sentinel(), None);

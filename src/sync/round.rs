@@ -122,13 +122,16 @@ impl Session {
         if let Ended::Failed(error) = &ended {
             let message = error.to_string();
             let apis = Arc::make_mut(&mut outcome.apis);
-            for id in desired.wanted().map(|(id, _)| id).chain(&desired.removals) {
+            let wanted = desired.wanted().map(|(id, _)| id.clone());
+            let removals = desired.removals.iter().map(|id| id.as_str().into());
+            for id in wanted.chain(removals) {
                 let unproven = || ApiOutcome::Failed(message.clone());
-                apis.entry(id.clone()).or_insert_with(unproven);
+                apis.entry(id).or_insert_with(unproven);
             }
             for id in desired.certificates.keys() {
                 let unproven = || ApiOutcome::Failed(message.clone());
-                outcome.certificates.entry(id.clone()).or_insert_with(unproven);
+                let of_it = outcome.certificates.entry(id.as_str().into());
+                of_it.or_insert_with(unproven);
             }
             policies::fail_unproven(desired, &message, &mut outcome);
             portal::fail_unproven(desired, &message, &mut outcome);
@@ -293,7 +296,10 @@ impl Session {
         self.apis.contexts.clone_from(&desired.contexts);
         let mut plan = diff_read(desired, &held.apis, &self.owner, &self.apis.readings);
         plan.take_out(&ahead);
-        let wanted = desired.payloads().collect();
+        let wanted = desired.wanted();
+        let wanted = wanted
+            .map(|(id, api)| (id.clone(), Wanted::Packed(&api.payload)))
+            .collect();
         plan.complete(desired, &held.apis, |api, held| self.tyk.lacks(api, held));
         let mut apis = self.apis.hold_back(plan, wanted, &desired.removals, &held.apis);
         apis.refused = ensured.hold_back(&mut apis.plan, desired, &held.apis);

@@ -24,7 +24,7 @@ pub(super) struct Seen {
 
 #[derive(Debug)]
 struct Element {
-    id: String,
+    id: Arc<str>,
     /// What was wanted.
     wanted: Payload,
     made: Made,
@@ -73,17 +73,19 @@ impl Seen {
         if *wanted != element.wanted {
             return None;
         }
-        let found = (element.id.clone(), element.made.loaded());
+        let found = (element.id.to_string(), element.made.loaded());
         self.now.insert(*print, element);
         Some(found)
     }
 
     /// Takes in what was made of an element, if it is as wanted.
     pub(super) fn remember(&mut self, print: Print, id: &str, made: &Loaded, desired: &Desired) {
-        let Some(api) = desired.apis.get(id) else { return };
+        let Some((id, api)) = desired.apis.get_key_value(id) else {
+            return;
+        };
         if made.is_as_wanted(api.payload.hash()) {
             let element = Element {
-                id: id.to_owned(),
+                id: id.clone(),
                 wanted: api.payload.clone(),
                 made: made.into(),
             };
@@ -109,7 +111,7 @@ mod tests {
             payload: payload.into(),
         };
         Desired {
-            apis: [("1".to_owned(), api)].into(),
+            apis: [("1".into(), api)].into(),
             ..Desired::default()
         }
     }

@@ -3,10 +3,10 @@
 //! When a resource goes, its API is removed as soon as it is not wanted any more. That the resource is being deleted,
 //! and then that it is gone, come as states of their own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{ApiOutcome, Calls, Drift, Outcome, Plan};
+use super::{ApiOutcome, Calls, Drift, Outcome, Plan, Results};
 use crate::desired::Desired;
 
 /// Whether a round that ended well has said all that there is to say of this state too.
@@ -39,14 +39,10 @@ pub(super) fn again(last: Outcome, revision: u64, desired: &Arc<Desired>) -> Out
     }
 }
 
-fn are_gone(
-    removals: &BTreeSet<String>,
-    results: &BTreeMap<String, ApiOutcome>,
-    is_wanted: impl Fn(&str) -> bool,
-) -> bool {
+fn are_gone(removals: &BTreeSet<String>, results: &Results, is_wanted: impl Fn(&str) -> bool) -> bool {
     removals
         .iter()
-        .all(|id| is_wanted(id) || results.get(id) == Some(&ApiOutcome::Gone))
+        .all(|id| is_wanted(id) || results.get(id.as_str()) == Some(&ApiOutcome::Gone))
 }
 
 /// Whether two states differ in nothing but what is on its way out.

@@ -103,7 +103,7 @@ impl Tyk {
                         // Somebody wants to see all of it.
                         Shape::Whole => (id, held.into()),
                         Shape::Fields(_) => {
-                            let made = form::shorten(&id, desired.apis.get(&id), &looked_at, held);
+                            let made = form::shorten(&id, desired.apis.get(id.as_str()), &looked_at, held);
                             seen.remember(print, &id, &made, desired);
                             (id, made)
                         }

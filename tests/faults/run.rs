@@ -363,8 +363,8 @@ impl World {
             sleep(Duration::from_millis(20)).await;
         }
         let (held, _) = site.held().await;
-        let apis = held.keys().filter(|id| !id.starts_with("policy "));
-        assert!(apis.eq(desired.wanted().map(|(id, _)| id).collect::<BTreeSet<_>>()));
+        let apis = held.keys().map(String::as_str).filter(|id| !id.starts_with("policy "));
+        assert!(apis.eq(desired.wanted().map(|(id, _)| id.as_ref()).collect::<BTreeSet<_>>()));
         held
     }
 
@@ -398,7 +398,7 @@ impl World {
                         (Some(expected), Some(held)) => differences(expected, held).join(", "),
                     };
                     let said = self.operator.as_ref().and_then(|operator| operator.outcome.as_ref());
-                    let said = said.map(|outcome| (outcome.apis.get(id), &outcome.endpoint_error));
+                    let said = said.map(|outcome| (outcome.apis.get(id.as_str()), &outcome.endpoint_error));
                     return Some(format!("gateway {number}, {id}: {found}; reported: {said:?}"));
                 }
             }

@@ -77,7 +77,7 @@ impl World {
         let routes = Routes::load(self.desired.apis.values().map(|api| api.payload.value())).unwrap();
         match routes.answer(host, path) {
             Answer::Api(id) => Some(
-                self.desired.apis[&id].payload.value()["proxy"]["target_url"]
+                self.desired.apis[id.as_str()].payload.value()["proxy"]["target_url"]
                     .as_str()?
                     .to_owned(),
             ),

@@ -59,7 +59,7 @@ pub fn gateway(snapshot: &Snapshot) -> Gateway {
 pub fn answer(gateway: &Gateway, host: &str, path: &str) -> Option<usize> {
     match gateway.routes.answer(host, path) {
         Answer::Api(id) => {
-            let payload = gateway.desired.apis[&id].payload.value();
+            let payload = gateway.desired.apis[id.as_str()].payload.value();
             let target = payload["proxy"]["target_url"].as_str().unwrap();
             let number = target.strip_prefix("http://rule-").unwrap().split('.').next().unwrap();
             Some(number.parse().unwrap())

@@ -54,7 +54,11 @@ async fn a_refused_certificate_costs_only_who_newly_needs_it() {
             (&outcome.endpoint_error, &outcome.apis["2"]),
             (&None, &ApiOutcome::Synced)
         );
-        for result in [&outcome.apis["1"], &outcome.apis["3"], &outcome.certificates[&bad.id]] {
+        for result in [
+            &outcome.apis["1"],
+            &outcome.apis["3"],
+            &outcome.certificates[bad.id.as_str()],
+        ] {
             let message = failure(result);
             assert!(
                 message.contains("expired") && message.contains("Secret default/s"),
@@ -119,7 +123,7 @@ async fn an_upload_that_fails_is_tried_again() {
             .fail_next(1, "POST", "/tyk/certs", fault);
         rig.want(&[api("1", &[&cert]), api("2", &[])], &[&cert]);
         let outcome = rig.outcome().await;
-        assert!(is_failed(&outcome.apis["1"]) && is_failed(&outcome.certificates[&cert.id]));
+        assert!(is_failed(&outcome.apis["1"]) && is_failed(&outcome.certificates[cert.id.as_str()]));
         assert_eq!(
             outcome.apis["2"] == ApiOutcome::Synced,
             fault == store_down,
@@ -179,7 +183,7 @@ async fn a_failed_gateway_is_asked_anew() {
     sim.faults().fail_next(1, "GET", "/tyk/apis", Failure::Reset);
     rig.trigger.fire();
     let outcome = rig.until(|outcome| outcome.endpoint_error.is_some()).await;
-    assert!(is_failed(&outcome.certificates[&cert.id]));
+    assert!(is_failed(&outcome.certificates[cert.id.as_str()]));
     rig.until(in_step).await;
     assert!(rig.holds(&cert).await);
 }

@@ -17,7 +17,7 @@ async fn a_certificate_is_there_before_its_api() {
         let mut rig = Rig::at(&place, NEVER);
         let (cert, port) = (Cert::new(), free_port());
         let outcome = rig.sync(&[secure_api("1", port, &[&cert])], &[&cert]).await;
-        assert_eq!(outcome.certificates[&cert.id], ApiOutcome::Synced);
+        assert_eq!(outcome.certificates[cert.id.as_str()], ApiOutcome::Synced);
         assert_eq!(outcome.drift.total(), 0);
         assert!(rig.holds(&cert).await);
         assert_eq!(shown(port).await.as_ref(), Some(&cert.leaf), "{}", place.name);
@@ -130,7 +130,7 @@ async fn what_others_uploaded_stays() {
         rig.add(&shared).await;
         let apis = [api("1", &[&shared]), api("2", &[&mine])];
         let outcome = rig.sync(&apis, &[&shared, &mine]).await;
-        assert_eq!(outcome.certificates[&shared.id], ApiOutcome::Synced);
+        assert_eq!(outcome.certificates[shared.id.as_str()], ApiOutcome::Synced);
         rig.stop().await;
         let mut rig = Rig::at(&place, NEVER);
         rig.sync(&[], &[]).await;

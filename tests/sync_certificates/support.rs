@@ -141,7 +141,7 @@ impl<'a> Rig<'a> {
     pub fn want_held(&mut self, apis: &[Value], certificates: &[&Cert], held: &[&str]) {
         let apis = apis
             .iter()
-            .map(|payload| (payload["api_id"].as_str().unwrap().to_owned(), wanted(payload)));
+            .map(|payload| (payload["api_id"].as_str().unwrap().into(), wanted(payload)));
         let certificates = certificates.iter().map(|cert| (cert.id.clone(), cert.wanted()));
         self.revision += 1;
         let desired = Desired {

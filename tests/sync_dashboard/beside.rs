@@ -61,7 +61,7 @@ async fn owners_that_would_hide_the_api_from_us_are_told() {
     world.operator.own.user_owners = names(&["somebody"]);
     world.put("ApiDefinition", "a", classic("/a/"));
     let outcome = world.step().await;
-    let message = failure(&outcome.apis[&id("a")]);
+    let message = failure(&outcome.apis[id("a").as_str()]);
     assert!(message.contains("its owners hide the API"), "{message}");
 }
 

@@ -261,7 +261,7 @@ async fn an_inactive_api_is_kept_inactive() {
     // Nobody else is kept from its path.
     world.put("ApiDefinition", "c", classic("/a/"));
     let outcome = world.sync().await;
-    assert_eq!(outcome.apis[&id("a")], ApiOutcome::Synced);
+    assert_eq!(outcome.apis[id("a").as_str()], ApiOutcome::Synced);
     let apis = world.stranger.list_apis().await.unwrap();
     assert_eq!(apis[&id("a")].definition()["active"], false);
     assert_eq!(apis[&id("b")].definition()["active"], false);
@@ -315,14 +315,14 @@ async fn conflicts_and_settings_of_the_dashboard_are_told_at_the_object() {
     world.put("ApiDefinition", "a", classic("/a/"));
     let outcome = world.step().await;
     assert!(
-        failure(&outcome.policies[&id("gold")]).contains("name has already been used"),
+        failure(&outcome.policies[id("gold").as_str()]).contains("name has already been used"),
         "{outcome:#?}"
     );
     assert!(
-        failure(&outcome.policies[&id("silver")]).contains("allow_explicit_policy_id"),
+        failure(&outcome.policies[id("silver").as_str()]).contains("allow_explicit_policy_id"),
         "{outcome:#?}"
     );
-    assert_eq!(outcome.apis[&id("a")], ApiOutcome::Synced);
+    assert_eq!(outcome.apis[id("a").as_str()], ApiOutcome::Synced);
     assert_eq!(outcome.endpoint_error, None);
     let (status, reason, message) = {
         let status = world.status("SecurityPolicy", "gold");
@@ -345,7 +345,7 @@ async fn missing_permissions_are_told_where_they_count() {
         .await;
         world.put("ApiDefinition", "a", classic("/a/"));
         let outcome = world.step().await;
-        let message = failure(&outcome.apis[&id("a")]);
+        let message = failure(&outcome.apis[id("a").as_str()]);
         assert!(
             message.contains("give the user of TYK_AUTH this permission"),
             "{message}"
@@ -448,6 +448,9 @@ async fn a_missing_licence_costs_its_kind_alone() {
     .await;
     put_streams_and_mcp(&mut world, "/a/");
     let outcome = world.step().await;
-    assert!(failure(&outcome.apis[&id("s")]).contains("licence"), "{outcome:#?}");
-    assert_eq!(outcome.apis[&id("m")], ApiOutcome::Synced);
+    assert!(
+        failure(&outcome.apis[id("s").as_str()]).contains("licence"),
+        "{outcome:#?}"
+    );
+    assert_eq!(outcome.apis[id("m").as_str()], ApiOutcome::Synced);
 }

@@ -223,7 +223,7 @@ async fn whoever_may_not_see_the_portal_is_told_there() {
         "{outcome:#?}"
     );
     assert_eq!(
-        (outcome.endpoint_error, &outcome.policies[&id("gold")]),
+        (outcome.endpoint_error, &outcome.policies[id("gold").as_str()]),
         (None, &ApiOutcome::Synced)
     );
     world.delete("SecurityPolicy", "gold", names::FINALIZER_SECURITY_POLICY);

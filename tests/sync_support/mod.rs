@@ -220,7 +220,7 @@ pub fn api(id: &str, listen_path: &str) -> Value {
 
 /// A state of classic APIs.
 pub fn desired(payloads: &[Value]) -> Desired {
-    let id = |payload: &Value| payload["api_id"].as_str().unwrap().to_owned();
+    let id = |payload: &Value| payload["api_id"].as_str().unwrap().into();
     Desired {
         apis: payloads.iter().map(|payload| (id(payload), wanted(payload))).collect(),
         ..Desired::default()
@@ -228,8 +228,8 @@ pub fn desired(payloads: &[Value]) -> Desired {
 }
 
 /// OAS APIs of a state.
-pub fn desired_documents(kind: &'static str, documents: &[Value]) -> BTreeMap<String, Api> {
-    let id = |document: &Value| document["x-tyk-api-gateway"]["info"]["id"].as_str().unwrap().to_owned();
+pub fn desired_documents(kind: &'static str, documents: &[Value]) -> BTreeMap<Arc<str>, Api> {
+    let id = |document: &Value| document["x-tyk-api-gateway"]["info"]["id"].as_str().unwrap().into();
     let wanted = documents
         .iter()
         .map(|document| (id(document), wanted_document(kind, document)));

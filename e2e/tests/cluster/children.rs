@@ -39,9 +39,9 @@ async fn children_come_and_come_back_whole_and_go() -> Result<()> {
     let snapshot = world.caught_up().await?;
     // Or else it would be sent again in every round.
     for (name, child) in ingress::render(&snapshot, &Options::default()).children {
-        let stored = serde_json::to_value(&snapshot.api_definitions[&name].spec)?;
+        let stored = serde_json::to_value(snapshot.api_definitions[&name].spec())?;
         ensure!(
-            child.spec == snapshot.api_definitions[&name].spec,
+            child.spec == *snapshot.api_definitions[&name].spec(),
             "it is stored as {stored}"
         );
     }

@@ -9,7 +9,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tyk_ingress::cluster::{Scope, Store};
-use tyk_ingress::snapshot::Snapshot;
+use tyk_ingress::snapshot::{Snapshot, Stored};
 
 use crate::world::{World, spec};
 
@@ -22,7 +22,7 @@ async fn the_store_tells_what_matters_from_what_does_not() -> Result<()> {
     let snapshot = world
         .snapshot("a", |snapshot| !snapshot.api_definitions.is_empty())
         .await?;
-    let object = &snapshot.api_definitions[&world.name("a")];
+    let object = snapshot.api_definitions[&world.name("a")].whole();
     ensure!(object.metadata.managed_fields.is_none(), "managedFields are kept");
     ensure!(
         snapshot
@@ -36,7 +36,7 @@ async fn the_store_tells_what_matters_from_what_does_not() -> Result<()> {
         .definitions()
         .patch_status("a", &PatchParams::default(), &Patch::Merge(&status))
         .await?;
-    let with_status = |snapshot: &Snapshot| snapshot.api_definitions[&world.name("a")].status.is_some();
+    let with_status = |snapshot: &Snapshot| snapshot.api_definitions[&world.name("a")].status().is_some();
     world.snapshot("the status", with_status).await?;
     ensure!(!changes.has_changed()?, "a status is no change");
     world

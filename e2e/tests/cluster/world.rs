@@ -15,9 +15,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tyk_ingress::api::{ApiDefinition, names};
 use tyk_ingress::cluster::{Scope, Store, children};
 use tyk_ingress::desired;
-use tyk_ingress::ingress::{self, Child, Options};
+use tyk_ingress::ingress::{self, Options};
 use tyk_ingress::report::{Report, ReportInput, report};
-use tyk_ingress::snapshot::{NamespacedName, Snapshot};
+use tyk_ingress::snapshot::{NamespacedName, Snapshot, Stored};
 use tyk_ingress::sync::{ApiOutcome, Outcome};
 
 /// One test's namespace, and a store that sees it with the product's rights.
@@ -114,14 +114,17 @@ impl World {
     /// Waits until the store has the objects in the form that the API server has them.
     pub async fn caught_up(&self) -> Result<Arc<Snapshot>> {
         let objects = self.definitions().list(&ListParams::default()).await?.items;
-        let versions = |objects: &mut dyn Iterator<Item = &ObjectMeta>| -> BTreeMap<_, _> {
-            objects
-                .map(|meta| (meta.name.clone(), meta.resource_version.clone()))
-                .collect()
+        let versions = |objects: &mut dyn Iterator<Item = ObjectMeta>| -> BTreeMap<_, _> {
+            objects.map(|meta| (meta.name, meta.resource_version)).collect()
         };
-        let wanted = versions(&mut objects.iter().map(|object| &object.metadata));
+        let wanted = versions(&mut objects.into_iter().map(|object| object.metadata));
         self.snapshot("the store to catch up", |snapshot| {
-            versions(&mut snapshot.api_definitions.values().map(|object| &object.metadata)) == wanted
+            versions(
+                &mut snapshot
+                    .api_definitions
+                    .values()
+                    .map(|object| object.whole().metadata.clone()),
+            ) == wanted
         })
         .await
     }
@@ -136,13 +139,12 @@ impl World {
     /// Renders and applies the children; returns the errors.
     pub async fn try_render(&self, snapshot: &Snapshot) -> Vec<(NamespacedName, String)> {
         let translation = ingress::render(snapshot, &Options::default());
-        let definition = |child: &Arc<Child>| child.definition();
         let ours = children::Ours {
             owner: &Options::default().owner,
             ingresses: &translation.ingresses,
         };
-        children::plan(snapshot, (&translation.children, definition), &translation.held, ours)
-            .run(&self.client)
+        children::plan(snapshot, &translation.children, &translation.held, ours)
+            .run::<ApiDefinition>(&self.client)
             .await
     }
 

@@ -35,7 +35,7 @@ async fn a_status_is_written_once() -> Result<()> {
     ensure!(first.statuses.len() == 1, "{first:?}");
     ensure!(status::write(&world.client, &first.statuses).await.is_empty());
     let snapshot = world.caught_up().await?;
-    let written = snapshot.api_definitions[&world.name("a")].status.as_ref();
+    let written = snapshot.api_definitions[&world.name("a")].status().as_ref();
     let written: ApiDefinitionStatus = serde_json::from_value(written.context("no status")?.value())?;
     ensure!(
         written.api_id == Some(names::api_id(&world.namespace, "a"))

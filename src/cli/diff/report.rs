@@ -79,7 +79,7 @@ impl Report {
     pub fn of(tyk: &Installation, desired: &Desired, found: &Preview) -> Report {
         let payloads: Vec<_> = desired.payloads().map(|(_, payload)| payload.value()).collect();
         let apis = desired.wanted().zip(&payloads);
-        let apis = apis.map(|((id, api), payload)| (id.as_str(), (api.source.to_string(), payload.as_ref())));
+        let apis = apis.map(|((id, api), payload)| (id.as_ref(), (api.source.to_string(), payload.as_ref())));
         let policies = desired.policies.iter();
         let policies = policies.map(|(id, policy)| (id.as_str(), (policy.source.to_string(), &policy.payload)));
         let (apis, policies): (BTreeMap<_, _>, BTreeMap<_, _>) = (apis.collect(), policies.collect());

@@ -75,7 +75,7 @@ fn report(engine: &Engine, outcome: &Outcome) {
     }
     for (id, api) in outcome.apis.iter() {
         if let ApiOutcome::Failed(message) = api {
-            tracing::error!(id, reason = message, "an API is not served as it should be");
+            tracing::error!(%id, reason = message, "an API is not served as it should be");
         }
     }
 }

@@ -104,9 +104,9 @@ impl Validate {
             self.tyk_auth.as_ref().map(Secret::expose).unwrap_or_default(),
         ))?;
         let documents = &world.desired.oas;
-        let refused = preview::refused(&dashboard.into(), &world.desired, documents.keys()).await?;
+        let refused = preview::refused(&dashboard.into(), &world.desired, documents.keys().map(AsRef::as_ref)).await?;
         let one = |(id, reason): (String, String)| {
-            let source = documents.get(&id)?.source.clone();
+            let source = documents.get(id.as_str())?.source.clone();
             let field = oas::source_field(source.kind).unwrap_or_default();
             Some(Diagnostic::new(Code::InvalidDocument, source, field, reason))
         };

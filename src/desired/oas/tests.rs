@@ -91,10 +91,10 @@ fn a_config_map_holds_json_or_yaml() {
     for text in [document().to_string(), format!("\n{}", document()), yaml.to_owned()] {
         let (desired, found) = built(&[config_map(&text), referring("pets")]);
         assert_eq!(found, [""; 0], "{text}");
-        assert!(desired.oas[&id("pets")].payload.value()["paths"].is_object());
+        assert!(desired.oas[id("pets").as_str()].payload.value()["paths"].is_object());
     }
     let (desired, _) = built(&[config_map(yaml), referring("pets")]);
-    let sent = &desired.oas[&id("pets")].payload.value();
+    let sent = &desired.oas[id("pets").as_str()].payload.value();
     assert_eq!(sent["paths"]["/a"]["get"]["responses"]["200"]["description"], "ok");
     assert_eq!(sent["info"]["title"], "on", "YAML 1.2 has two booleans");
 }
@@ -185,7 +185,7 @@ fn operations_that_the_gateway_would_skip_are_told() {
     skipped[EXTENSION]["server"]["listenPath"]["value"] = json!("/a{tykp:/|$}");
     let (desired, found) = built(&[inline("pets", skipped)]);
     assert!(found[0].starts_with("OperationsSkipped"), "{found:?}");
-    assert!(desired.oas.contains_key(&id("pets")), "it is a warning");
+    assert!(desired.oas.contains_key(id("pets").as_str()), "it is a warning");
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn the_resource_wins_over_its_document() {
         found,
         [format!("PolicyNotFound TykOasApiDefinition default/pets {missing}")]
     );
-    let sent = &desired.oas[&id("pets")].payload.value()[EXTENSION];
+    let sent = &desired.oas[id("pets").as_str()].payload.value()[EXTENSION];
     let server = &sent["server"];
     let domain = json!({"enabled": true, "name": "a.com", "certificates": ["cert"], "kept": 1});
     assert_eq!(server["customDomain"], domain);
@@ -270,7 +270,7 @@ fn hmac() -> Value {
 fn a_shared_secret_is_sent_and_never_shown() {
     let (desired, found) = built(&[signed_with("key"), hmac()]);
     assert_eq!(found, [""; 0]);
-    let payload = &desired.oas[&id("pets")].payload.value();
+    let payload = &desired.oas[id("pets").as_str()].payload.value();
     let signing = |payload: &Value| payload[EXTENSION]["upstream"]["authentication"]["requestSigning"].clone();
     let wanted = json!({"enabled": true, "algorithm": "hmac-sha256", "keyId": "k", "secret": "hunter2"});
     assert_eq!(signing(payload), wanted);
@@ -334,7 +334,7 @@ fn references_that_lead_nowhere_are_told() {
         json!({"enabled": true, "versions": [{"name": "v2", "tykOasApiDefinitionRef": {"name": "gone"}}]});
     let (desired, found) = built(&[object.clone()]);
     assert!(found[0].starts_with("VersionNotFound"), "{found:?}");
-    let versions = &desired.oas[&id("pets")].payload.value()[EXTENSION]["info"]["versioning"]["versions"];
+    let versions = &desired.oas[id("pets").as_str()].payload.value()[EXTENSION]["info"]["versioning"]["versions"];
     assert_eq!(versions[0]["id"], id("gone"), "it works as soon as it is there");
     object["spec"]["customDomain"] = json!({"enabled": true, "name": "a.com", "certificatesRef": ["gone"]});
     let (desired, found) = built(&[object]);

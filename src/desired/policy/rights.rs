@@ -61,7 +61,7 @@ pub(super) fn resolve(policy: &SecurityPolicy, desired: &Desired, snapshot: &Sna
     };
     let apis: BTreeMap<&ObjectRef, &str> = match entries.is_empty() {
         true => BTreeMap::new(),
-        false => desired.wanted().map(|(id, api)| (&api.source, id.as_str())).collect(),
+        false => desired.wanted().map(|(id, api)| (&api.source, id.as_ref())).collect(),
     };
     for (index, entry) in entries.iter().enumerate() {
         let field = format!("spec.access_rights_array[{index}]");

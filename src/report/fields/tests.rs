@@ -50,7 +50,7 @@ impl World {
         let (fleet, diagnostics) = desired::build_all(&snapshot, &Translation::default(), &operator);
         let desired = Desired::clone(fleet.tyks.values().next().unwrap());
         let mut outcome = Outcome::default();
-        Arc::make_mut(&mut outcome.apis).extend(answer.map(|answer| (ID.to_owned(), answer)));
+        Arc::make_mut(&mut outcome.apis).extend(answer.map(|answer| (ID.into(), answer)));
         Self {
             snapshot,
             fleet,

@@ -25,7 +25,7 @@ fn desired(payloads: &[Value]) -> Desired {
         generation: 1,
         payload: payload.clone().into(),
     };
-    let id = |payload: &Value| payload["api_id"].as_str().unwrap().to_owned();
+    let id = |payload: &Value| payload["api_id"].as_str().unwrap().into();
     Desired {
         apis: payloads.iter().map(|payload| (id(payload), api(payload))).collect(),
         ..Desired::default()
@@ -37,7 +37,7 @@ fn applied(desired: &Desired, observed: &Observed, plan: &Plan) -> Observed {
     let mut after = observed.clone();
     after.retain(|id, _| !plan.deletes.contains(id));
     for id in plan.writes.keys() {
-        let payload = &desired.apis[id].payload.value();
+        let payload = &desired.apis[id.as_str()].payload.value();
         let mut sent = Stamp::next(payload, observed.get(id)).put(payload, OWNER, &BTreeSet::new());
         sent["added"] = json!({"by": "the gateway"});
         sent["proxy"]["added"] = json!(0);
@@ -247,7 +247,7 @@ fn reread(value: &Value) -> Value {
 fn shortened(wanted: &Desired, observed: &Observed) -> Observed {
     let looked_at = compare::looked_at();
     let short = |(id, held): (&String, &Loaded)| {
-        let short = form::shorten(id, wanted.apis.get(id), &looked_at, held.value().clone());
+        let short = form::shorten(id, wanted.apis.get(id.as_str()), &looked_at, held.value().clone());
         (id.clone(), short)
     };
     observed.iter().map(short).collect()

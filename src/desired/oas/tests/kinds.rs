@@ -31,7 +31,7 @@ fn streaming() -> Value {
 fn a_stream_is_a_document_that_loses_nothing() {
     let (desired, found) = built(&[stream(streaming())]);
     assert_eq!(found, [""; 0]);
-    let api = &desired.oas[&id("events")];
+    let api = &desired.oas[id("events").as_str()];
     assert_eq!(api.source.to_string(), "TykStreamsApiDefinition default/events");
     assert_eq!(api.payload.value()["x-tyk-streaming"], streaming()["x-tyk-streaming"]);
     assert_eq!(api.payload.value()["x-mine"], streaming()["x-mine"]);
@@ -128,7 +128,10 @@ fn documents_of_all_kinds_compete_for_routes_and_ids() {
         aged(inline("pets", document()), 2025),
     ];
     let (desired, found) = built(&objects);
-    assert_eq!(desired.wanted().map(|(id, _)| id).collect::<Vec<_>>(), [&id("tools")]);
+    assert_eq!(
+        desired.wanted().map(|(id, _)| id.as_ref()).collect::<Vec<_>>(),
+        [id("tools")]
+    );
     let winner = "belongs to TykMcpProxyDefinition default/tools";
     assert!(
         found[0].starts_with("ListenPathCollision TykOasApiDefinition default/pets spec.tykOAS")
