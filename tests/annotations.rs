@@ -14,7 +14,7 @@ use tyk_ingress::desired::{self, Context};
 use tyk_ingress::diagnostic::Code;
 use tyk_ingress::ingress::annotations::{PREFIX, TABLE};
 use tyk_ingress::ingress::{Options, Translation, render};
-use tyk_ingress::snapshot::{Loader, Snapshot, manifest_files};
+use tyk_ingress::snapshot::{Loader, Snapshot, Stored, manifest_files};
 
 const START: &str = "<!-- table: written by `UPDATE=1 cargo test --test annotations` -->\n";
 const END: &str = "<!-- end of table -->\n";
@@ -96,8 +96,8 @@ fn annotated(rules: &[Rule], annotations: &[(usize, &str, &str)]) -> Snapshot {
         let found = snapshot
             .ingresses
             .values()
-            .find(|ingress| ingress.metadata.name.as_deref() == Some(&format!("ingress-{number}")));
-        let mut ingress = found.unwrap().as_ref().clone();
+            .find(|ingress| *ingress.name().name == format!("ingress-{number}"));
+        let mut ingress = found.unwrap().whole().as_ref().clone();
         let all = ingress.metadata.annotations.get_or_insert_default();
         all.insert(format!("{PREFIX}{name}"), (*value).to_owned());
         snapshot.insert(ingress);

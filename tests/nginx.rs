@@ -79,8 +79,8 @@ fn every_annotation_of_the_corpus_is_spoken_of_once() {
     let corpus = corpus();
     for one in nginx::translate(&corpus, "tyk") {
         let before = &corpus.ingresses[&one.name];
-        let annotations = before.metadata.annotations.iter().flatten();
-        let given: BTreeSet<&str> = annotations
+        let given: BTreeSet<&str> = before
+            .annotations()
             .filter_map(|(key, _)| key.strip_prefix(nginx::PREFIX))
             .collect();
         let told: Vec<&str> = one

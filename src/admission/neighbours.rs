@@ -8,16 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::networking::v1::Ingress;
-use kube::ResourceExt;
-
 use super::kinds::Subject;
 use super::{Settings, World};
 use crate::api::names;
 use crate::desired::{self, Desired, Fleet};
 use crate::diagnostic::ObjectRef;
 use crate::nginx;
-use crate::snapshot::{NamespacedName, Snapshot};
+use crate::snapshot::{NamespacedName, Snapshot, StoredIngress};
 use crate::stages::Made;
 
 /// What the controller makes of the neighbours of an object.
@@ -112,7 +109,7 @@ fn with_hosts_of(world: &World, object: &Subject) -> BTreeSet<NamespacedName> {
         .iter()
         .map(|(_, ingress)| *ingress)
         .chain(object.alone.ingresses.values());
-    let hosts: BTreeSet<&str> = all.flat_map(|ingress| hosts(ingress)).collect();
+    let hosts = all.flat_map(hosts).collect();
     let mut near = sharing(world, &hosts, |_| true);
     near.extend(its.into_iter().map(|(name, _)| name.clone()));
     near
@@ -129,19 +126,23 @@ fn with_rivals(world: &World, names: BTreeSet<NamespacedName>) -> BTreeSet<Names
 fn beside(
     world: &World,
     names: &BTreeSet<NamespacedName>,
-    which: impl Fn(&Ingress) -> bool,
+    which: impl Fn(&StoredIngress) -> bool,
 ) -> BTreeSet<NamespacedName> {
     let kept = names.iter().filter_map(|name| world.snapshot.ingresses.get(name));
-    let hosts = kept.flat_map(|ingress| hosts(ingress)).collect();
+    let hosts = kept.flat_map(hosts).collect();
     sharing(world, &hosts, which)
 }
 
 /// Ingresses with one of these hosts.
-fn sharing(world: &World, wanted: &BTreeSet<&str>, which: impl Fn(&Ingress) -> bool) -> BTreeSet<NamespacedName> {
+fn sharing(
+    world: &World,
+    wanted: &BTreeSet<String>,
+    which: impl Fn(&StoredIngress) -> bool,
+) -> BTreeSet<NamespacedName> {
     if wanted.is_empty() {
         return BTreeSet::new();
     }
-    let shares = |ingress: &Ingress| hosts(ingress).any(|host| wanted.contains(host));
+    let shares = |ingress: &StoredIngress| hosts(ingress).iter().any(|host| wanted.contains(host));
     let all = world.snapshot.ingresses.iter();
     all.filter(|(_, ingress)| which(ingress) && shares(ingress))
         .map(|(name, _)| name.clone())
@@ -149,14 +150,15 @@ fn sharing(world: &World, wanted: &BTreeSet<&str>, which: impl Fn(&Ingress) -> b
 }
 
 /// Hosts of the rules, those that an annotation of ingress-nginx adds to them, and the empty text for all hosts.
-fn hosts(ingress: &Ingress) -> impl Iterator<Item = &str> {
-    let spec = ingress.spec.as_ref();
-    let rules = spec.into_iter().flat_map(|spec| spec.rules.iter().flatten());
-    let of_rules = rules.map(|rule| rule.host.as_deref().unwrap_or_default());
-    let any = spec.and_then(|spec| spec.default_backend.as_ref()).map(|_| "");
-    let alias = ingress.annotations().get(&format!("{}server-alias", nginx::PREFIX));
-    let aliases = alias.map_or("", String::as_str).split([',', ' ']).map(str::trim);
-    of_rules.chain(any).chain(aliases.filter(|alias| !alias.is_empty()))
+fn hosts(ingress: &StoredIngress) -> Vec<String> {
+    let spec = ingress.spec().unwrap_or_default();
+    let any = spec.default_backend.map(|_| String::new());
+    let rules = spec.rules.into_iter().flatten();
+    let of_rules = rules.map(|rule| rule.host.unwrap_or_default());
+    let alias = ingress.annotation(&format!("{}server-alias", nginx::PREFIX));
+    let aliases = alias.unwrap_or_default().split([',', ' ']).map(str::trim);
+    let aliases = aliases.filter(|alias| !alias.is_empty()).map(str::to_owned);
+    of_rules.chain(any).chain(aliases).collect()
 }
 
 /// Ingresses whose children a definition or a policy names.
@@ -191,7 +193,7 @@ fn named(world: &World, object: &Subject) -> BTreeSet<NamespacedName> {
 }
 
 /// Ingresses whose children are made of the object while it is served itself, so that they may compete with it.
-fn made_of<'a>(world: &'a World, object: &Subject) -> Vec<(&'a NamespacedName, &'a Arc<Ingress>)> {
+fn made_of<'a>(world: &'a World, object: &Subject) -> Vec<(&'a NamespacedName, &'a StoredIngress)> {
     let own = object.name();
     let classic = object.alone.api_definitions.values().any(|api| !api.is_template());
     let oas = object
@@ -200,8 +202,8 @@ fn made_of<'a>(world: &'a World, object: &Subject) -> Vec<(&'a NamespacedName, &
         .values()
         .any(|api| !api.is_template());
     let ingresses = world.snapshot.ingresses.iter().filter(|(name, ingress)| {
-        let template = ingress.annotations().get(names::ANNOTATION_TEMPLATE);
-        (classic || oas) && name.namespace == own.namespace && template.is_some_and(|template| **template == *own.name)
+        let template = ingress.annotation(names::ANNOTATION_TEMPLATE);
+        (classic || oas) && name.namespace == own.namespace && template == Some(&*own.name)
     });
     ingresses.collect()
 }

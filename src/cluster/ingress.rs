@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{all, message, status_code};
 use crate::api::{Generated, names};
 use crate::report::IngressStatus;
-use crate::snapshot::{NamespacedName, Snapshot, Stored};
+use crate::snapshot::{NamespacedName, Snapshot, Stored, StoredIngress};
 
 /// Writes the statuses; the errors by Ingress. One that is gone, or was made anew, is none.
 ///
@@ -27,7 +27,7 @@ pub async fn publish(
             "apiVersion": "networking.k8s.io/v1",
             "kind": "Ingress",
             "metadata": {"uid": status.uid},
-            "status": match status.addresses.as_slice() {
+            "status": match &*status.addresses {
                 [] => json!({}),
                 addresses => json!({"loadBalancer": {"ingress": addresses}}),
             },
@@ -53,7 +53,7 @@ pub async fn release(
 ) -> Vec<(NamespacedName, String)> {
     let found = waiting(snapshot, ending, owner);
     let calls = found.into_iter().map(|(name, ingress)| {
-        let (client, name, ingress) = (client.clone(), name.clone(), ingress.clone());
+        let (client, name, ingress) = (client.clone(), name.clone(), ingress.whole());
         async move { (name, release_one(&client, &ingress).await) }
     });
     errors(calls).await
@@ -63,16 +63,9 @@ fn waiting<'a>(
     snapshot: &'a Snapshot,
     ending: &[NamespacedName],
     owner: &str,
-) -> Vec<(&'a NamespacedName, &'a Ingress)> {
-    let held = |ingress: &Ingress| {
-        ingress.metadata.deletion_timestamp.is_some()
-            && ingress
-                .finalizers()
-                .iter()
-                .any(|finalizer| finalizer == names::FINALIZER_INGRESS)
-    };
-    let held = snapshot.ingresses.iter().filter(|(_, ingress)| held(ingress));
-    let held: Vec<_> = held.map(|(name, ingress)| (name, ingress.as_ref())).collect();
+) -> Vec<(&'a NamespacedName, &'a StoredIngress)> {
+    let held = |ingress: &StoredIngress| ingress.is_leaving() && ingress.has_finalizer(&[names::FINALIZER_INGRESS]);
+    let held: Vec<_> = snapshot.ingresses.iter().filter(|(_, ingress)| held(ingress)).collect();
     if held.is_empty() {
         return held;
     }
@@ -82,8 +75,8 @@ fn waiting<'a>(
         .flat_map(|child| child.whole().owner_references().to_vec())
         .map(|owner| owner.uid)
         .collect();
-    let ours = |name: &NamespacedName, ingress: &Ingress| {
-        ending.contains(name) || ingress.uid().is_some_and(|uid| owners.contains(&uid))
+    let ours = |name: &NamespacedName, ingress: &StoredIngress| {
+        ending.contains(name) || ingress.uid().is_some_and(|uid| owners.contains(uid))
     };
     held.into_iter().filter(|(name, ingress)| ours(name, ingress)).collect()
 }

@@ -7,14 +7,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectM
 use kube::ResourceExt;
 
 use super::store::Watched;
-use crate::snapshot::{NamedSecret, Snapshot, TlsSecret, asks_the_same, same_metadata};
+use crate::snapshot::{NamedSecret, Snapshot, TlsSecret, same_metadata};
 
 /// Annotation of Ingresses whose requests go to endpoints, and its value.
 const UPSTREAM_ENDPOINTS: (&str, &str) = ("tyk.io/upstream", "endpoints");
 
 impl Watched for Ingress {
     fn same(&self, other: &Self) -> bool {
-        asks_the_same(self, other)
+        self.spec == other.spec && same_metadata(&self.metadata, &other.metadata)
     }
 
     /// Who has a hand in the status stays: it says whether an address there is ours to take away.
@@ -94,13 +94,10 @@ impl Watched for EndpointSlice {
     fn is_used(&self, world: &Snapshot) -> bool {
         let (annotation, value) = UPSTREAM_ENDPOINTS;
         let namespace = self.namespace().unwrap_or_default();
-        world.ingresses.iter().any(|(name, ingress)| {
-            *name.namespace == *namespace
-                && ingress
-                    .annotations()
-                    .get(annotation)
-                    .is_some_and(|found| found == value)
-        })
+        world
+            .ingresses
+            .iter()
+            .any(|(name, ingress)| *name.namespace == *namespace && ingress.annotation(annotation) == Some(value))
     }
 }
 

@@ -42,14 +42,15 @@ pub struct Holders {
 pub(super) fn settle(
     mut candidates: Vec<Candidate>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> (BTreeMap<Arc<str>, Api>, Holders) {
+) -> (Vec<(Arc<str>, Api)>, Holders) {
     candidates
         .sort_by(|a, b| (a.created.is_none(), a.created, &a.name).cmp(&(b.created.is_none(), b.created, &b.name)));
-    let mut apis: BTreeMap<Arc<str>, Api> = BTreeMap::new();
-    let Holders { mut routes, mut ports } = Holders::default();
+    let mut winners: Vec<(Arc<str>, Api)> = Vec::with_capacity(candidates.len());
+    let (mut ids, mut routes, mut ports) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for Candidate { id, api, .. } in candidates {
-        if let Some(winner) = apis.get(&id) {
-            let message = format!("API id {id:?} belongs to {}", winner.source);
+        let source = |winner: &usize| &winners[*winner].1.source;
+        if let Some(winner) = ids.get(&id).map(source) {
+            let message = format!("API id {id:?} belongs to {winner}");
             let field = field(&api, "spec.api_id");
             diagnostics.push(Diagnostic::new(Code::ApiIdConflict, api.source, field, message));
             continue;
@@ -65,20 +66,22 @@ pub(super) fn settle(
             }
         }
         if let Some(own) = own {
-            if let Some(winner) = routes.get(own) {
+            if let Some(winner) = routes.get(own).map(source) {
                 let what = route(&api.payload.value()).map(|(_, what)| what);
                 let message = format!("{} belongs to {winner}", what.unwrap_or_default());
                 let field = field(&api, "spec.proxy.listen_path");
                 diagnostics.push(Diagnostic::new(Code::ListenPathCollision, api.source, field, message));
                 continue;
             }
-            routes.insert(own.clone(), api.source.clone());
+            routes.insert(Arc::clone(own), winners.len());
         }
-        apis.insert(id, api);
+        ids.insert(Arc::clone(&id), winners.len());
+        winners.push((id, api));
     }
-    // Made at once, they have no room to grow.
-    let routes = routes.into_iter().collect();
-    (apis, Holders { routes, ports })
+    let source = |winner: usize| winners[winner].1.source.clone();
+    let routes = routes.into_iter().map(|(route, winner)| (route, source(winner)));
+    let routes = routes.collect();
+    (winners, Holders { routes, ports })
 }
 
 /// The field to change: `classic`, or where the document is.

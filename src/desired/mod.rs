@@ -37,7 +37,7 @@ use crate::api::{ApiDefinition, Generated, Target, TykMcpProxyDefinition};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 use crate::ingress::{Child, Translation};
 use crate::secret::Secret;
-use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored, StoredIngress};
 
 /// All that one Tyk should hold.
 #[derive(Clone, Debug, PartialEq)]
@@ -219,7 +219,7 @@ pub fn build_again(
         refusals: links.refusals(),
         translation,
         contexts,
-        candidates: Vec::new(),
+        candidates: BTreeMap::new(),
         held: Vec::new(),
         removals: Vec::new(),
         places: BTreeMap::new(),
@@ -230,9 +230,7 @@ pub fn build_again(
     let mut before = memo.of(&operator.own);
     for (name, child) in &translation.children {
         let ingress = snapshot.ingresses.get(&child.ingress);
-        let created = ingress
-            .and_then(|ingress| ingress.metadata.creation_timestamp.as_ref())
-            .map(|time| time.0);
+        let created = ingress.and_then(StoredIngress::created);
         if let Some(known) = before.next(name, child) {
             builder.add_known(&known, name, &operator.own, created);
             memo.keep(name, known);
@@ -241,7 +239,11 @@ pub fn build_again(
         let told = builder.diagnostics.len();
         builder.add(&child.definition(), Some(child), created);
         if builder.diagnostics.len() == told {
-            memo.remember(name, child, builder.candidates.last());
+            let made = builder
+                .candidates
+                .get(&operator.own.tyk)
+                .and_then(|of_own| of_own.last());
+            memo.remember(name, child, made);
         }
     }
     memo.end();
@@ -265,7 +267,6 @@ pub fn build_again(
 
 /// A definition that may be served, and what decides between it and a rival.
 struct Candidate {
-    tyk: Arc<Installation>,
     id: Arc<str>,
     api: Api,
     created: Option<Timestamp>,
@@ -276,7 +277,7 @@ struct Builder<'a> {
     snapshot: &'a Snapshot,
     translation: &'a Translation,
     contexts: Contexts<'a>,
-    candidates: Vec<Candidate>,
+    candidates: BTreeMap<Arc<Installation>, Vec<Candidate>>,
     /// Ids to hold, each at its Tyk, or at every one when it is not known which that is.
     held: Vec<(Option<Arc<Installation>>, String)>,
     removals: Vec<(Arc<Installation>, String)>,
@@ -298,8 +299,7 @@ impl Builder<'_> {
             id: id.clone(),
         };
         self.places.insert(known.api.source.clone(), place);
-        self.candidates.push(Candidate {
-            tyk,
+        self.candidates.entry(tyk).or_default().push(Candidate {
             id,
             api: known.api.clone(),
             created,
@@ -340,8 +340,7 @@ impl Builder<'_> {
         }
         let payload = classic::payload(&definition, &id, &source, &context);
         let generation = resource.metadata.generation.unwrap_or_default();
-        self.candidates.push(Candidate {
-            tyk: context.tyk,
+        self.candidates.entry(context.tyk).or_default().push(Candidate {
             id,
             api: Api {
                 source,
@@ -460,10 +459,7 @@ impl Builder<'_> {
         self.diagnostics.extend(found);
         let tyks = self.contexts.installations().into_iter();
         let mut tyks: BTreeMap<_, _> = tyks.map(|(tyk, contexts)| (tyk, Desired::of(contexts))).collect();
-        let mut candidates: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for candidate in std::mem::take(&mut self.candidates) {
-            candidates.entry(candidate.tyk.clone()).or_default().push(candidate);
-        }
+        let mut candidates = std::mem::take(&mut self.candidates);
         for (tyk, id) in std::mem::take(&mut self.removals) {
             tyks.entry(tyk)
                 .or_insert_with(|| Desired::of(BTreeSet::new()))
@@ -504,9 +500,9 @@ impl Builder<'_> {
 
 impl Desired {
     /// Puts in the APIs, and of all certificates those that they use.
-    fn complete(&mut self, apis: BTreeMap<Arc<str>, Api>, certificates: &BTreeMap<String, Certificate>) {
+    fn complete(&mut self, mut apis: Vec<(Arc<str>, Api)>, certificates: &BTreeMap<String, Certificate>) {
         if !certificates.is_empty() {
-            let payloads = apis.values().map(|api| &api.payload);
+            let payloads = apis.iter().map(|(_, api)| &api.payload);
             let naming: Vec<_> = payloads
                 .filter(|payload| payload.names_certificates())
                 .map(Payload::value)
@@ -515,10 +511,10 @@ impl Desired {
             let of_these = certificates.iter().filter(|(id, _)| used.contains(id.as_str()));
             self.certificates = of_these.map(|(id, one)| (id.clone(), one.clone())).collect();
         }
-        // By way of lists: a map that is made at once has no room to grow.
-        let (documents, classic): (Vec<_>, Vec<_>) = apis.into_iter().partition(|(_, api)| api.payload.is_document());
-        self.apis = classic.into_iter().collect();
+        // Maps that are made at once have no room to grow.
+        let documents: Vec<_> = apis.extract_if(.., |(_, api)| api.payload.is_document()).collect();
         (self.mcps, self.oas) = documents.into_iter().partition(|(_, api)| is_mcp(api));
+        self.apis = apis.into_iter().collect();
         let (mut held, mut removals) = (std::mem::take(&mut self.held), std::mem::take(&mut self.removals));
         held.retain(|id| self.api(id).is_none());
         removals.retain(|id| self.api(id).is_none() && !held.contains(id));

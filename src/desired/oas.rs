@@ -18,7 +18,7 @@ use crate::api::{Generated, HasDocument, TykOasApiDefinitionSpec, names};
 use crate::diagnostic::{Code, Severity};
 use crate::ingress::{Child, Translation};
 use crate::snapshot::document::{EXTENSION, Problem, read};
-use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, StoredIngress};
 
 use kind::Kind;
 pub use kind::source_field;
@@ -93,8 +93,8 @@ pub(super) fn add_all(builder: &mut Builder<'_>, translation: &Translation, own:
     let mut adder = Adder { builder, snapshot };
     for child in translation.oas_children.values() {
         let ingress = snapshot.ingresses.get(&child.ingress);
-        let created = ingress.and_then(|ingress| ingress.metadata.creation_timestamp.as_ref());
-        adder.add(&child.definition(), Some(child), created.map(|time| time.0));
+        let created = ingress.and_then(StoredIngress::created);
+        adder.add(&child.definition(), Some(child), created);
     }
     for (name, resource) in snapshot.tyk_oas_api_definitions.iter() {
         let foreign = resource.is_of_another(&own.owner);
@@ -165,8 +165,7 @@ impl Adder<'_, '_> {
             return;
         }
         let generation = resource.meta().generation.unwrap_or_default();
-        self.builder.candidates.push(Candidate {
-            tyk: context.tyk,
+        self.builder.candidates.entry(context.tyk).or_default().push(Candidate {
             id,
             api: Api {
                 source,

@@ -3,10 +3,8 @@
 
 mod value;
 
-use k8s_openapi::api::networking::v1::Ingress;
-use kube::ResourceExt;
-
 use crate::diagnostic::Code;
+use crate::snapshot::StoredIngress;
 use value::Value;
 
 pub use value::{
@@ -115,7 +113,7 @@ annotations! {
 
 impl Annotations {
     /// Reads the annotations of an Ingress. A value that cannot be used leaves the default in force.
-    pub fn parse(ingress: &Ingress) -> (Annotations, Vec<Problem>) {
+    pub fn parse(ingress: &StoredIngress) -> (Annotations, Vec<Problem>) {
         let mut annotations = Annotations::default();
         let mut problems = Vec::new();
         for (key, value) in ingress.annotations() {

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, LazyLock};
 
-use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
 use super::annotations::{self, Annotations, TemplateKind};
@@ -170,7 +169,7 @@ impl<'a> Renderer<'a> {
     }
 
     fn ports(&self, route: &Route, context: Option<&Target>) -> Result<Ports, ContextProblem> {
-        let namespace = route.ingress.namespace().unwrap_or_default();
+        let namespace = &route.ingress.name().namespace;
         listener::ports(context, &namespace, self.snapshot, self.options)
     }
 
@@ -184,7 +183,7 @@ impl<'a> Renderer<'a> {
         let hashes: Vec<_> = apart.iter().map(|listener| hash_of(route, listener, &apart)).collect();
         let fronts = hashes.iter().map(|hash| oas::front_hash(hash));
         let all = fronts.chain(hashes.iter().cloned());
-        let namespace = route.ingress.namespace().unwrap_or_default();
+        let namespace = &route.ingress.name().namespace;
         let names = all.map(|hash| NamespacedName::new(&namespace, route.child_name(&hash)));
         self.rendered.held.extend(names);
     }
@@ -207,7 +206,7 @@ impl<'a> Renderer<'a> {
     }
 
     fn add_served(&mut self, route: &Route, exposures: Vec<Exposure>, base: Base, context: Option<Target>) {
-        let namespace = route.ingress.namespace().unwrap_or_default();
+        let namespace = &route.ingress.name().namespace;
         let target = self.backends.resolve(&namespace, &route.backend, annotations(route));
         if let Some((code, message)) = &target.problem {
             self.report(*code, route, route.backend_field(), message.clone());
@@ -281,7 +280,7 @@ impl<'a> Renderer<'a> {
 
     /// A child with its name.
     fn child<S>(&self, route: &Route, hash: String, spec: S, alone: bool) -> (NamespacedName, Child<S>) {
-        let ingress = NamespacedName::of(&route.ingress.metadata);
+        let ingress = route.ingress.name().clone();
         let name = NamespacedName {
             namespace: Arc::clone(&ingress.namespace),
             name: route.child_name(&hash).into(),
@@ -316,7 +315,7 @@ impl<'a> Renderer<'a> {
                 definition: self.keyless(route),
             }));
         };
-        let key = NamespacedName::new(route.ingress.namespace().unwrap_or_default(), name);
+        let key = NamespacedName::new(&route.ingress.name().namespace, name);
         let found = match annotations.template_kind {
             Some(TemplateKind::TykOasApiDefinition) => {
                 oas::Template::find(self.snapshot, &key).map(|template| Base::Oas(Box::new(template)))

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::api::networking::v1::IngressClass;
 use kube::ResourceExt;
 
 use super::Options;
 use crate::api::names;
-use crate::snapshot::Objects;
+use crate::snapshot::{Objects, StoredIngress};
 
 /// The classes that we serve.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl Classes {
 
     /// Whether an Ingress is of one of our classes. The field goes before the annotation; an Ingress with neither
     /// belongs to the default class.
-    pub fn own(&self, ingress: &Ingress) -> bool {
+    pub fn own(&self, ingress: &StoredIngress) -> bool {
         match class_name(ingress) {
             Some(name) if self.ours.contains(name) => true,
             Some(name) => name == self.class && !self.foreign.contains(name),
@@ -55,22 +55,14 @@ impl Classes {
     }
 
     /// Name of the class of an Ingress that is ours; there need not be an IngressClass of that name.
-    pub fn name_of<'a>(&'a self, ingress: &'a Ingress) -> Option<&'a str> {
+    pub fn name_of<'a>(&'a self, ingress: &'a StoredIngress) -> Option<&'a str> {
         class_name(ingress).or(self.default.as_deref())
     }
 }
 
-fn class_name(ingress: &Ingress) -> Option<&str> {
-    let field = ingress
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.ingress_class_name.as_deref());
-    field.or_else(|| {
-        ingress
-            .annotations()
-            .get(names::ANNOTATION_INGRESS_CLASS)
-            .map(String::as_str)
-    })
+fn class_name(ingress: &StoredIngress) -> Option<&str> {
+    let field = ingress.class();
+    field.or_else(|| ingress.annotation(names::ANNOTATION_INGRESS_CLASS))
 }
 
 fn controller_of(class: &IngressClass) -> Option<&str> {
@@ -90,6 +82,7 @@ mod tests {
 
     use std::sync::Arc;
 
+    use k8s_openapi::api::networking::v1::Ingress;
     use serde_json::{Value, json};
 
     use super::*;
@@ -104,10 +97,10 @@ mod tests {
         .unwrap()
     }
 
-    fn ingress(field: Option<&str>, annotation: Option<&str>) -> Ingress {
+    fn ingress(field: Option<&str>, annotation: Option<&str>) -> StoredIngress {
         let annotations: Value = annotation.map_or(json!({}), |a| json!({"kubernetes.io/ingress.class": a}));
-        serde_json::from_value(json!({"metadata": {"annotations": annotations}, "spec": {"ingressClassName": field}}))
-            .unwrap()
+        let ingress = json!({"metadata": {"annotations": annotations}, "spec": {"ingressClassName": field}});
+        serde_json::from_value::<Ingress>(ingress).unwrap().into()
     }
 
     fn classes(list: Vec<IngressClass>) -> Classes {

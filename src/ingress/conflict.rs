@@ -11,7 +11,7 @@ use super::memo::Slot;
 use super::path::PathType;
 use super::route::Route;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::snapshot::{NamespacedName, SnapshotKind};
+use crate::snapshot::NamespacedName;
 
 /// Keeps one route for each host and path, in the order in which they come, and tells the others who won.
 pub fn settle<'a>(mut routes: Vec<&'a Slot>, diagnostics: &mut Vec<Diagnostic>) -> Vec<&'a Slot> {
@@ -71,13 +71,12 @@ type Precedence = (
 );
 
 fn precedence(route: &Route) -> Precedence {
-    let metadata = &route.ingress.metadata;
-    let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let created = route.ingress.created();
     (
         route.path_type.is_none(),
         created.is_none(),
         created,
-        NamespacedName::of(metadata),
+        route.ingress.name().clone(),
         Reverse(route.path_text.len()),
         route.path_type,
     )

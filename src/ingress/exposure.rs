@@ -64,12 +64,7 @@ impl Exposure {
         let labels = exact.below(&route.host);
         let (domain, port, protocol, secrets) = match listener {
             Listener::Http(port) | Listener::Redirect(port) => (route.host.domain(labels), *port, "http", &[][..]),
-            Listener::Https(port, secrets) => (
-                route.host.domain_for_https(labels, literal),
-                *port,
-                "https",
-                secrets.as_slice(),
-            ),
+            Listener::Https(port, secrets) => (route.host.domain_for_https(labels, literal), *port, "https", *secrets),
         };
         let listen_path = match listener {
             Listener::Https(..) if route.host == Host::Any => route.path.listen_path_for_https(),

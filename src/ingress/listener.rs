@@ -4,7 +4,6 @@ use k8s_openapi::api::networking::v1::IngressClass;
 
 use super::Options;
 use super::route::Route;
-use super::tls;
 use crate::api::Target;
 use crate::snapshot::{ContextProblem, NamespacedName, Snapshot};
 
@@ -35,7 +34,7 @@ pub enum Listener<'a> {
     /// http, with the backend of the route.
     Http(u16),
     /// https, with the backend of the route and the certificates of these Secrets.
-    Https(u16, Vec<&'a str>),
+    Https(u16, &'a [String]),
     /// http, with a redirect to https.
     Redirect(u16),
 }
@@ -44,12 +43,7 @@ pub enum Listener<'a> {
 ///
 /// With no port for https of its own, the gateway's main port serves whatever the gateway was configured for, once.
 pub fn listeners<'a>(route: &'a Route, ports: Ports, http: HttpForTlsHosts) -> Vec<Listener<'a>> {
-    let secrets = if is_acme(route) {
-        None
-    } else {
-        tls::secrets_for(&route.ingress, &route.host)
-    };
-    let Some(secrets) = secrets else {
+    let Some(secrets) = route.secrets.as_deref().filter(|_| !is_acme(route)) else {
         return vec![Listener::Http(ports.http)];
     };
     let https = Listener::Https(ports.https, secrets);

@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
-use kube::ResourceExt;
+use k8s_openapi::api::networking::v1::IngressClass;
 
 use super::annotations::TemplateKind;
 use super::children::Rendered;
@@ -19,7 +18,7 @@ use super::route::{self, Route};
 use super::{Named, Options, conflict};
 use crate::api::ApiDefinition;
 use crate::diagnostic::Diagnostic;
-use crate::snapshot::{InOrder, NamespacedName, Objects, Snapshot, Stored, asks_the_same};
+use crate::snapshot::{InOrder, NamespacedName, Objects, Snapshot, Stored, StoredIngress};
 
 /// What is remembered of one rendering for the next.
 #[derive(Debug, Default)]
@@ -34,7 +33,7 @@ pub struct Memo {
 /// Of one Ingress.
 #[derive(Debug)]
 struct Entry {
-    ingress: Arc<Ingress>,
+    ingress: StoredIngress,
     slots: Vec<Slot>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -61,8 +60,8 @@ impl Memo {
         let knows_any = !self.ingresses.is_empty();
         let mut before = InOrder::of(&mut self.ingresses);
         let entries = ours.iter().map(|&(name, ingress)| match before.next(name) {
-            Some((name, entry)) if Arc::ptr_eq(&entry.ingress, ingress) => (name, entry),
-            Some((name, entry)) if asks_the_same(&entry.ingress, ingress) => (name, entry.of_copy(ingress)),
+            Some((name, entry)) if entry.ingress.is(ingress) => (name, entry),
+            Some((name, entry)) if entry.ingress.asks_the_same(ingress) => (name, entry.of_copy(ingress)),
             _ => (name.clone(), Entry::of(ingress)),
         });
         self.ingresses = entries.collect();
@@ -119,15 +118,15 @@ fn changes<S: Stored>(
 
 impl Entry {
     /// The same of a newer object that asks for the same, so that nothing holds the older one.
-    fn of_copy(mut self, ingress: &Arc<Ingress>) -> Self {
-        self.ingress = Arc::clone(ingress);
+    fn of_copy(mut self, ingress: &StoredIngress) -> Self {
+        self.ingress = ingress.clone();
         for slot in &mut self.slots {
-            slot.route.ingress = Arc::clone(ingress);
+            slot.route.ingress = ingress.clone();
         }
         self
     }
 
-    fn of(ingress: &Arc<Ingress>) -> Self {
+    fn of(ingress: &StoredIngress) -> Self {
         let mut diagnostics = Vec::new();
         let routes = route::routes_of(ingress, &mut diagnostics);
         let slot = |route| Slot {
@@ -136,7 +135,7 @@ impl Entry {
             became: RefCell::new(None),
         };
         Self {
-            ingress: Arc::clone(ingress),
+            ingress: ingress.clone(),
             slots: routes.into_iter().map(slot).collect(),
             diagnostics,
         }
@@ -161,8 +160,8 @@ impl Slot {
     fn uses(&self, services: &BTreeSet<NamespacedName>, templates: &BTreeSet<NamespacedName>) -> bool {
         let is_in = |name: Option<&String>, changed: &BTreeSet<_>| {
             let name = name.filter(|_| !changed.is_empty());
-            let namespace = || self.route.ingress.namespace().unwrap_or_default();
-            name.is_some_and(|name| changed.contains(&NamespacedName::new(namespace(), name)))
+            let namespace = &self.route.ingress.name().namespace;
+            name.is_some_and(|name| changed.contains(&NamespacedName::new(namespace, name)))
         };
         let service = self.route.backend.service.as_ref().map(|service| &service.name);
         is_in(service, services) || is_in(self.route.annotations.template.as_ref(), templates)

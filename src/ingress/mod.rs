@@ -23,12 +23,11 @@ mod validation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::{ApiDefinition, ApiDefinitionSpec, TykOasApiDefinition, TykOasApiDefinitionSpec, child_metadata};
 use crate::diagnostic::Diagnostic;
-use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored, StoredIngress};
 
 pub use class::Classes;
 pub use host::Host;
@@ -205,8 +204,9 @@ pub fn render_again(snapshot: &Snapshot, options: &Options, memo: &mut Memo) -> 
     let classes = Classes::new(&snapshot.ingress_classes, options);
     let leaving = leaving_namespaces(snapshot);
     let own = snapshot.ingresses.iter().filter(|(_, ingress)| classes.own(ingress));
+    // What is being deleted does not compete any more.
     let (ending, ours): (Vec<Named<'_>>, Vec<_>) =
-        own.partition(|(name, ingress)| is_ending(ingress) || leaving.contains(name.namespace.as_ref()));
+        own.partition(|(name, ingress)| ingress.is_leaving() || leaving.contains(name.namespace.as_ref()));
     memo.take_in(&ours, snapshot, options);
     let mut diagnostics: Vec<_> = memo.diagnostics().cloned().collect();
     let slots = conflict::settle(memo.slots().collect(), &mut diagnostics);
@@ -227,7 +227,7 @@ pub fn render_again(snapshot: &Snapshot, options: &Options, memo: &mut Memo) -> 
 }
 
 /// An Ingress with its name.
-type Named<'a> = (&'a NamespacedName, &'a Arc<Ingress>);
+type Named<'a> = (&'a NamespacedName, &'a StoredIngress);
 
 fn names_of(ingresses: &[Named<'_>]) -> Vec<NamespacedName> {
     ingresses.iter().map(|(name, _)| (*name).clone()).collect()
@@ -240,9 +240,4 @@ fn leaving_namespaces(snapshot: &Snapshot) -> BTreeSet<&str> {
         .filter(|(_, namespace)| namespace.metadata.deletion_timestamp.is_some())
         .map(|(name, _)| name.name.as_ref())
         .collect()
-}
-
-/// Whether an Ingress is being deleted: it does not compete any more.
-fn is_ending(ingress: &Ingress) -> bool {
-    ingress.metadata.deletion_timestamp.is_some()
 }

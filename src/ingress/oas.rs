@@ -1,6 +1,5 @@
 //! Children made from a template of kind `TykOasApiDefinition`.
 
-use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
 use super::annotations::{self, Annotations, Problem};
@@ -87,7 +86,7 @@ pub fn render(
     let Some(first) = exposures.first() else {
         return (Vec::new(), Vec::new());
     };
-    let namespace = route.ingress.namespace().unwrap_or_default();
+    let namespace = &route.ingress.name().namespace;
     let id = names::api_id(&namespace, &first.name);
     let fronts = exposures
         .iter()

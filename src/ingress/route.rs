@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressRule, IngressSpec};
+use k8s_openapi::api::networking::v1::{HTTPIngressPath, IngressBackend, IngressRule, IngressSpec};
 
 use super::annotations::{self, Annotations, PathMatching};
 use super::host::Host;
 use super::path::{PathMatch, PathType};
 use super::validation::check_path;
-use super::{pattern, redirect};
+use super::{pattern, redirect, tls};
 use crate::api::names;
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
 use crate::expression;
-use crate::snapshot::SnapshotKind;
+use crate::snapshot::{NamespacedName, StoredIngress};
 
 /// One host and path of an Ingress.
 #[derive(Clone, Debug)]
 pub struct Route {
     /// The Ingress that asks for it.
-    pub ingress: Arc<Ingress>,
+    pub ingress: StoredIngress,
     /// Its field, for example `spec.rules[0].http.paths[1]`.
     pub field: String,
     /// What the host matches.
@@ -34,6 +34,8 @@ pub struct Route {
     pub path_type: Option<PathType>,
     /// Where requests go.
     pub backend: IngressBackend,
+    /// Secrets of the host, see [`tls::secrets_for`]; `None` when it is served over http alone.
+    pub secrets: Option<Box<[String]>>,
     /// What the annotations of the Ingress say.
     pub annotations: Arc<Annotations>,
     /// Hash that names the child among those of the Ingress.
@@ -51,9 +53,8 @@ impl Route {
 
     /// Name of the child with this hash.
     pub fn child_name(&self, hash: &str) -> String {
-        let metadata = &self.ingress.metadata;
-        let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
-        names::child_name(namespace.unwrap_or_default(), name.unwrap_or_default(), hash)
+        let NamespacedName { namespace, name } = self.ingress.name();
+        names::child_name(namespace, name, hash)
     }
 
     /// Reference to the Ingress for diagnostics.
@@ -72,8 +73,8 @@ fn shared(annotations: Annotations) -> Arc<Annotations> {
 }
 
 /// The routes of one Ingress, in the order of its rules, with the default backend last.
-pub fn routes_of(ingress: &Arc<Ingress>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Route> {
-    let Some(spec) = &ingress.spec else { return Vec::new() };
+pub fn routes_of(ingress: &StoredIngress, diagnostics: &mut Vec<Diagnostic>) -> Vec<Route> {
+    let Some(spec) = &ingress.spec() else { return Vec::new() };
     let (annotations, problems) = Annotations::parse(ingress);
     let mut reader = Reader {
         ingress,
@@ -104,7 +105,7 @@ pub fn routes_of(ingress: &Arc<Ingress>, diagnostics: &mut Vec<Diagnostic>) -> V
 }
 
 struct Reader<'a, 'd> {
-    ingress: &'a Arc<Ingress>,
+    ingress: &'a StoredIngress,
     spec: &'a IngressSpec,
     annotations: Arc<Annotations>,
     diagnostics: &'d mut Vec<Diagnostic>,
@@ -148,8 +149,9 @@ impl Reader<'_, '_> {
     fn default_route(&self, field: String, host: Host, host_text: &str, backend: &IngressBackend) -> Route {
         let path = PathMatch::Prefix(String::new());
         Route {
-            ingress: Arc::clone(self.ingress),
+            ingress: self.ingress.clone(),
             field,
+            secrets: tls::secrets_for(self.spec, &host),
             host,
             listen_path: path.listen_path(),
             path,
@@ -181,7 +183,7 @@ impl Reader<'_, '_> {
             self.report(Code::PathUnreachable, format!("{field}.path"), message);
         }
         Some(Route {
-            ingress: Arc::clone(self.ingress),
+            ingress: self.ingress.clone(),
             field,
             host: host.clone(),
             listen_path: matched.listen_path(),
@@ -189,6 +191,7 @@ impl Reader<'_, '_> {
             path_text: text.to_owned(),
             path_type: Some(path_type),
             backend: path.backend.clone(),
+            secrets: tls::secrets_for(self.spec, host),
             annotations: Arc::clone(&self.annotations),
             hash: names::child_hash(rule.host.as_deref().unwrap_or_default(), text, None),
         })

@@ -1,6 +1,6 @@
 //! Which routes are served over https, and with which Secrets.
 
-use k8s_openapi::api::networking::v1::{Ingress, IngressTLS};
+use k8s_openapi::api::networking::v1::{IngressSpec, IngressTLS};
 
 use super::host::Host;
 
@@ -8,23 +8,23 @@ use super::host::Host;
 /// `spec.tls` does not cover the host. An entry without a Secret leaves the choice to the gateway's own certificates.
 ///
 /// An entry without hosts covers every host of its Ingress; a wildcard covers one label, as a certificate's does.
-pub fn secrets_for<'a>(ingress: &'a Ingress, host: &Host) -> Option<Vec<&'a str>> {
-    let entries = ingress.spec.iter().flat_map(|spec| spec.tls.iter().flatten());
+pub fn secrets_for(spec: &IngressSpec, host: &Host) -> Option<Box<[String]>> {
+    let entries = spec.tls.iter().flatten();
     let mut covering: Vec<(Cover, &IngressTLS)> =
         entries.filter_map(|entry| Some((cover(entry, host)?, entry))).collect();
     if covering.is_empty() {
         return None;
     }
     covering.sort_by_key(|(cover, _)| *cover);
-    let mut secrets: Vec<&str> = Vec::new();
+    let mut secrets: Vec<String> = Vec::new();
     for (_, entry) in covering {
-        if let Some(name) = entry.secret_name.as_deref().filter(|name| !name.is_empty())
-            && !secrets.contains(&name)
+        if let Some(name) = entry.secret_name.as_ref().filter(|name| !name.is_empty())
+            && !secrets.contains(name)
         {
-            secrets.push(name);
+            secrets.push(name.clone());
         }
     }
-    Some(secrets)
+    Some(secrets.into())
 }
 
 /// How an entry covers a host, the closest first.
@@ -66,9 +66,8 @@ mod tests {
     use super::*;
 
     fn secrets(tls: Value, host: &str) -> Option<Vec<String>> {
-        let ingress: Ingress = serde_json::from_value(json!({"spec": {"tls": tls}})).unwrap();
-        let found = secrets_for(&ingress, &Host::parse(Some(host)).unwrap());
-        found.map(|names| names.into_iter().map(str::to_owned).collect())
+        let spec: IngressSpec = serde_json::from_value(json!({"tls": tls})).unwrap();
+        secrets_for(&spec, &Host::parse(Some(host)).unwrap()).map(Vec::from)
     }
 
     #[test]

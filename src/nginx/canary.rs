@@ -21,9 +21,9 @@ pub struct Canaries<'a> {
 
 impl<'a> Canaries<'a> {
     /// Finds them.
-    pub fn of(ingresses: &[&'a Arc<Ingress>]) -> Self {
+    pub fn of(ingresses: &'a [Arc<Ingress>]) -> Self {
         let (mut by_place, mut mains) = (BTreeMap::new(), BTreeSet::new());
-        for ingress in ingresses.iter().copied().map(AsRef::as_ref) {
+        for ingress in ingresses.iter().map(AsRef::as_ref) {
             for (place, path) in places(ingress) {
                 match is_canary(ingress) {
                     true => drop(by_place.entry(place).or_insert((ingress, path))),

@@ -24,7 +24,7 @@ use serde::Serialize;
 use crate::api::ApiDefinition;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ingress::{Classes, Options};
-use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
+use crate::snapshot::{NamespacedName, Snapshot, Stored, StoredIngress};
 use draft::Draft;
 
 /// What every annotation of ingress-nginx begins with.
@@ -105,7 +105,7 @@ impl Translated {
 /// Translates every Ingress that ingress-nginx serves, into the class `class`: those of its class or of an IngressClass
 /// of its controller, and those with an annotation of it or without any class.
 pub fn translate(snapshot: &Snapshot, class: &str) -> Vec<Translated> {
-    let ours = |ingress: &Ingress| is_of_nginx(ingress, snapshot);
+    let ours = |ingress: &StoredIngress| is_of_nginx(ingress, snapshot);
     let mut all = translate_those(snapshot, &ours, &|_| true);
     for translated in &mut all {
         if let Some(ingress) = &mut translated.ingress {
@@ -161,18 +161,15 @@ fn apply(snapshot: &Snapshot, options: &Options) -> (Snapshot, Vec<Diagnostic>) 
 /// `is_meant` chooses the Ingresses; those that are `whole` behave as ingress-nginx does also where they say nothing.
 fn translate_those(
     snapshot: &Snapshot,
-    is_meant: &dyn Fn(&Ingress) -> bool,
-    whole: &dyn Fn(&Ingress) -> bool,
+    is_meant: &dyn Fn(&StoredIngress) -> bool,
+    whole: &dyn Fn(&StoredIngress) -> bool,
 ) -> Vec<Translated> {
-    let meant: Vec<&Arc<Ingress>> = snapshot
-        .ingresses
-        .values()
-        .filter(|ingress| is_meant(ingress))
-        .collect();
+    let meant = snapshot.ingresses.values().filter(|ingress| is_meant(ingress));
+    let (meant, whole): (Vec<_>, Vec<_>) = meant.map(|ingress| (ingress.whole(), whole(ingress))).unzip();
     let regex_hosts = paths::regex_hosts(&meant);
     let canaries = canary::Canaries::of(&meant);
-    let one = |ingress: &&Arc<Ingress>| one(ingress, snapshot, &regex_hosts, &canaries, whole(ingress));
-    meant.iter().map(one).collect()
+    let one = |(ingress, whole): (&Arc<Ingress>, bool)| one(ingress, snapshot, &regex_hosts, &canaries, whole);
+    meant.iter().zip(whole).map(one).collect()
 }
 
 fn one(
@@ -198,21 +195,13 @@ fn one(
 }
 
 /// Whether an Ingress has an annotation of ingress-nginx.
-pub fn is_annotated(ingress: &Ingress) -> bool {
-    ingress.annotations().keys().any(|key| key.starts_with(PREFIX))
+pub fn is_annotated(ingress: &StoredIngress) -> bool {
+    ingress.annotations().any(|(key, _)| key.starts_with(PREFIX))
 }
 
-fn is_of_nginx(ingress: &Ingress, snapshot: &Snapshot) -> bool {
-    let field = ingress
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.ingress_class_name.as_deref());
-    let class = field.or_else(|| {
-        ingress
-            .annotations()
-            .get("kubernetes.io/ingress.class")
-            .map(String::as_str)
-    });
+fn is_of_nginx(ingress: &StoredIngress, snapshot: &Snapshot) -> bool {
+    let field = ingress.class();
+    let class = field.or_else(|| ingress.annotation("kubernetes.io/ingress.class"));
     let Some(class) = class else { return true };
     let found = snapshot.ingress_classes.get(&NamespacedName::new("", class));
     match found.and_then(|found| found.spec.as_ref()?.controller.as_deref()) {
@@ -221,7 +210,7 @@ fn is_of_nginx(ingress: &Ingress, snapshot: &Snapshot) -> bool {
     }
 }
 
-fn diagnostic(ingress: &Ingress, finding: &Finding) -> Option<Diagnostic> {
+fn diagnostic(ingress: &StoredIngress, finding: &Finding) -> Option<Diagnostic> {
     let code = match finding.verdict {
         Verdict::Exact => return None,
         Verdict::Differs => Code::NginxAnnotationDiffers,

@@ -14,9 +14,9 @@ use super::{PREFIX, rewrite};
 use crate::ingress::pattern;
 
 /// Hosts whose paths are all expressions: one Ingress that has them makes them so for every Ingress of its hosts.
-pub fn regex_hosts(ingresses: &[&Arc<Ingress>]) -> BTreeSet<String> {
+pub fn regex_hosts(ingresses: &[Arc<Ingress>]) -> BTreeSet<String> {
     let given = |ingress: &Ingress, name: &str| ingress.annotations().get(&format!("{PREFIX}{name}")).cloned();
-    let wants = |ingress: &&&Arc<Ingress>| {
+    let wants = |ingress: &&Arc<Ingress>| {
         given(ingress, "use-regex").is_some_and(|value| value.trim() == "true")
             || given(ingress, "rewrite-target").is_some_and(|target| rewrites(ingress, &target))
     };

@@ -5,7 +5,7 @@ use kube::ResourceExt;
 
 use super::ReportInput;
 use crate::diagnostic::{Code, Diagnostic, ObjectRef};
-use crate::snapshot::NamespacedName;
+use crate::snapshot::{NamespacedName, Stored};
 
 /// For every missing port that an Ingress was told of, the same for the Service, when there is one.
 pub(super) fn of_services(input: &ReportInput<'_>) -> Vec<Diagnostic> {
@@ -21,7 +21,8 @@ pub(super) fn of_services(input: &ReportInput<'_>) -> Vec<Diagnostic> {
             .ingresses
             .get(&name)
             .filter(|_| object.kind == "Ingress")?;
-        let service = &backend_at(ingress, &diagnostic.field)?.service.as_ref()?.name;
+        let ingress = ingress.whole();
+        let service = &backend_at(&ingress, &diagnostic.field)?.service.as_ref()?.name;
         let key = NamespacedName::new(&object.namespace, service);
         input.snapshot.services.get(&key)?;
         let message = format!(

@@ -1,23 +1,26 @@
 //! The addresses in the status of Ingresses, and when one begins to be served.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerIngress};
-use kube::ResourceExt;
+use k8s_openapi::api::networking::v1::{
+    IngressLoadBalancerIngress, IngressLoadBalancerStatus, IngressStatus as Status,
+};
 
 use super::answer::{self, ChildState};
 use super::{Report, ReportInput, status};
 use crate::api::{ApiDefinition, Generated, TykOasApiDefinition, names};
 use crate::diagnostic::ObjectRef;
-use crate::snapshot::{NamespacedName, SnapshotKind};
+use crate::packed::PackedAs;
+use crate::snapshot::{NamespacedName, SnapshotKind, Stored, StoredIngress};
 
 /// `status.loadBalancer.ingress` of one Ingress.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IngressStatus {
     /// The Ingress that is meant, so that one of the same name made later is not.
-    pub uid: Option<String>,
+    pub uid: Option<Box<str>>,
     /// The addresses, sorted; none takes away what this operator wrote before.
-    pub addresses: Vec<IngressLoadBalancerIngress>,
+    pub addresses: Arc<[IngressLoadBalancerIngress]>,
 }
 
 /// How much of an Ingress the gateway has confirmed.
@@ -42,6 +45,9 @@ enum Served {
 /// `heard` is known of the children that the cluster has.
 pub(super) fn report(input: &ReportInput<'_>, heard: &BTreeMap<ObjectRef, Heard>, report: &mut Report) {
     let round = Round::new(input, heard, report);
+    let published = Wanted::of(input.addresses.into_iter().flatten().map(Into::into).collect());
+    let nothing = Wanted::of(Vec::new());
+    let manager = names::ingress_status_manager(input.owner);
     for (name, ingress) in input.snapshot.ingresses.iter() {
         let served = match input.translation.ingresses.binary_search(name) {
             Ok(_) => round.served(name),
@@ -51,33 +57,52 @@ pub(super) fn report(input: &ReportInput<'_>, heard: &BTreeMap<ObjectRef, Heard>
             let news = round.news(name).map(|note| (ingress.object_ref(), note));
             report.synced.extend(news);
         }
-        let published = input.addresses.into_iter().flatten().map(Into::into).collect();
         let wanted = match served {
-            _ if input.addresses.is_none() || ingress.metadata.deletion_timestamp.is_some() => continue,
+            _ if input.addresses.is_none() || ingress.is_leaving() => continue,
             Served::Waiting => continue,
-            Served::All | Served::Part => published,
-            Served::Nothing => Vec::new(),
+            Served::All | Served::Part => &published,
+            Served::Nothing => &nothing,
         };
-        if is_due(ingress, &wanted, input.owner) {
-            let uid = ingress.uid();
-            let status = IngressStatus { uid, addresses: wanted };
+        if wanted.is_due(ingress, &manager) {
+            let status = IngressStatus {
+                uid: ingress.uid().map(Into::into),
+                addresses: Arc::clone(&wanted.addresses),
+            };
             report.ingresses.insert(name.clone(), status);
         }
     }
 }
 
-/// Whether the status is another. Addresses that this operator has no hand in are never taken away.
-fn is_due(ingress: &Ingress, wanted: &[IngressLoadBalancerIngress], owner: &str) -> bool {
-    let manager = names::ingress_status_manager(owner);
-    let mut hands = ingress.managed_fields().iter();
-    let now = ingress
-        .status
-        .iter()
-        .flat_map(|status| &status.load_balancer)
-        .flat_map(|balancer| balancer.ingress.iter().flatten());
-    match wanted.is_empty() {
-        true => hands.any(|entry| entry.manager.as_ref() == Some(&manager)),
-        false => !now.eq(wanted),
+/// Addresses that an Ingress is to show.
+struct Wanted {
+    addresses: Arc<[IngressLoadBalancerIngress]>,
+    /// The status that shows them, if they are all that it has.
+    status: PackedAs<Status>,
+}
+
+impl Wanted {
+    fn of(addresses: Vec<IngressLoadBalancerIngress>) -> Self {
+        let balancer = IngressLoadBalancerStatus {
+            ingress: Some(addresses.clone()),
+        };
+        Self {
+            addresses: addresses.into(),
+            status: PackedAs::of(&Status {
+                load_balancer: Some(balancer),
+            }),
+        }
+    }
+
+    /// Whether the status is another. Addresses that this operator has no hand in are never taken away.
+    fn is_due(&self, ingress: &StoredIngress, manager: &str) -> bool {
+        if self.addresses.is_empty() {
+            return ingress.status_managers().any(|hand| hand == manager);
+        }
+        let Some(now) = ingress.status().filter(|now| **now != self.status) else {
+            return ingress.status().is_none();
+        };
+        let now = now.read().load_balancer.and_then(|balancer| balancer.ingress);
+        now.is_none_or(|now| *now != *self.addresses)
     }
 }
 

@@ -4,7 +4,6 @@ use std::any::Any;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use k8s_openapi::api::networking::v1::Ingress;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -174,6 +173,5 @@ fn is_foreign(input: &ReportInput<'_>, namespace: &Arc<str>, object: &impl Gener
 
 /// Whether an Ingress is there and not being deleted.
 pub(super) fn lives(snapshot: &Snapshot, name: &NamespacedName) -> bool {
-    let lives = |found: &Ingress| found.metadata.deletion_timestamp.is_none();
-    snapshot.ingresses.get(name).is_some_and(|found| lives(found))
+    snapshot.ingresses.get(name).is_some_and(|found| !found.is_leaving())
 }

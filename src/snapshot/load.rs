@@ -387,7 +387,7 @@ mod tests {
         let api = &loaded.snapshot.api_definitions[&NamespacedName::new("default", "api")];
         assert_eq!(api.spec().definition.get("use_keyless"), Some(true.into()));
         let ingress = &loaded.snapshot.ingresses[&NamespacedName::new("default", "web")];
-        assert_eq!(ingress.spec.as_ref().unwrap().ingress_class_name.as_deref(), Some("y"));
+        assert_eq!(ingress.class(), Some("y"));
     }
 
     #[test]

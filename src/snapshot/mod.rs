@@ -7,6 +7,7 @@ mod load;
 mod named_secret;
 mod stored;
 mod stored_definition;
+mod stored_ingress;
 mod template;
 mod tls_secret;
 
@@ -31,6 +32,7 @@ pub use in_order::InOrder;
 pub use named_secret::NamedSecret;
 pub use stored::Stored;
 pub use stored_definition::{StoredChild, StoredDefinition};
+pub use stored_ingress::StoredIngress;
 pub use tls_secret::TlsSecret;
 
 pub use load::{LoadError, Loaded, Loader, Location, manifest_files};
@@ -136,11 +138,6 @@ pub fn same_metadata(one: &ObjectMeta, other: &ObjectMeta) -> bool {
     compared(one) == compared(other)
 }
 
-/// Whether two objects of an Ingress differ in nothing but their status.
-pub fn asks_the_same(one: &Ingress, other: &Ingress) -> bool {
-    one.spec == other.spec && same_metadata(&one.metadata, &other.metadata)
-}
-
 /// A kind that a snapshot holds.
 pub trait SnapshotKind: ResourceExt + Clone {
     /// `kind` of its manifests.
@@ -190,7 +187,7 @@ macro_rules! snapshot_kinds {
 }
 
 snapshot_kinds! {
-    Ingress "networking.k8s.io/v1" true ingresses;
+    Ingress "networking.k8s.io/v1" true ingresses StoredIngress;
     IngressClass "networking.k8s.io/v1" false ingress_classes;
     Namespace "v1" false namespaces;
     Service "v1" true services;

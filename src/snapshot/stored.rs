@@ -4,14 +4,14 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use kube::ResourceExt;
+use kube::{Resource as _, ResourceExt};
 
 use super::NamespacedName;
 
 /// An object in a snapshot. A copy shares it.
 pub trait Stored: Clone + fmt::Debug + Send + Sync + 'static {
     /// Its kind.
-    type Object;
+    type Object: ResourceExt;
 
     /// Keeps the object of this name.
     fn of(object: Arc<Self::Object>, name: &NamespacedName) -> Self;
@@ -19,8 +19,7 @@ pub trait Stored: Clone + fmt::Debug + Send + Sync + 'static {
     /// The object, made anew if it is kept shorter.
     fn whole(&self) -> Arc<Self::Object>;
 
-    /// The object, unless it is kept shorter. That is a child of an Ingress and no template, has our finalizer and no other,
-    /// and is not being deleted.
+    /// The object, unless it is kept shorter.
     fn as_whole(&self) -> Option<&Arc<Self::Object>>;
 
     /// Whether it is the very same object, and not only an equal one.
@@ -30,13 +29,21 @@ pub trait Stored: Clone + fmt::Debug + Send + Sync + 'static {
     fn held(&self) -> Arc<dyn Any + Send + Sync>;
 
     /// `metadata.generation`.
-    fn generation(&self) -> Option<i64>;
+    fn generation(&self) -> Option<i64> {
+        self.whole().meta().generation
+    }
 
     /// Whether it has one of these finalizers.
-    fn has_finalizer(&self, finalizers: &[&str]) -> bool;
+    fn has_finalizer(&self, finalizers: &[&str]) -> bool {
+        let whole = self.whole();
+        let mut own = whole.finalizers().iter().map(String::as_str);
+        own.any(|own| finalizers.contains(&own))
+    }
 
     /// Whether it is being deleted.
-    fn is_leaving(&self) -> bool;
+    fn is_leaving(&self) -> bool {
+        self.whole().meta().deletion_timestamp.is_some()
+    }
 }
 
 impl<K: ResourceExt + fmt::Debug + Send + Sync + 'static> Stored for Arc<K> {
@@ -60,18 +67,5 @@ impl<K: ResourceExt + fmt::Debug + Send + Sync + 'static> Stored for Arc<K> {
 
     fn held(&self) -> Arc<dyn Any + Send + Sync> {
         Arc::clone(self) as Arc<dyn Any + Send + Sync>
-    }
-
-    fn generation(&self) -> Option<i64> {
-        self.meta().generation
-    }
-
-    fn has_finalizer(&self, finalizers: &[&str]) -> bool {
-        let own = self.finalizers().iter();
-        own.map(String::as_str).any(|own| finalizers.contains(&own))
-    }
-
-    fn is_leaving(&self) -> bool {
-        self.meta().deletion_timestamp.is_some()
     }
 }

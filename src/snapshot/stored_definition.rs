@@ -15,7 +15,8 @@ use crate::packed::Packed;
 pub enum StoredDefinition {
     /// As it is.
     Whole(Arc<ApiDefinition>),
-    /// A child with nothing in its metadata but what this program and the API server write.
+    /// A child with nothing in its metadata but what this program and the API server write: no template, with our finalizer,
+    /// not being deleted.
     Child(Arc<StoredChild>),
 }
 

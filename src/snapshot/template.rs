@@ -1,9 +1,6 @@
 //! Which Ingresses use a template.
 
-use k8s_openapi::api::networking::v1::Ingress;
-use kube::ResourceExt;
-
-use super::{NamespacedName, Snapshot, SnapshotKind};
+use super::{NamespacedName, Snapshot, SnapshotKind, Stored, StoredIngress};
 use crate::api::names;
 
 impl Snapshot {
@@ -17,7 +14,7 @@ impl Snapshot {
         }
         let users = self.ingresses.iter().filter(|(name, ingress)| {
             *name.namespace == *namespace
-                && ingress.metadata.deletion_timestamp.is_none()
+                && !ingress.is_leaving()
                 && template_of(ingress) == Some((K::KIND, template.name_any().as_str()))
         });
         users.map(|(name, _)| name.name.as_ref()).collect()
@@ -30,16 +27,16 @@ impl Snapshot {
 }
 
 /// Kind and name of an Ingress's template.
-fn template_of(ingress: &Ingress) -> Option<(&str, &str)> {
-    let annotations = ingress.annotations();
-    let kind = annotations.get(names::ANNOTATION_TEMPLATE_KIND);
-    let name = annotations.get(names::ANNOTATION_TEMPLATE)?;
-    Some((kind.map_or("ApiDefinition", String::as_str), name))
+fn template_of(ingress: &StoredIngress) -> Option<(&str, &str)> {
+    let kind = ingress.annotation(names::ANNOTATION_TEMPLATE_KIND);
+    let name = ingress.annotation(names::ANNOTATION_TEMPLATE)?;
+    Some((kind.unwrap_or("ApiDefinition"), name))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use k8s_openapi::api::networking::v1::Ingress;
     use serde_json::{Value, json};
 
     use super::*;

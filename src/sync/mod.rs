@@ -88,9 +88,9 @@ pub struct Outcome {
     /// Calls that the round made.
     pub calls: Calls,
     /// What the round found to do about APIs.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// The same about policies.
-    pub policy_plan: Plan,
+    pub policy_plan: Arc<Plan>,
     /// How long the round took.
     pub took: Duration,
 }

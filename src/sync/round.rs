@@ -225,7 +225,8 @@ impl Session {
         if batch.stopped.is_some() {
             round.steps.clear();
         }
-        (outcome.plan, outcome.policy_plan) = (round.apis.plan.clone(), round.policies.plan.clone());
+        outcome.plan = Arc::new(round.apis.plan.clone());
+        outcome.policy_plan = Arc::new(round.policies.plan.clone());
         if round.steps.is_empty() && !changed {
             self.settle((&round, batch), &held, outcome);
             if batch.stopped.is_none() {

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{ApiOutcome, Calls, Drift, Outcome, Plan, Results};
+use super::{ApiOutcome, Calls, Drift, Outcome, Results};
 use crate::desired::Desired;
 
 /// Whether a round that ended well has said all that there is to say of this state too.
@@ -23,8 +23,8 @@ pub(super) fn last(outcome: &Outcome) -> Outcome {
     Outcome {
         drift: Drift::default(),
         calls: Calls::default(),
-        plan: Plan::default(),
-        policy_plan: Plan::default(),
+        plan: Arc::default(),
+        policy_plan: Arc::default(),
         took: std::time::Duration::ZERO,
         ..outcome.clone()
     }

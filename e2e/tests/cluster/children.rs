@@ -64,7 +64,7 @@ async fn children_come_and_come_back_whole_and_go() -> Result<()> {
     ensure!(back.finalizers() == child.finalizers());
 
     world.ingress("web", json!({}), "/two").await?;
-    let moved = |s: &Snapshot| s.ingresses.values().any(|one| one.annotations().is_empty());
+    let moved = |s: &Snapshot| s.ingresses.values().any(|one| one.annotations().next().is_none());
     world.snapshot("the new path", moved).await?;
     let objects = world.render(&*world.caught_up().await?).await?;
     ensure!(
@@ -165,7 +165,7 @@ async fn a_child_of_an_earlier_ingress_makes_room() -> Result<()> {
     let old = ingresses.get("web").await?.uid();
     ingresses.delete("web", &DeleteParams::default()).await?;
     world.ingress("web", json!({}), "/").await?;
-    let new = |s: &Snapshot| s.ingresses.values().any(|one| one.uid() != old);
+    let new = |s: &Snapshot| s.ingresses.values().any(|one| one.uid() != old.as_deref());
     world.snapshot("the new Ingress", new).await?;
     eventually(PATIENCE, "a child of the new Ingress", async || {
         let snapshot = world.caught_up().await?;

@@ -120,8 +120,8 @@ async fn the_namespaced_roles_are_enough() -> Result<()> {
     let ingresses: Api<Ingress> = Api::namespaced(world.admin.clone(), &world.namespace);
     let name = world.name("web");
     let status = IngressStatus {
-        uid: snapshot.ingresses[&name].metadata.uid.clone(),
-        addresses: vec![(&Address::parse("192.0.2.80").context("an address")?).into()],
+        uid: snapshot.ingresses[&name].uid().map(Into::into),
+        addresses: [(&Address::parse("192.0.2.80").context("an address")?).into()].into(),
     };
     let statuses = BTreeMap::from([(name.clone(), status)]);
     let errors = cluster::ingress::publish(&world.client, "east", &statuses).await;
@@ -131,11 +131,7 @@ async fn the_namespaced_roles_are_enough() -> Result<()> {
         .patch("web", &PatchParams::default(), &Patch::Merge(finalizer))
         .await?;
     ingresses.delete("web", &Default::default()).await?;
-    let ending = |s: &Snapshot| {
-        s.ingresses
-            .values()
-            .any(|one| one.metadata.deletion_timestamp.is_some())
-    };
+    let ending = |s: &Snapshot| s.ingresses.values().any(|one| one.is_leaving());
     let snapshot = world.snapshot("the deletion", ending).await?;
     let errors = cluster::ingress::release(&world.client, &snapshot, &[name], "east").await;
     ensure!(errors.is_empty(), "{errors:?}");

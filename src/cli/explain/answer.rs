@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::api::networking::v1::{Ingress, IngressSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ use crate::diagnostic::Severity;
 use crate::ingress::Options;
 use crate::inspect::routes::{self, Route};
 use crate::sim::{self, Routes};
-use crate::snapshot::{Loaded, NamespacedName, Snapshot, SnapshotKind};
+use crate::snapshot::{Loaded, NamespacedName, Snapshot, Stored, StoredIngress};
 
 /// A path that no request of anybody has; it takes the place of a rule that is left out.
 const HIDDEN_PATH: &str = "/tyk-ingress.hidden-by-explain";
@@ -229,12 +229,16 @@ fn hide(snapshot: &mut Snapshot, world: &World, id: &str) {
         }
         return;
     };
-    let Some(object) = Ingress::objects(snapshot).get_mut(ingress) else {
+    let Some(mut object) = snapshot.remove::<Ingress>(ingress).map(of_its_own) else {
         return;
     };
-    let Some(spec) = Arc::make_mut(object).spec.as_mut() else {
-        return;
-    };
+    if let Some(spec) = &mut object.spec {
+        hide_path(spec, field);
+    }
+    snapshot.insert(object);
+}
+
+fn hide_path(spec: &mut IngressSpec, field: &str) {
     let mut numbers = field.split(['[', ']']).filter_map(|part| part.parse::<usize>().ok());
     let (Some(rule), Some(path)) = (numbers.next(), numbers.next()) else {
         spec.default_backend = None;
@@ -249,9 +253,9 @@ fn hide(snapshot: &mut Snapshot, world: &World, id: &str) {
 
 /// Takes every rule of a host out of the world.
 fn hide_host(snapshot: &mut Snapshot, host: &str) {
-    for object in Ingress::objects(snapshot).values_mut() {
-        let spec = Arc::make_mut(object).spec.as_mut();
-        let rules = spec.and_then(|spec| spec.rules.as_mut());
+    let ingresses: Vec<_> = snapshot.ingresses.values().cloned().collect();
+    for mut object in ingresses.into_iter().map(of_its_own) {
+        let rules = object.spec.as_mut().and_then(|spec| spec.rules.as_mut());
         for rule in rules
             .into_iter()
             .flatten()
@@ -259,7 +263,13 @@ fn hide_host(snapshot: &mut Snapshot, host: &str) {
         {
             (rule.host, rule.http) = (Some("hidden-by-explain.invalid".into()), None);
         }
+        snapshot.insert(object);
     }
+}
+
+/// A copy that can be changed.
+fn of_its_own(ingress: StoredIngress) -> Ingress {
+    Arc::unwrap_or_clone(ingress.whole())
 }
 
 fn why(winner: &Candidate, second: &Candidate) -> String {

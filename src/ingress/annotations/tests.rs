@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::networking::v1::Ingress;
 use proptest::prelude::*;
 
 use super::*;
@@ -14,7 +15,7 @@ fn parse(annotations: &[(&str, &str)]) -> (Annotations, Vec<Problem>) {
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     ingress.metadata.annotations = Some(annotations);
-    Annotations::parse(&ingress)
+    Annotations::parse(&ingress.into())
 }
 
 /// The only value of one annotation, and the message when it is refused.

@@ -27,7 +27,7 @@ fn resolve(snapshot: &Snapshot, port: Value, annotations: &[(&str, &str)]) -> Ta
         .map(|(name, value)| (format!("{PREFIX}{name}"), (*value).to_owned()));
     let mut ingress = k8s_openapi::api::networking::v1::Ingress::default();
     ingress.metadata.annotations = Some(annotations.collect());
-    let (annotations, problems) = Annotations::parse(&ingress);
+    let (annotations, problems) = Annotations::parse(&ingress.into());
     assert_eq!(problems, []);
     let backend = json!({"service": {"name": "web", "port": port}});
     let backend = serde_json::from_value(backend).unwrap();
