@@ -178,7 +178,6 @@ mod tests {
         let candidate = |(index, payload): (usize, &Value)| {
             let name = ["a", "b", "c"][index];
             Candidate {
-                tyk: Default::default(),
                 id: name.into(),
                 api: Api {
                     source: ObjectRef::new("ApiDefinition", "ns", name),

@@ -170,7 +170,7 @@ impl<'a> Renderer<'a> {
 
     fn ports(&self, route: &Route, context: Option<&Target>) -> Result<Ports, ContextProblem> {
         let namespace = &route.ingress.name().namespace;
-        listener::ports(context, &namespace, self.snapshot, self.options)
+        listener::ports(context, namespace, self.snapshot, self.options)
     }
 
     fn listeners<'r>(&self, route: &'r Route, ports: Ports) -> Vec<Listener<'r>> {
@@ -184,7 +184,7 @@ impl<'a> Renderer<'a> {
         let fronts = hashes.iter().map(|hash| oas::front_hash(hash));
         let all = fronts.chain(hashes.iter().cloned());
         let namespace = &route.ingress.name().namespace;
-        let names = all.map(|hash| NamespacedName::new(&namespace, route.child_name(&hash)));
+        let names = all.map(|hash| NamespacedName::new(namespace, route.child_name(&hash)));
         self.rendered.held.extend(names);
     }
 
@@ -207,7 +207,7 @@ impl<'a> Renderer<'a> {
 
     fn add_served(&mut self, route: &Route, exposures: Vec<Exposure>, base: Base, context: Option<Target>) {
         let namespace = &route.ingress.name().namespace;
-        let target = self.backends.resolve(&namespace, &route.backend, annotations(route));
+        let target = self.backends.resolve(namespace, &route.backend, annotations(route));
         if let Some((code, message)) = &target.problem {
             self.report(*code, route, route.backend_field(), message.clone());
         }

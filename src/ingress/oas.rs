@@ -87,7 +87,7 @@ pub fn render(
         return (Vec::new(), Vec::new());
     };
     let namespace = &route.ingress.name().namespace;
-    let id = names::api_id(&namespace, &first.name);
+    let id = names::api_id(namespace, &first.name);
     let fronts = exposures
         .iter()
         .map(|exposure| front(route, exposure, template, annotations, &id));

@@ -17,6 +17,9 @@ use crate::packed::PackedAs;
 #[derive(Clone, PartialEq)]
 pub struct StoredIngress(Arc<Kept>);
 
+/// Names and values, in the order of names.
+type Texts = Box<[(Box<str>, Box<str>)]>;
+
 #[derive(PartialEq)]
 struct Kept {
     name: NamespacedName,
@@ -24,7 +27,7 @@ struct Kept {
     created: Option<Time>,
     is_leaving: bool,
     class: Option<Box<str>>,
-    annotations: Option<Box<[(Box<str>, Box<str>)]>>,
+    annotations: Option<Texts>,
     /// Who has a hand in the status, one by line.
     status_managers: Box<str>,
     /// The rest of the metadata.
@@ -36,7 +39,7 @@ struct Kept {
 impl Kept {
     fn of(ingress: &Ingress, name: &NamespacedName) -> Self {
         let Ingress { metadata, spec, status } = ingress;
-        let annotations = metadata.annotations.iter().map(|annotations| {
+        let annotations = metadata.annotations.as_ref().map(|annotations| {
             let all = annotations.iter();
             all.map(|(name, value)| (name.as_str().into(), value.as_str().into()))
                 .collect()
@@ -50,7 +53,7 @@ impl Kept {
                 .iter()
                 .find_map(|spec| spec.ingress_class_name.as_deref())
                 .map(Into::into),
-            annotations: annotations.last(),
+            annotations,
             status_managers: status_managers(metadata).into(),
             metadata: PackedAs::of(&ObjectMeta {
                 name: None,

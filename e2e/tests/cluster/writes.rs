@@ -15,7 +15,7 @@ use tyk_ingress::cluster::events::Events;
 use tyk_ingress::cluster::{finalizer, status};
 use tyk_ingress::diagnostic::{Code, Diagnostic, ObjectRef};
 use tyk_ingress::report::{Address, IngressStatus};
-use tyk_ingress::snapshot::Snapshot;
+use tyk_ingress::snapshot::{Snapshot, Stored};
 use tyk_ingress::sync::ApiOutcome;
 
 use crate::world::{World, spec};
