@@ -176,7 +176,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "snapshot",
-        ours: &["api", "diagnostic", "secret"],
+        ours: &["api", "diagnostic", "packed", "secret"],
         not: &[CLIENT, IMPURE],
     },
     Room {

@@ -1,7 +1,6 @@
 //! The children of Ingresses, as they are rendered, into the cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -9,9 +8,8 @@ use kube::{Client, Error};
 use serde_json::json;
 
 use super::{Published, all, api, message, status_code};
-use crate::api::{ApiDefinition, Generated, TykOasApiDefinition, TykOasApiDefinitionSpec, names};
-use crate::ingress::Child;
-use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored, StoredDefinition};
+use crate::api::{Generated, names};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored};
 
 /// Whose children are whose.
 #[derive(Clone, Copy, Debug)]
@@ -42,30 +40,6 @@ pub trait Rendered<K: SnapshotKind>: Clone {
     fn is_plainly(&self, stored: &K::Form) -> bool;
 }
 
-impl Rendered<ApiDefinition> for Arc<Child> {
-    fn definition(&self) -> ApiDefinition {
-        Child::definition(self)
-    }
-
-    fn is_plainly(&self, stored: &StoredDefinition) -> bool {
-        let StoredDefinition::Child(stored) = stored else {
-            return false;
-        };
-        let owner = (self.ingress.name.as_ref(), self.uid.as_deref());
-        stored.is_made_of(owner, &self.operator, &self.spec)
-    }
-}
-
-impl Rendered<TykOasApiDefinition> for Arc<Child<TykOasApiDefinitionSpec>> {
-    fn definition(&self) -> TykOasApiDefinition {
-        Child::definition(self)
-    }
-
-    fn is_plainly(&self, _stored: &Arc<TykOasApiDefinition>) -> bool {
-        false
-    }
-}
-
 /// What there is to write.
 #[derive(Debug)]
 pub struct Plan<C> {
@@ -73,8 +47,8 @@ pub struct Plan<C> {
     errors: Vec<(NamespacedName, String)>,
 }
 
-/// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones. Children of other operators are left alone, as are those of Tyk Operator (they have
-/// no operator's label) whose Ingress is not ours.
+/// Creates, updates and deletes children until the cluster has exactly the rendered ones and the held ones. Children of
+/// other operators are left alone, as are those of Tyk Operator (they have no operator's label) whose Ingress is not ours.
 ///
 /// Nothing is planned for a child that the snapshot holds as it is rendered.
 pub fn plan<K: Published, C: Rendered<K>>(

@@ -7,6 +7,7 @@ mod engine;
 mod lead;
 mod manifests;
 mod progress;
+mod rendered;
 
 use std::path::PathBuf;
 use std::sync::Arc;
