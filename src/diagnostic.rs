@@ -1,13 +1,14 @@
 //! What the user is told about their objects: one catalogue of codes that the CLI, events, conditions, metrics and
 //! the docs derive from.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 /// Names one Kubernetes object; cluster-scoped kinds have an empty namespace. A copy shares its texts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectRef {
     /// Kind, for example `Ingress`.
     pub kind: &'static str,
@@ -25,6 +26,30 @@ impl ObjectRef {
             namespace: namespace.as_ref().into(),
             name: name.as_ref().into(),
         }
+    }
+}
+
+impl Ord for ObjectRef {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_kind = self.kind.cmp(other.kind);
+        let by_namespace = || compare(&self.namespace, &other.namespace);
+        by_kind
+            .then_with(by_namespace)
+            .then_with(|| compare(&self.name, &other.name))
+    }
+}
+
+impl PartialOrd for ObjectRef {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The order of two texts, which are often the same one.
+pub(crate) fn compare(one: &Arc<str>, other: &Arc<str>) -> Ordering {
+    match Arc::ptr_eq(one, other) {
+        true => Ordering::Equal,
+        false => one.cmp(other),
     }
 }
 

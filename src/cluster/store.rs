@@ -287,7 +287,7 @@ impl Store {
             }
             Event::InitApply(Ok(object)) => {
                 let object = slim(object);
-                let name = NamespacedName::of(object.meta());
+                let name = NamespacedName::among(&shadow.0, object.meta());
                 let stored = K::Form::of(Arc::new(object), &name);
                 shadow.0.insert(name, stored);
                 false

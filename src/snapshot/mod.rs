@@ -11,8 +11,10 @@ mod stored_ingress;
 mod template;
 mod tls_secret;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
@@ -25,7 +27,7 @@ use crate::api::{
     APIDescription, ApiDefinition, OperatorContext, PortalAPICatalogue, PortalConfig, SecurityPolicy, SubGraph,
     SuperGraph, TykMcpProxyDefinition, TykOasApiDefinition, TykStreamsApiDefinition,
 };
-use crate::diagnostic::ObjectRef;
+use crate::diagnostic::{ObjectRef, compare};
 
 pub use context::{ContextProblem, ContextSettings, Place};
 pub use in_order::InOrder;
@@ -38,7 +40,7 @@ pub use tls_secret::TlsSecret;
 pub use load::{LoadError, Loaded, Loader, Location, manifest_files};
 
 /// Namespace and name of an object; the namespace of a cluster-scoped object is empty. A copy shares its texts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NamespacedName {
     /// Namespace, empty for a cluster-scoped object.
     pub namespace: Arc<str>,
@@ -52,6 +54,20 @@ impl NamespacedName {
         Self {
             namespace: namespace.as_ref().into(),
             name: name.as_ref().into(),
+        }
+    }
+
+    /// Of an object's metadata, with the texts of these names as far as they have them: then they are compared at once.
+    pub fn among<T>(names: &BTreeMap<Self, T>, meta: &ObjectMeta) -> Self {
+        let name = Self::of(meta);
+        let upto = (Bound::Unbounded, Bound::Included(&name));
+        match names.range::<Self, _>(upto).next_back() {
+            Some((same, _)) if *same == name => same.clone(),
+            Some((before, _)) if before.namespace == name.namespace => Self {
+                namespace: Arc::clone(&before.namespace),
+                ..name
+            },
+            _ => name,
         }
     }
 
@@ -79,6 +95,18 @@ impl fmt::Display for NamespacedName {
             "" => f.write_str(&self.name),
             namespace => write!(f, "{namespace}/{}", self.name),
         }
+    }
+}
+
+impl Ord for NamespacedName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(&self.namespace, &other.namespace).then_with(|| compare(&self.name, &other.name))
+    }
+}
+
+impl PartialOrd for NamespacedName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -216,13 +244,59 @@ impl Snapshot {
 
     /// The same with an object that may be shared.
     pub fn keep<K: SnapshotKind>(&mut self, object: Arc<K>) -> Option<K::Form> {
-        let name = NamespacedName::of(object.meta());
+        let objects = K::objects(self);
+        let name = NamespacedName::among(objects, object.meta());
         let stored = K::Form::of(object, &name);
-        K::objects(self).insert(name, stored)
+        objects.insert(name, stored)
     }
 
     /// Takes an object out.
     pub fn remove<K: SnapshotKind>(&mut self, name: &NamespacedName) -> Option<K::Form> {
         K::objects(self).remove(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(namespace: &str, name: &str) -> ObjectMeta {
+        ObjectMeta {
+            namespace: Some(namespace.into()),
+            name: Some(name.into()),
+            ..ObjectMeta::default()
+        }
+    }
+
+    #[test]
+    fn names_are_in_the_order_of_their_texts_whether_shared_or_not() {
+        let [a, b, far] =
+            [("ns", "a"), ("ns", "b"), ("z", "a")].map(|(namespace, name)| NamespacedName::new(namespace, name));
+        let shared = NamespacedName {
+            namespace: Arc::clone(&a.namespace),
+            name: "b".into(),
+        };
+        assert!(a < b && a < shared && b < far && shared < far);
+        assert_eq!(b.cmp(&shared), Ordering::Equal);
+        assert_eq!(a.cmp(&a.clone()), Ordering::Equal);
+        let [one, same] = [&b, &shared].map(|name| name.object("Ingress"));
+        assert_eq!(one.cmp(&same), Ordering::Equal);
+        assert!(a.object("Ingress") < one && one < a.object("Service") && one < far.object("Ingress"));
+    }
+
+    #[test]
+    fn a_name_shares_the_texts_of_the_names_that_it_is_among() {
+        let known = NamespacedName::new("ns", "b");
+        let names = BTreeMap::from([(known.clone(), ())]);
+        let among = |namespace, name| NamespacedName::among(&names, &meta(namespace, name));
+        let shares = |name: &NamespacedName| {
+            let namespace = Arc::ptr_eq(&name.namespace, &known.namespace);
+            (namespace, Arc::ptr_eq(&name.name, &known.name))
+        };
+        assert_eq!(shares(&among("ns", "b")), (true, true));
+        assert_eq!(shares(&among("ns", "c")), (true, false));
+        for (namespace, name) in [("ns", "b"), ("ns", "c"), ("ns", "a"), ("other", "b"), ("zz", "b")] {
+            assert_eq!(among(namespace, name), NamespacedName::new(namespace, name));
+        }
     }
 }

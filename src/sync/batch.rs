@@ -1,7 +1,9 @@
-//! The calls of one batch: all writes and deletes, one after the other. The reload is the caller's.
+//! The calls of one batch: all writes and deletes, in their order. The reload is the caller's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::StreamExt;
+use futures::stream::FuturesOrdered;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +13,9 @@ use super::tyk::Tyk;
 use super::{Calls, Loaded, Observed, Plan, route};
 use crate::desired::Desired;
 use crate::tyk::Error;
+
+/// Writes that are under way together. A gateway has only to put each into a file.
+const TOGETHER: usize = 4;
 
 /// What an object of a gateway is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,17 +49,33 @@ impl Sort {
 pub(super) enum Step {
     /// Makes or replaces an object.
     Write(Sort, String),
+    /// The same, of one at whose write the gateway broke before.
+    Retry(Sort, String),
     /// Removes an object.
     Delete(Sort, String),
 }
 
 impl Step {
+    fn sort(&self) -> Sort {
+        let (Step::Write(sort, _) | Step::Retry(sort, _) | Step::Delete(sort, _)) = self;
+        *sort
+    }
+
+    fn id(&self) -> &str {
+        let (Step::Write(_, id) | Step::Retry(_, id) | Step::Delete(_, id)) = self;
+        id
+    }
+
     /// The API that it is about.
     fn api(&self) -> Option<&str> {
-        match self {
-            Step::Write(Sort::Api, id) | Step::Delete(Sort::Api, id) => Some(id),
-            Step::Write(Sort::Policy, _) | Step::Delete(Sort::Policy, _) => None,
-        }
+        (self.sort() == Sort::Api).then(|| self.id())
+    }
+
+    /// Whether it may be under way together with others: it writes a classic definition into a file of its own.
+    fn is_apart(&self, tyk: &Tyk, desired: &Desired) -> bool {
+        let Step::Write(Sort::Api, id) = self else { return false };
+        let is_document = |id| desired.api(id).is_some_and(|api| api.payload.is_document());
+        !tyk.is_dashboard() && !is_document(id)
     }
 }
 
@@ -70,7 +91,8 @@ pub(super) fn steps(
     let versions = versions(observed);
     let writes = |sort: Sort, plan: &Plan, suspects: &BTreeSet<String>, suspect: bool| -> Vec<Step> {
         let ids = plan.writes.keys().filter(|id| suspects.contains(*id) == suspect);
-        ids.map(|id| Step::Write(sort, id.clone())).collect()
+        let step = if suspect { Step::Retry } else { Step::Write };
+        ids.map(|id| step(sort, id.clone())).collect()
     };
     let deletes = |sort: Sort, plan: &Plan, version: bool| -> Vec<Step> {
         let is_version = |id: &String| sort == Sort::Api && versions.contains(id.as_str());
@@ -130,7 +152,7 @@ impl<'a> Turns<'a> {
         let Some(&step) = self.steps.get(id).filter(|_| self.begun.insert(id)) else {
             return;
         };
-        if let (Step::Write(..), Some(api)) = (step, self.desired.api(id))
+        if let (Step::Write(..) | Step::Retry(..), Some(api)) = (step, self.desired.api(id))
             && let Some(&holder) = self
                 .holders
                 .get(&route::of(&api.payload.value()))
@@ -192,70 +214,106 @@ pub(super) struct Work<'a> {
     pub(super) steps: Vec<Step>,
 }
 
+/// Who sends to which Tyk, and with which certificates.
+#[derive(Clone, Copy)]
+pub(super) struct Sender<'a> {
+    pub(super) tyk: &'a Tyk,
+    pub(super) owner: &'a str,
+    pub(super) certificates: &'a Certificates,
+}
+
+/// What came of a call; without a stamp that of a delete.
+type Answer = (Option<Stamp>, Result<(), Error>);
+
 /// Makes the calls, until one shows that the gateway should be left alone.
 pub(super) async fn send(
-    tyk: &Tyk,
-    owner: &str,
+    sender: Sender<'_>,
     work: &Work<'_>,
-    certificates: &Certificates,
     (cancel, calls): (&CancellationToken, &mut Calls),
 ) -> Batch {
+    let Sender { tyk, .. } = sender;
+    let is_apart = |step: &Step| step.is_apart(tyk, work.desired);
     let mut batch = Batch::default();
-    for step in &work.steps {
-        if cancel.is_cancelled() {
-            return batch;
+    for turn in work.steps.chunk_by(|one, other| is_apart(one) && is_apart(other)) {
+        let (mut waiting, mut under_way) = (turn.iter(), FuturesOrdered::new());
+        loop {
+            while under_way.len() < TOGETHER
+                && !cancel.is_cancelled()
+                && let Some(step) = waiting.next()
+            {
+                let written = &batch.sent(step.sort()).written;
+                let last = written.get(step.id()).map(|stamp| stamp.write);
+                under_way.push_back(sender.call(work, step, last));
+            }
+            let Some((step, answer)) = under_way.next().await else {
+                break;
+            };
+            let Some((stamp, answer)) = answer else { continue };
+            match &stamp {
+                Some(_) => calls.writes += 1,
+                None => calls.deletes += 1,
+            }
+            let (sort, id) = (step.sort(), step.id());
+            let stamp = stamp.filter(|_| answer.is_ok());
+            batch
+                .sent(sort)
+                .written
+                .extend(stamp.map(|stamp| (id.to_owned(), stamp)));
+            if batch.stops(tyk, (sort, id), &answer) {
+                return batch;
+            }
         }
-        let (sort, id, answer) = match step {
-            Step::Write(sort, id) => {
-                let last = batch.sent(*sort).written.get(id).map(|stamp| stamp.write);
-                let Some((stamp, answer)) = write(tyk, owner, work, certificates, (*sort, id, last)).await else {
-                    continue;
-                };
-                calls.writes += 1;
-                if answer.is_ok() {
-                    batch.sent(*sort).written.insert(id.clone(), stamp);
-                }
-                (*sort, id, answer)
-            }
-            Step::Delete(sort, id) => {
-                calls.deletes += 1;
-                (*sort, id, delete(tyk, work, (*sort, id)).await)
-            }
-        };
-        if batch.stops(tyk, (sort, id), &answer) {
+        if cancel.is_cancelled() {
             return batch;
         }
     }
     batch
 }
 
-async fn write(
-    tyk: &Tyk,
-    owner: &str,
-    work: &Work<'_>,
-    certificates: &Certificates,
-    (sort, id, last): (Sort, &str, Option<u64>),
-) -> Option<(Stamp, Result<(), Error>)> {
-    match sort {
-        Sort::Api => {
-            let api = work.desired.api(id)?;
-            let held = work.apis.get(id);
-            let payload = api.payload.value();
-            let mut stamp = Stamp::next(&payload, held);
-            stamp.write = last.map_or(stamp.write, |last| last.wrapping_add(1));
-            let uploaded = certificates.of_api(&payload, held, work.desired);
-            let definition = stamp.put(&payload, owner, &uploaded);
-            let answer = tyk.write_api(api, definition, held.map(Loaded::value)).await;
-            Some((stamp, answer))
-        }
-        Sort::Policy => {
-            let payload = &work.desired.policies.get(id)?.payload;
-            let held = work.policies.get(id);
-            let stamp = Stamp::next(payload, held);
-            let answer = tyk
-                .write_policy(stamp.put_into_policy(payload, owner), held.map(Loaded::value))
-                .await;
-            Some((stamp, answer))
+impl Sender<'_> {
+    /// Makes a call; `None` when there is nothing to write. `last` is the number of the write before in the same batch.
+    async fn call<'s>(self, work: &Work<'_>, step: &'s Step, last: Option<u64>) -> (&'s Step, Option<Answer>) {
+        let answer = match step {
+            Step::Write(sort, id) | Step::Retry(sort, id) => {
+                let written = self.write(work, (*sort, id, last)).await;
+                written.map(|(stamp, answer)| (Some(stamp), answer))
+            }
+            Step::Delete(sort, id) => Some((None, delete(self.tyk, work, (*sort, id)).await)),
+        };
+        (step, answer)
+    }
+
+    async fn write(
+        self,
+        work: &Work<'_>,
+        (sort, id, last): (Sort, &str, Option<u64>),
+    ) -> Option<(Stamp, Result<(), Error>)> {
+        let Self {
+            tyk,
+            owner,
+            certificates,
+        } = self;
+        match sort {
+            Sort::Api => {
+                let api = work.desired.api(id)?;
+                let held = work.apis.get(id);
+                let payload = api.payload.value();
+                let mut stamp = Stamp::next(&payload, held);
+                stamp.write = last.map_or(stamp.write, |last| last.wrapping_add(1));
+                let uploaded = certificates.of_api(&payload, held, work.desired);
+                let definition = stamp.put(&payload, owner, &uploaded);
+                let answer = tyk.write_api(api, definition, held.map(Loaded::value)).await;
+                Some((stamp, answer))
+            }
+            Sort::Policy => {
+                let payload = &work.desired.policies.get(id)?.payload;
+                let held = work.policies.get(id);
+                let stamp = Stamp::next(payload, held);
+                let answer = tyk
+                    .write_policy(stamp.put_into_policy(payload, owner), held.map(Loaded::value))
+                    .await;
+                Some((stamp, answer))
+            }
         }
     }
 }

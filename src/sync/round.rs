@@ -189,7 +189,12 @@ impl Session {
     async fn send(&mut self, work: &Work<'_>, calls: &mut Calls) -> Batch {
         // Set before the first call, since this future can be dropped at any of them.
         self.reload_owed = true;
-        let batch = batch::send(&self.tyk, &self.owner, work, &self.certificates, (&self.cancel, calls)).await;
+        let sender = batch::Sender {
+            tyk: &self.tyk,
+            owner: &self.owner,
+            certificates: &self.certificates,
+        };
+        let batch = batch::send(sender, work, (&self.cancel, calls)).await;
         self.reload_owed = batch.touched;
         batch
     }

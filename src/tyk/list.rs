@@ -315,15 +315,14 @@ impl Elements {
     /// # Errors
     /// Those of `take`.
     pub fn feed<E>(&mut self, bytes: &[u8], mut take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        let mut start = 0;
-        for (at, &byte) in bytes.iter().enumerate() {
+        let (mut start, mut next) = (0, 0);
+        while let Some(&byte) = bytes.get(next) {
             if let Some(escaped) = self.text {
-                self.text = match byte {
-                    b'"' if !escaped => None,
-                    _ => Some(byte == b'\\' && !escaped),
-                };
+                next = self.in_text(bytes, next, escaped);
                 continue;
             }
+            let at = next;
+            next += 1;
             match (self.state, byte) {
                 (State::Before, b'[') => {
                     self.state = State::Inside;
@@ -350,6 +349,22 @@ impl Elements {
         }
         self.part.extend_from_slice(bytes.get(start..).unwrap_or_default());
         Ok(())
+    }
+
+    /// Goes on within a text, which is most of a list, and says where.
+    fn in_text(&mut self, bytes: &[u8], at: usize, escaped: bool) -> usize {
+        if escaped {
+            self.text = Some(false);
+            return at + 1;
+        }
+        match memchr::memchr2(b'"', b'\\', &bytes[at..]) {
+            None => bytes.len(),
+            Some(length) => {
+                let end = at + length;
+                self.text = (bytes[end] == b'\\').then_some(true);
+                end + 1
+            }
+        }
     }
 
     fn end<E>(&mut self, rest: &[u8], take: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {

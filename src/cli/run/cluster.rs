@@ -171,6 +171,12 @@ impl Translate {
         Ok(())
     }
 
+    /// Pauses between translations, in lengths of one. During a round nothing can be sent, and a gateway may need the
+    /// processor.
+    fn pauses(&self) -> u32 {
+        if self.progress.is_settled() { 1 } else { 3 }
+    }
+
     /// Waits until there is something to translate; false when the process is told to end.
     async fn due(&mut self, changes: &mut watch::Receiver<u64>, cancel: &CancellationToken) -> bool {
         let due = async {
@@ -180,7 +186,7 @@ impl Translate {
                 changed = changes.changed() => {
                     // Changes come in bursts: one translation serves them all. While there are many, most of the time
                     // is left to what is made of them.
-                    let rest = self.last.map(|(took, end)| took.saturating_sub(end.elapsed()));
+                    let rest = self.last.map(|(took, end)| (took * self.pauses()).saturating_sub(end.elapsed()));
                     debounce::gathered(changes, self.debounce.max(rest.unwrap_or_default())).await;
                     changes.mark_unchanged();
                     changed.is_ok()
