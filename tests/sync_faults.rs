@@ -112,25 +112,27 @@ async fn nothing_is_written_while_a_reload_may_run() {
 
 #[tokio::test]
 async fn an_api_at_which_the_gateway_breaks_costs_its_neighbours_nothing() {
-    let mut rig = Rig::start().await;
-    let faults = rig.gateway.faults();
-    // The first write breaks; in the next round it comes last and breaks again.
-    faults.fail_next(1, "POST", "/tyk/apis", Failure::Status(500));
-    faults.fail_next(2, "POST", "/tyk/apis", Failure::Delay(Duration::ZERO));
-    faults.fail_next(1, "POST", "/tyk/apis", Failure::Status(500));
-    rig.want(&[api("1", "/a/"), api("2", "/b/"), api("3", "/c/")]);
-    let outcome = rig.outcome().await;
-    assert!(
-        outcome.apis.keys().all(|id| failure(&outcome, id).contains("500")),
-        "{outcome:?}"
-    );
-    let outcome = rig.outcome().await;
-    assert!(
-        outcome.endpoint_error.is_some() && failure(&outcome, "1").contains("500"),
-        "{outcome:?}"
-    );
-    assert_eq!([&outcome.apis["2"], &outcome.apis["3"]], [&ApiOutcome::Synced; 2]);
-    rig.until(all_synced).await;
+    for broken in ["1", "2", "3"] {
+        let mut rig = Rig::start().await;
+        // Its write breaks among the others; in the next round it comes last and breaks again.
+        rig.gateway.faults().break_at(2, broken);
+        rig.want(&[api("1", "/a/"), api("2", "/b/"), api("3", "/c/")]);
+        let outcome = rig.outcome().await;
+        for (id, api) in outcome.apis.iter() {
+            match id.as_ref() < broken {
+                true => assert_eq!(*api, ApiOutcome::Synced, "{outcome:?}"),
+                false => assert!(failure(&outcome, id).contains("500"), "{outcome:?}"),
+            }
+        }
+        let outcome = rig.outcome().await;
+        assert!(
+            outcome.endpoint_error.is_some() && failure(&outcome, broken).contains("500"),
+            "{outcome:?}"
+        );
+        let others = outcome.apis.iter().filter(|(id, _)| id.as_ref() != broken);
+        assert!(others.map(|(_, api)| api).eq([&ApiOutcome::Synced; 2]), "{outcome:?}");
+        rig.until(all_synced).await;
+    }
 }
 
 #[tokio::test]
@@ -278,9 +280,9 @@ async fn a_batch_under_way_ends_in_its_reload_when_the_worker_is_told_to_stop() 
     let mut rig = Rig::start().await;
     rig.sync(&[api("0", "/0/")]).await;
     let slow = Failure::Delay(Duration::from_millis(100));
-    rig.gateway.faults().fail_next(10, "POST", "/tyk/apis", slow);
+    rig.gateway.faults().fail_next(20, "POST", "/tyk/apis", slow);
     let before = rig.gateway.calls().len();
-    let apis: Vec<_> = (0..10).map(|n| api(&n.to_string(), &format!("/{n}/"))).collect();
+    let apis: Vec<_> = (0..20).map(|n| api(&n.to_string(), &format!("/{n}/"))).collect();
     rig.want(&apis);
     let written = async {
         while !rig.calls_since(before).iter().any(|call| call.starts_with("POST")) {
@@ -295,6 +297,7 @@ async fn a_batch_under_way_ends_in_its_reload_when_the_worker_is_told_to_stop() 
         .unwrap();
     let calls = rig.calls_since(before);
     let writes = calls.iter().filter(|call| call.starts_with("POST"));
-    assert!(writes.count() < 6, "{calls:?}");
+    // Those that were under way, and those that had begun in their place.
+    assert!(writes.count() <= 8, "{calls:?}");
     assert_eq!(calls.last().unwrap(), "GET /tyk/reload/?block=true");
 }

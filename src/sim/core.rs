@@ -222,7 +222,8 @@ impl Core {
             .map_or_else(String::new, ToString::to_string);
         // Read before anything is answered, so that no connection breaks over an unread rest.
         let call = control::Call::read(request).await;
-        let answer = match self.faults.take(&method, &sent) {
+        let failure = self.faults.take(&method, &sent);
+        let answer = match failure.or_else(|| self.faults.take_write(&call.body)) {
             Some(Failure::Status(status)) => Ok(reply::error(status, "injected failure")),
             Some(Failure::Busy(seconds)) => Ok(reply::busy(reply::error(429, "injected failure"), seconds)),
             Some(Failure::Reset) => Err(Cut),

@@ -1,8 +1,10 @@
 //! Failures on demand, each deterministic.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use serde_json::Value;
 
 /// What becomes of a call of the control API, or of a Dashboard, instead of its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ struct Inner {
     rules: Vec<Rule>,
     lose_writes: bool,
     lost: BTreeSet<String>,
+    /// How often a write of these APIs still fails.
+    breaking: BTreeMap<String, usize>,
     reload_delay: Duration,
 }
 
@@ -51,6 +55,11 @@ impl Faults {
             failure,
         };
         self.lock().rules.push(rule);
+    }
+
+    /// Answers the next `times` writes of the classic definition with this `api_id` with 500.
+    pub fn break_at(&self, times: usize, api_id: &str) {
+        self.lock().breaking.insert(api_id.to_owned(), times);
     }
 
     /// Lets a reload lose every API whose file is written after the reload was asked for and before it has ended, as the
@@ -84,6 +93,18 @@ impl Faults {
         let failure = rule.failure;
         inner.rules.retain(|rule| rule.left > 0);
         Some(failure)
+    }
+
+    /// The failure of a write with this body.
+    pub(super) fn take_write(&self, body: &[u8]) -> Option<Failure> {
+        let mut inner = self.lock();
+        if inner.breaking.is_empty() {
+            return None;
+        }
+        let definition: Value = serde_json::from_slice(body).ok()?;
+        let left = inner.breaking.get_mut(definition["api_id"].as_str()?)?;
+        *left = left.checked_sub(1)?;
+        Some(Failure::Status(500))
     }
 
     pub(super) fn reload_delay(&self) -> Duration {
