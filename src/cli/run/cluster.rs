@@ -41,9 +41,9 @@ const RETRY_MOST: Duration = Duration::from_secs(30);
 const CROWD: usize = 100;
 /// How long a crowd may wait, for example for a gateway that does not answer.
 const CROWD_WAITS: Duration = Duration::from_secs(20);
-/// How long few children, and what there is to tell of a translation, may wait for the end of the round that it has begun.
-/// Until then a gateway is at work, maybe on the same machine, and what came of the round is told at the same time.
-const ROUND_WAITS: Duration = Duration::from_secs(3);
+/// How long what there is to tell of a translation may wait for the end of the round that it has begun. Until then a gateway
+/// is at work, maybe on the same machine, and what came of the round is told at the same time.
+const REPORT_WAITS: Duration = Duration::from_secs(3);
 /// How often everything is translated anew, because time has passed.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(300);
 /// How often health is looked at.
@@ -207,7 +207,7 @@ struct Children {
     owner: String,
     lead: Lead,
     progress: Progress,
-    /// Whether the children that are to be written have waited.
+    /// Whether the crowd that is there has waited.
     waited: bool,
 }
 
@@ -224,13 +224,13 @@ impl Children {
                 continue;
             };
             let start = Instant::now();
-            let (failed, wait) = self.apply(&translated.translation, snapshot).await;
+            let (failed, crowd) = self.apply(&translated.translation, snapshot).await;
             drop(translated);
-            if let Some(wait) = wait {
-                let _ = cancel.run_until_cancelled(self.progress.settled(wait)).await;
+            if crowd {
+                let _ = cancel.run_until_cancelled(self.progress.settled(CROWD_WAITS)).await;
                 latest.mark_changed();
             }
-            self.waited = wait.is_some();
+            self.waited = crowd;
             self.health.metrics.stage(Stage::Children, start.elapsed());
             if failed.is_empty() {
                 pause = RETRY_FIRST;
@@ -247,12 +247,9 @@ impl Children {
         Ok(())
     }
 
-    /// Brings children and finalizers in step; the errors by object, and how long the children have to wait.
-    async fn apply(
-        &self,
-        translation: &Translation,
-        snapshot: Arc<Snapshot>,
-    ) -> (Vec<(NamespacedName, String)>, Option<Duration>) {
+    /// Brings children and finalizers in step; the errors by object, and whether the children are a crowd that has to
+    /// wait.
+    async fn apply(&self, translation: &Translation, snapshot: Arc<Snapshot>) -> (Vec<(NamespacedName, String)>, bool) {
         let Self { client, owner, .. } = self;
         let ours = cluster::children::Ours {
             owner,
@@ -261,30 +258,19 @@ impl Children {
         let held = &translation.held;
         let classic = cluster::children::plan(&snapshot, &translation.children, held, ours);
         let oas = cluster::children::plan(&snapshot, &translation.oas_children, held, ours);
-        let wait = self.wait(classic.writes() + oas.writes());
+        let crowd = classic.writes() + oas.writes() > CROWD && !self.waited && !self.progress.is_settled();
         let mut failed = cluster::template::protect::<ApiDefinition>(client, &snapshot).await;
         failed.extend(cluster::template::protect::<TykOasApiDefinition>(client, &snapshot).await);
         // Meanwhile others take the place of its objects, and both would be held.
         drop(snapshot);
-        if wait.is_none() {
+        if !crowd {
             failed.extend(classic.run::<ApiDefinition>(client).await);
             failed.extend(oas.run::<TykOasApiDefinition>(client).await);
         }
         let snapshot = self.store.known();
         failed.extend(cluster::finalizer::ensure_all(client, &snapshot).await);
         failed.extend(cluster::ingress::release(client, &snapshot, &translation.ending, owner).await);
-        (failed, wait)
-    }
-
-    /// How long so many writes have to wait for the end of the round that is due. What comes of them would be translated
-    /// while a gateway is at work, maybe on the same machine.
-    fn wait(&self, writes: usize) -> Option<Duration> {
-        match writes {
-            _ if self.waited || self.progress.is_settled() => None,
-            0 => None,
-            1..=CROWD => Some(ROUND_WAITS),
-            _ => Some(CROWD_WAITS),
-        }
+        (failed, crowd)
     }
 }
 
@@ -326,7 +312,7 @@ impl Reporter {
                 changed = latest.changed() => {
                     changed.context("the translation ended")?;
                     if !self.progress.is_settled() {
-                        due.get_or_insert_with(|| tokio::time::Instant::now() + ROUND_WAITS);
+                        due.get_or_insert_with(|| tokio::time::Instant::now() + REPORT_WAITS);
                         continue;
                     }
                 }
