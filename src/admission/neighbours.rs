@@ -109,7 +109,7 @@ fn with_hosts_of(world: &World, object: &Subject) -> BTreeSet<NamespacedName> {
         .iter()
         .map(|(_, ingress)| *ingress)
         .chain(object.alone.ingresses.values());
-    let hosts = all.flat_map(hosts).collect();
+    let hosts: BTreeSet<&str> = all.flat_map(hosts).collect();
     let mut near = sharing(world, &hosts, |_| true);
     near.extend(its.into_iter().map(|(name, _)| name.clone()));
     near
@@ -134,15 +134,11 @@ fn beside(
 }
 
 /// Ingresses with one of these hosts.
-fn sharing(
-    world: &World,
-    wanted: &BTreeSet<String>,
-    which: impl Fn(&StoredIngress) -> bool,
-) -> BTreeSet<NamespacedName> {
+fn sharing(world: &World, wanted: &BTreeSet<&str>, which: impl Fn(&StoredIngress) -> bool) -> BTreeSet<NamespacedName> {
     if wanted.is_empty() {
         return BTreeSet::new();
     }
-    let shares = |ingress: &StoredIngress| hosts(ingress).iter().any(|host| wanted.contains(host));
+    let shares = |ingress: &StoredIngress| hosts(ingress).any(|host| wanted.contains(host));
     let all = world.snapshot.ingresses.iter();
     all.filter(|(_, ingress)| which(ingress) && shares(ingress))
         .map(|(name, _)| name.clone())
@@ -150,15 +146,10 @@ fn sharing(
 }
 
 /// Hosts of the rules, those that an annotation of ingress-nginx adds to them, and the empty text for all hosts.
-fn hosts(ingress: &StoredIngress) -> Vec<String> {
-    let spec = ingress.spec().unwrap_or_default();
-    let any = spec.default_backend.map(|_| String::new());
-    let rules = spec.rules.into_iter().flatten();
-    let of_rules = rules.map(|rule| rule.host.unwrap_or_default());
+fn hosts(ingress: &StoredIngress) -> impl Iterator<Item = &str> {
     let alias = ingress.annotation(&format!("{}server-alias", nginx::PREFIX));
     let aliases = alias.unwrap_or_default().split([',', ' ']).map(str::trim);
-    let aliases = aliases.filter(|alias| !alias.is_empty()).map(str::to_owned);
-    of_rules.chain(any).chain(aliases).collect()
+    ingress.hosts().chain(aliases.filter(|alias| !alias.is_empty()))
 }
 
 /// Ingresses whose children a definition or a policy names.

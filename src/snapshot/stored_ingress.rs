@@ -1,5 +1,5 @@
 //! How a snapshot keeps an Ingress. There are thousands, each of which is read as a whole when it changes, and otherwise
-//! only for its class, its annotations and its age.
+//! only for its class, its hosts, its annotations and its age.
 
 use std::any::Any;
 use std::fmt;
@@ -27,6 +27,7 @@ struct Kept {
     created: Option<Time>,
     is_leaving: bool,
     class: Option<Box<str>>,
+    hosts: Box<[Box<str>]>,
     annotations: Option<Texts>,
     /// Who has a hand in the status, one by line.
     status_managers: Box<str>,
@@ -53,6 +54,7 @@ impl Kept {
                 .iter()
                 .find_map(|spec| spec.ingress_class_name.as_deref())
                 .map(Into::into),
+            hosts: spec.iter().flat_map(hosts).map(Into::into).collect(),
             annotations,
             status_managers: status_managers(metadata).into(),
             metadata: PackedAs::of(&ObjectMeta {
@@ -85,6 +87,12 @@ impl Kept {
     }
 }
 
+fn hosts(spec: &IngressSpec) -> impl Iterator<Item = &str> {
+    let rules = spec.rules.iter().flatten();
+    let of_rules = rules.map(|rule| rule.host.as_deref().unwrap_or_default());
+    of_rules.chain(spec.default_backend.as_ref().map(|_| ""))
+}
+
 fn status_managers(metadata: &ObjectMeta) -> String {
     let entries = metadata.managed_fields.iter().flatten();
     let managers = entries.filter_map(|entry| entry.manager.as_deref());
@@ -115,6 +123,11 @@ impl StoredIngress {
     /// `spec.ingressClassName`.
     pub fn class(&self) -> Option<&str> {
         self.0.class.as_deref()
+    }
+
+    /// Hosts of the rules, and the empty text for all hosts.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.0.hosts.iter().map(AsRef::as_ref)
     }
 
     /// All annotations, by name.
@@ -243,6 +256,7 @@ mod tests {
         let stored = StoredIngress::from(ingress(|_| ()));
         assert_eq!(stored.object_ref(), ObjectRef::new("Ingress", "ns", "web"));
         assert_eq!((stored.uid(), stored.class()), (Some("u"), Some("tyk")));
+        assert_eq!(stored.hosts().collect::<Vec<_>>(), ["a.example"]);
         assert_eq!(stored.annotations().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
         assert_eq!((stored.annotation("b"), stored.annotation("c")), (Some("2"), None));
         assert_eq!(stored.status_managers().collect::<Vec<_>>(), ["one", "two"]);
@@ -253,7 +267,13 @@ mod tests {
             object["metadata"]["finalizers"] = json!(["x"]);
         }));
         assert!(leaving.is_leaving() && leaving.has_finalizer(&["y", "x"]));
+        let any = StoredIngress::from(ingress(|object| {
+            object["spec"]["rules"] = json!([{}, {"host": "b.example"}]);
+            object["spec"]["defaultBackend"] = json!({"service": {"name": "web"}});
+        }));
+        assert_eq!(any.hosts().collect::<Vec<_>>(), ["", "b.example", ""]);
         let bare = StoredIngress::from(Ingress::default());
+        assert_eq!(bare.hosts().count(), 0);
         assert_eq!((bare.uid(), bare.class(), bare.created()), (None, None, None));
         assert_eq!(
             bare.annotations()

@@ -263,9 +263,6 @@ pub(super) async fn send(
                 return batch;
             }
         }
-        if cancel.is_cancelled() {
-            return batch;
-        }
     }
     batch
 }
