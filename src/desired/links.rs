@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::{classic, graph, policy, portal};
-use crate::api::{ApiDefinition, Target};
+use crate::api::Target;
 use crate::diagnostic::ObjectRef;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored};
 
@@ -44,17 +44,14 @@ impl Links {
         let mut links = Self::default();
         for (name, api) in snapshot.api_definitions.iter() {
             let spec = api.spec();
-            let source = links.named(name.object(ApiDefinition::KIND), spec.context_ref.as_ref());
-            if api.is_leaving() {
-                links.leaving.insert(source.clone());
-            }
+            let source = links.seen((name, api), spec.context_ref.as_ref());
             for link in classic::links(&spec.definition, &name.namespace) {
                 let target = ObjectRef::new(link.kind, &link.name.namespace, &link.name.name);
                 links.callers.entry(target).or_default().insert(source.clone());
             }
         }
         for (name, api) in snapshot.tyk_oas_api_definitions.iter() {
-            let source = links.seen(api.as_ref(), api.spec.context_ref.as_ref());
+            let source = links.seen((name, api), api.spec.context_ref.as_ref());
             let versions = api.spec.versioning.iter().flat_map(|versioning| &versioning.versions);
             for reference in versions.map(|version| &version.tyk_oas_api_definition_ref) {
                 let namespace = reference.namespace_or(&name.namespace);
@@ -62,21 +59,21 @@ impl Links {
                 links.bases.entry(target).or_default().insert(source.clone());
             }
         }
-        for policy in snapshot.security_policies.values() {
-            let source = links.seen(policy.as_ref(), policy.spec.context_ref.as_ref());
+        for (name, policy) in snapshot.security_policies.iter() {
+            let source = links.seen((name, policy), policy.spec.context_ref.as_ref());
             for (kind, name) in policy::api_refs(policy) {
                 let target = ObjectRef::new(kind, name.namespace, name.name);
                 links.policies.entry(target).or_default().insert(source.clone());
             }
         }
-        for api in snapshot.tyk_streams_api_definitions.values() {
-            links.seen(api.as_ref(), api.spec.context_ref.as_ref());
+        for (name, api) in snapshot.tyk_streams_api_definitions.iter() {
+            links.seen((name, api), api.spec.context_ref.as_ref());
         }
-        for api in snapshot.tyk_mcp_proxy_definitions.values() {
-            links.seen(api.as_ref(), api.spec.context_ref.as_ref());
+        for (name, api) in snapshot.tyk_mcp_proxy_definitions.iter() {
+            links.seen((name, api), api.spec.context_ref.as_ref());
         }
-        for catalogue in snapshot.portal_api_catalogues.values() {
-            let source = links.seen(catalogue.as_ref(), catalogue.spec.context_ref.as_ref());
+        for (name, catalogue) in snapshot.portal_api_catalogues.iter() {
+            let source = links.seen((name, catalogue), catalogue.spec.context_ref.as_ref());
             let id = catalogue.status.as_ref().and_then(|status| status.id.clone());
             links.catalogue_ids.extend(id.map(|id| (source.clone(), id)));
             for (kind, name) in portal::references(catalogue, snapshot) {
@@ -84,11 +81,11 @@ impl Links {
                 links.catalogues.entry(target).or_default().insert(source.clone());
             }
         }
-        for description in snapshot.api_descriptions.values() {
-            links.seen(description.as_ref(), description.spec.context_ref.as_ref());
+        for (name, description) in snapshot.api_descriptions.iter() {
+            links.seen((name, description), description.spec.context_ref.as_ref());
         }
-        for config in snapshot.portal_configs.values() {
-            links.seen(config.as_ref(), config.spec.context_ref.as_ref());
+        for (name, config) in snapshot.portal_configs.iter() {
+            links.seen((name, config), config.spec.context_ref.as_ref());
         }
         links.leaving_of(snapshot.operator_contexts.values().map(AsRef::as_ref));
         links.graphs(snapshot, edges);
@@ -96,12 +93,14 @@ impl Links {
     }
 
     /// Takes in an object with its reference to a context.
-    fn seen<K: SnapshotKind>(&mut self, object: &K, context: Option<&Target>) -> ObjectRef {
-        self.leaving_of([object]);
-        self.named(SnapshotKind::object_ref(object), context)
-    }
-
-    fn named(&mut self, source: ObjectRef, context: Option<&Target>) -> ObjectRef {
+    fn seen<S>(&mut self, (name, object): (&NamespacedName, &S), context: Option<&Target>) -> ObjectRef
+    where
+        S: Stored<Object: SnapshotKind>,
+    {
+        let source = name.object(S::Object::KIND);
+        if object.is_leaving() {
+            self.leaving.insert(source.clone());
+        }
         if let Some(context) = context {
             let context = ObjectRef::new(
                 "OperatorContext",
