@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::kinds::Subject;
 use super::{Settings, World};
 use crate::api::names;
-use crate::desired::{self, Desired, Fleet};
+use crate::desired::{self, Api, Desired, Fleet};
 use crate::diagnostic::ObjectRef;
 use crate::nginx;
 use crate::snapshot::{NamespacedName, Snapshot, StoredIngress};
@@ -218,18 +218,19 @@ impl Rivals<'_> {
             let served = whole.api(id);
             served.is_none_or(|served| served.source != api.source || served.payload != api.payload)
         });
-        let holders = new.flat_map(|(id, api)| {
-            let claims = api.payload.claims();
+        let new: Vec<_> = new.collect();
+        let holders = new.iter().flat_map(|(id, api)| {
             let of_id = whole.api(id).map(|api| &api.source);
-            let of_route = claims.route.as_ref().and_then(|route| whole.holders.routes.get(route));
-            let of_port = claims.port.and_then(|(port, family)| {
-                let (spoken, first) = whole.holders.ports.get(&port)?;
+            let of_port = api.payload.claims().port.and_then(|(port, family)| {
+                let (spoken, first) = whole.ports.get(&port)?;
                 (*spoken != family).then_some(first)
             });
-            [of_id, of_route, of_port]
+            [of_id, of_port]
         });
+        let routes = new.iter().filter_map(|(_, api)| route_of(api)).collect();
         holders
             .flatten()
+            .chain(holders_of(&routes, whole))
             .filter_map(|source| self.ingress(source).cloned())
             .collect()
     }
@@ -240,4 +241,19 @@ impl Rivals<'_> {
         let origin = self.world.translation.origin(source.kind, &name);
         origin.map(|(ingress, _)| ingress)
     }
+}
+
+fn route_of(api: &Api) -> Option<&str> {
+    api.payload.claims().route.as_deref()
+}
+
+/// Who has these routes at a Tyk.
+fn holders_of<'a>(routes: &BTreeSet<&str>, whole: &'a Desired) -> Vec<&'a ObjectRef> {
+    if routes.is_empty() {
+        return Vec::new();
+    }
+    let holders = whole
+        .wanted()
+        .filter(|(_, api)| route_of(api).is_some_and(|route| routes.contains(route)));
+    holders.map(|(_, api)| &api.source).collect()
 }

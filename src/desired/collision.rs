@@ -1,7 +1,8 @@
 //! Who gets an API id, or a domain and listen path, that several resources ask for. Sent together, the gateway would
 //! overwrite one, or rename both and keep them renamed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -29,22 +30,22 @@ impl Claims {
     }
 }
 
-/// Who has what at a Tyk.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Holders {
-    /// By [`Claims::route`].
-    pub routes: BTreeMap<Arc<str>, ObjectRef>,
-    /// By port: what is spoken there, and the one that decided it.
-    pub ports: BTreeMap<u64, (&'static str, ObjectRef)>,
-}
+/// By port: what is spoken there, and the one that decided it.
+type Ports = BTreeMap<u64, (&'static str, ObjectRef)>;
 
 /// Keeps one definition for each id and for each domain and listen path: the oldest, then by namespace and name.
 pub(super) fn settle(
     mut candidates: Vec<Candidate>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> (Vec<(Arc<str>, Api)>, Holders) {
+) -> (Vec<(Arc<str>, Api)>, Ports) {
     candidates
         .sort_by(|a, b| (a.created.is_none(), a.created, &a.name).cmp(&(b.created.is_none(), b.created, &b.name)));
+    let contested_ids = Contested::among(candidates.iter().map(|one| &*one.id));
+    let contested_routes = Contested::among(
+        candidates
+            .iter()
+            .filter_map(|one| one.api.payload.claims().route.as_deref()),
+    );
     let mut winners: Vec<(Arc<str>, Api)> = Vec::with_capacity(candidates.len());
     let (mut ids, mut routes, mut ports) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for Candidate { id, api, .. } in candidates {
@@ -65,7 +66,7 @@ pub(super) fn settle(
                 continue;
             }
         }
-        if let Some(own) = own {
+        if let Some(own) = own.as_ref().filter(|own| contested_routes.has(own)) {
             if let Some(winner) = routes.get(own).map(source) {
                 let what = route(&api.payload.value()).map(|(_, what)| what);
                 let message = format!("{} belongs to {winner}", what.unwrap_or_default());
@@ -75,13 +76,33 @@ pub(super) fn settle(
             }
             routes.insert(Arc::clone(own), winners.len());
         }
-        ids.insert(Arc::clone(&id), winners.len());
+        if contested_ids.has(&id) {
+            ids.insert(Arc::clone(&id), winners.len());
+        }
         winners.push((id, api));
     }
-    let source = |winner: usize| winners[winner].1.source.clone();
-    let routes = routes.into_iter().map(|(route, winner)| (route, source(winner)));
-    let routes = routes.collect();
-    (winners, Holders { routes, ports })
+    (winners, ports)
+}
+
+/// Texts that come more than once, by their hashes: hardly any, and hashes are compared much sooner than texts that lie all
+/// over the memory. A text of the same hash as another one may be among them.
+struct Contested(BTreeSet<u64>);
+
+impl Contested {
+    fn among<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+        let mut hashes: Vec<_> = texts.map(short).collect();
+        hashes.sort_unstable();
+        let twice = hashes.windows(2).filter(|two| two[0] == two[1]);
+        Self(twice.map(|two| two[0]).collect())
+    }
+
+    fn has(&self, text: &str) -> bool {
+        !self.0.is_empty() && self.0.contains(&short(text))
+    }
+}
+
+fn short(text: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
 }
 
 /// The field to change: `classic`, or where the document is.

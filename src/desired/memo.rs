@@ -4,7 +4,6 @@
 //! Only what depends on its child and on the operator's own settings is remembered, which is so for children that stand
 //! alone: see [`Child::alone`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Api, Candidate, Context};
@@ -15,7 +14,8 @@ use crate::snapshot::{InOrder, NamespacedName};
 #[derive(Debug, Default)]
 pub struct Memo {
     own: Option<Context>,
-    children: BTreeMap<NamespacedName, Known>,
+    /// Sorted by name.
+    children: Vec<(NamespacedName, Known)>,
 }
 
 /// What became of one child.
@@ -42,14 +42,14 @@ impl Memo {
         Before(InOrder::of(&mut self.children))
     }
 
-    /// All is kept and remembered: gives back the room to grow, which is as much as what has come in order takes.
+    /// All is kept and remembered: gives back the room to grow.
     pub(super) fn end(&mut self) {
-        self.children = std::mem::take(&mut self.children).into_iter().collect();
+        self.children.shrink_to_fit();
     }
 
-    /// Keeps what is still so.
+    /// Keeps what is still so. Names come in their order, here and in [`Self::remember`].
     pub(super) fn keep(&mut self, name: &NamespacedName, known: Known) {
-        self.children.insert(name.clone(), known);
+        self.children.push((name.clone(), known));
     }
 
     /// Remembers what has just become of a child about which there was nothing to tell, if it was `made` into an API.
@@ -60,7 +60,7 @@ impl Memo {
                 id: made.id.clone(),
                 api: made.api.clone(),
             };
-            self.children.insert(name.clone(), known);
+            self.children.push((name.clone(), known));
         }
     }
 }

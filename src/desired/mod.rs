@@ -27,7 +27,7 @@ use links::Links;
 use memo::Known;
 
 pub use classic::{Link, links};
-pub use collision::{Claims, Holders};
+pub use collision::Claims;
 pub use context::{Context, Operator};
 pub use installation::{GatewayService, Installation};
 pub use memo::Memo;
@@ -37,7 +37,7 @@ use crate::api::{ApiDefinition, Generated, Target, TykMcpProxyDefinition};
 use crate::diagnostic::{Code, Diagnostic, ObjectRef, Severity};
 use crate::ingress::{Child, Translation};
 use crate::secret::Secret;
-use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored, StoredIngress};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored};
 
 /// All that one Tyk should hold.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,8 +67,8 @@ pub struct Desired {
     pub held_portal: BTreeSet<String>,
     /// Those of them whose resource is being deleted.
     pub portal_removals: BTreeMap<String, portal::PortalRemoval>,
-    /// Which of them has which route and which port.
-    pub holders: Holders,
+    /// By port that an API has for itself: what is spoken there, and the one that decided it.
+    pub ports: BTreeMap<u64, (&'static str, ObjectRef)>,
     /// Names of the contexts that mean this Tyk, as owner marks have them. What bears our mark under another one is the
     /// business of another worker, which may reach the same Tyk by another URL.
     pub contexts: BTreeSet<String>,
@@ -97,7 +97,7 @@ impl Desired {
             portal: BTreeMap::new(),
             held_portal: BTreeSet::new(),
             portal_removals: BTreeMap::new(),
-            holders: Holders::default(),
+            ports: BTreeMap::new(),
             contexts,
         }
     }
@@ -222,22 +222,20 @@ pub fn build_again(
         candidates: BTreeMap::new(),
         held: Vec::new(),
         removals: Vec::new(),
-        places: BTreeMap::new(),
+        places: Vec::new(),
         certificates: Certificates::new(&snapshot.tls_secrets, context.now),
         edges,
         diagnostics,
     };
     let mut before = memo.of(&operator.own);
     for (name, child) in &translation.children {
-        let ingress = snapshot.ingresses.get(&child.ingress);
-        let created = ingress.and_then(StoredIngress::created);
         if let Some(known) = before.next(name, child) {
-            builder.add_known(&known, name, &operator.own, created);
+            builder.add_known(&known, name, &operator.own, child.created);
             memo.keep(name, known);
             continue;
         }
         let told = builder.diagnostics.len();
-        builder.add(&child.definition(), Some(child), created);
+        builder.add(&child.definition(), Some(child), child.created);
         if builder.diagnostics.len() == told {
             let made = builder
                 .candidates
@@ -281,7 +279,8 @@ struct Builder<'a> {
     /// Ids to hold, each at its Tyk, or at every one when it is not known which that is.
     held: Vec<(Option<Arc<Installation>>, String)>,
     removals: Vec<(Arc<Installation>, String)>,
-    places: BTreeMap<ObjectRef, Place>,
+    /// The last one of a resource counts.
+    places: Vec<(ObjectRef, Place)>,
     certificates: Certificates<'a>,
     edges: graph::Edges,
     /// Why the deletion of a resource waits. Until then it is wanted as before.
@@ -298,7 +297,7 @@ impl Builder<'_> {
             tyk: tyk.clone(),
             id: id.clone(),
         };
-        self.places.insert(known.api.source.clone(), place);
+        self.places.push((known.api.source.clone(), place));
         self.candidates.entry(tyk).or_default().push(Candidate {
             id,
             api: known.api.clone(),
@@ -373,7 +372,7 @@ impl Builder<'_> {
         match &context {
             Some(context) => {
                 let tyk = context.tyk.clone();
-                self.places.insert(source.clone(), Place { tyk, id: id.clone() });
+                self.places.push((source.clone(), Place { tyk, id: id.clone() }));
             }
             None => self.held.push((None, id.to_string())),
         }
@@ -410,7 +409,7 @@ impl Builder<'_> {
         };
         let tyk = context.tyk.clone();
         self.removals.push((tyk.clone(), id.to_string()));
-        self.places.insert(source, Place { tyk, id });
+        self.places.push((source, Place { tyk, id }));
     }
 
     fn report(&mut self, source: &ObjectRef, problems: Vec<classic::Problem>) {
@@ -469,7 +468,7 @@ impl Builder<'_> {
         for (tyk, desired) in &mut tyks {
             let rivals = candidates.remove(tyk).unwrap_or_default();
             let apis;
-            (apis, desired.holders) = collision::settle(rivals, &mut self.diagnostics);
+            (apis, desired.ports) = collision::settle(rivals, &mut self.diagnostics);
             let held = self
                 .held
                 .iter()
@@ -486,7 +485,6 @@ impl Builder<'_> {
                 .into_iter()
                 .map(|(tyk, desired)| (tyk, Arc::new(desired)))
                 .collect(),
-            // They have come in order, which leaves as much room as they take.
             places: self.places.into_iter().collect(),
             contexts: self.contexts.usable().clone(),
             refusals: self.refusals,

@@ -18,7 +18,7 @@ use crate::api::{Generated, HasDocument, TykOasApiDefinitionSpec, names};
 use crate::diagnostic::{Code, Severity};
 use crate::ingress::{Child, Translation};
 use crate::snapshot::document::{EXTENSION, Problem, read};
-use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, StoredIngress};
+use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 
 use kind::Kind;
 pub use kind::source_field;
@@ -92,9 +92,7 @@ pub(super) fn add_all(builder: &mut Builder<'_>, translation: &Translation, own:
     let snapshot = builder.snapshot;
     let mut adder = Adder { builder, snapshot };
     for child in translation.oas_children.values() {
-        let ingress = snapshot.ingresses.get(&child.ingress);
-        let created = ingress.and_then(StoredIngress::created);
-        adder.add(&child.definition(), Some(child), created);
+        adder.add(&child.definition(), Some(child), child.created);
     }
     for (name, resource) in snapshot.tyk_oas_api_definitions.iter() {
         let foreign = resource.is_of_another(&own.owner);

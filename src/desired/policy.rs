@@ -68,7 +68,7 @@ fn add(builder: &mut Builder<'_>, tyks: &mut BTreeMap<Arc<Installation>, Desired
         if let Some(tyk) = context.map(|context| context.tyk.clone()) {
             let desired = tyks.entry(tyk.clone()).or_insert_with(|| Desired::of(BTreeSet::new()));
             desired.policy_removals.insert(id.clone());
-            builder.places.insert(source, Place { tyk, id: id.into() });
+            builder.places.push((source, Place { tyk, id: id.into() }));
             return;
         }
     }
@@ -80,13 +80,11 @@ fn add(builder: &mut Builder<'_>, tyks: &mut BTreeMap<Arc<Installation>, Desired
         return;
     };
     let tyk = context.tyk.clone();
-    builder.places.insert(
-        source.clone(),
-        Place {
-            tyk: tyk.clone(),
-            id: id.as_str().into(),
-        },
-    );
+    let place = Place {
+        tyk: tyk.clone(),
+        id: id.as_str().into(),
+    };
+    builder.places.push((source.clone(), place));
     let desired = tyks.entry(tyk).or_default();
     if let Some(winner) = desired.policies.get(&id) {
         let message = format!("policy id {id:?} belongs to {}", winner.source);

@@ -132,7 +132,7 @@ fn add(
             tyk: tyk.clone(),
             id: name.into(),
         };
-        builder.places.insert(source.clone(), place);
+        builder.places.push((source.clone(), place));
     };
     if metadata.deletion_timestamp.is_some() {
         let context = builder.contexts.of_leaving(reference, &source.namespace);

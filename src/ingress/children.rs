@@ -289,6 +289,7 @@ impl<'a> Renderer<'a> {
             spec,
             ingress,
             uid: route.ingress.uid().map(Into::into),
+            created: route.ingress.created(),
             hash: hash.into(),
             operator: Arc::clone(&self.operator),
             field: route.field.as_str().into(),

@@ -25,7 +25,8 @@ use crate::snapshot::{InOrder, NamespacedName, Objects, Snapshot, Stored, Stored
 pub struct Memo {
     /// What everything depends on: options and classes.
     common: Option<(Options, Arc<Objects<IngressClass>>)>,
-    ingresses: BTreeMap<NamespacedName, Entry>,
+    /// Sorted by name.
+    ingresses: Vec<(NamespacedName, Entry)>,
     services: Arc<Objects<Service>>,
     templates: Arc<Objects<ApiDefinition>>,
 }
@@ -84,12 +85,12 @@ impl Memo {
 
     /// Every route, in the order of the Ingresses.
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
-        self.ingresses.values().flat_map(|entry| &entry.slots)
+        self.ingresses.iter().flat_map(|(_, entry)| &entry.slots)
     }
 
     /// What there is to say about the rules themselves.
     pub(super) fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.ingresses.values().flat_map(|entry| &entry.diagnostics)
+        self.ingresses.iter().flat_map(|(_, entry)| &entry.diagnostics)
     }
 }
 

@@ -23,6 +23,7 @@ mod validation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::{ApiDefinition, ApiDefinitionSpec, TykOasApiDefinition, TykOasApiDefinitionSpec, child_metadata};
@@ -130,6 +131,8 @@ pub struct Child<S = ApiDefinitionSpec> {
     pub ingress: NamespacedName,
     /// `metadata.uid` of that; `None` when it never was in a cluster.
     pub uid: Option<Box<str>>,
+    /// `metadata.creationTimestamp` of that. The child itself may be younger than what it serves.
+    pub created: Option<Timestamp>,
     /// Hash that names it among the children of the Ingress, its label `tyk.io/apidefinition`.
     pub hash: Box<str>,
     /// The operator that makes it, its label `tyk.io/operator`.

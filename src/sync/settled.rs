@@ -47,10 +47,10 @@ fn are_gone(removals: &BTreeSet<String>, results: &Results, is_wanted: impl Fn(&
 
 /// Whether two states differ in nothing but what is on its way out.
 fn wants_the_same(one: &Desired, other: &Desired) -> bool {
-    one.apis == other.apis && one.holders == other.holders && wants_the_same_beside_apis(one, other)
+    one.apis == other.apis && wants_the_same_beside_apis(one, other)
 }
 
-/// Whether two states differ in nothing but classic APIs, who has which of their routes, and what is on its way out.
+/// Whether two states differ in nothing but classic APIs and what is on its way out.
 pub(super) fn wants_the_same_beside_apis(one: &Desired, other: &Desired) -> bool {
     let Desired {
         apis: _,
@@ -65,7 +65,7 @@ pub(super) fn wants_the_same_beside_apis(one: &Desired, other: &Desired) -> bool
         portal,
         held_portal,
         portal_removals,
-        holders: _,
+        ports: _,
         contexts,
     } = one;
     *oas == other.oas

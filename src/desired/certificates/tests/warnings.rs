@@ -51,6 +51,7 @@ fn an_ingress_is_told_of_its_children() {
             spec: definition.spec,
             ingress: NamespacedName::new("default", "shop"),
             uid: None,
+            created: None,
             hash: name.into(),
             operator: "tyk-ingress".into(),
             field: "spec.rules[0].http.paths[0]".into(),
