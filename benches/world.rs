@@ -1,7 +1,11 @@
 //! Worlds of many Ingresses.
 
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tyk_ingress::api::names;
+use tyk_ingress::ingress::{self, Options};
 use tyk_ingress::snapshot::{NamespacedName, Snapshot, SnapshotKind};
 
 /// How many namespaces the Ingresses are spread over.
@@ -17,6 +21,20 @@ pub fn world(ingresses: usize) -> Snapshot {
         put(&mut snapshot, &endpoints(number));
     }
     snapshot
+}
+
+/// Puts in the children that the cluster has of these Ingresses.
+pub fn put_children(snapshot: &mut Snapshot) {
+    let translation = ingress::render(snapshot, &Options::default());
+    for (number, child) in translation.children.values().enumerate() {
+        let mut child = child.definition();
+        child.metadata.uid = Some(format!("00000000-0000-4000-9000-{number:012}"));
+        child.metadata.resource_version = Some(number.to_string());
+        child.metadata.generation = Some(1);
+        child.metadata.creation_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        child.metadata.finalizers = Some(vec![names::FINALIZER_API_DEFINITION.to_owned()]);
+        snapshot.insert(child);
+    }
 }
 
 /// Name of an Ingress, and of its Service.

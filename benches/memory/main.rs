@@ -27,6 +27,7 @@ fn main() {
     for size in SIZES {
         let start = MEMORY.current_usage();
         let mut snapshot = world::world(size);
+        world::put_children(&mut snapshot);
         let with_snapshot = MEMORY.current_usage();
         let mut memo = Memo::default();
         let before = stages::run_again(&snapshot, &options, &operator, (&mut memo, || ()));

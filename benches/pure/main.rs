@@ -71,6 +71,7 @@ fn one_change(c: &mut Criterion) {
     let mut group = c.benchmark_group("one change");
     for size in SIZES {
         let mut snapshot = world::world(size);
+        world::put_children(&mut snapshot);
         let mut turn = 0;
         let mut next = || {
             turn += 1;

@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::Target;
 use crate::packed::Packed;
 
+/// Field beside `target_url` that names another API as the target.
+pub const TARGET_INTERNAL: &str = "target_internal";
+/// Field beside `rewrite_to` that names another API as the target.
+pub const REWRITE_INTERNAL: &str = "rewrite_to_internal";
+
 /// A definition under Tyk's own field names, and what only Kubernetes needs to know.
 ///
 /// The definition is not modelled: a field that this program has never heard of reaches Tyk as it was written, and a
@@ -19,6 +24,14 @@ pub struct DefinitionSpec {
     /// Everything else.
     #[serde(flatten)]
     pub definition: Packed,
+}
+
+impl DefinitionSpec {
+    /// Whether it may name other APIs or graphs: where this is false, it names none.
+    pub fn may_name_others(&self) -> bool {
+        self.definition
+            .mentions(&["graphql", TARGET_INTERNAL, REWRITE_INTERNAL])
+    }
 }
 
 /// Names the fields and leaves the values out: a definition can hold HMAC secrets, JWT keys and tokens.

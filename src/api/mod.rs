@@ -20,7 +20,7 @@ mod target;
 pub use api_definition::{ApiDefinition, ApiDefinitionSpec, ApiDefinitionStatus, Transaction};
 pub use conditions::{ConditionStatus, ConditionType, set_condition};
 pub use crd::{all_crds, crds_yaml, to_yaml};
-pub use definition_spec::DefinitionSpec;
+pub use definition_spec::{DefinitionSpec, REWRITE_INTERNAL, TARGET_INTERNAL};
 pub use document_api::{
     DocumentApiStatus, TykMcpProxyDefinition, TykMcpProxyDefinitionSpec, TykStreamsApiDefinition,
     TykStreamsApiDefinitionSpec,

@@ -222,7 +222,7 @@ pub fn build_again(
         candidates: BTreeMap::new(),
         held: Vec::new(),
         removals: Vec::new(),
-        places: Vec::new(),
+        places: Vec::with_capacity(translation.children.len()),
         certificates: Certificates::new(&snapshot.tls_secrets, context.now),
         edges,
         diagnostics,
@@ -246,18 +246,15 @@ pub fn build_again(
     }
     memo.end();
     for (name, resource) in snapshot.api_definitions.iter() {
-        if translation.children.contains_key(name) || resource.is_template() || resource.is_of_another(&context.owner) {
+        // Of thousands of children nearly all are rendered, which is seen at once.
+        let stands_for_itself = translation.held.contains(name) || !resource.is_child() || resource.is_leaving();
+        let is_none = resource.is_template() || resource.is_of_another(&context.owner);
+        if !stands_for_itself || is_none || translation.children.contains_key(name) {
             continue;
         }
         let resource = resource.whole();
-        let last_good = translation.held.contains(name);
-        if last_good || !resource.is_child() || resource.metadata.deletion_timestamp.is_some() {
-            builder.add(
-                &resource,
-                None,
-                resource.metadata.creation_timestamp.as_ref().map(|time| time.0),
-            );
-        }
+        let created = resource.metadata.creation_timestamp.as_ref();
+        builder.add(&resource, None, created.map(|time| time.0));
     }
     oas::add_all(&mut builder, translation, context);
     builder.finish(&links)

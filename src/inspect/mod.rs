@@ -16,7 +16,7 @@ use crate::desired::{Fleet, Installation};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ingress::Translation;
 use crate::snapshot::Snapshot;
-use crate::sync::{ApiOutcome, Outcome};
+use crate::sync::{ApiOutcome, Outcome, Results};
 
 pub use page::{PageRequest, page};
 
@@ -100,20 +100,19 @@ fn refused(outcome: &Outcome) -> Vec<Diagnostic> {
         return Vec::new();
     }
     let desired = &outcome.desired;
-    let apis = outcome
-        .apis
-        .iter()
-        .map(|(id, state)| (desired.api(id).map(|api| &api.source), state));
-    let policies = outcome.policies.iter();
-    let policies = policies.map(|(id, state)| (desired.policies.get(&**id).map(|policy| &policy.source), state));
-    let certificates = outcome.certificates.iter();
-    let certificates = certificates.map(|(id, state)| (desired.certificates.get(&**id).map(|one| &one.source), state));
+    let apis = failed(&outcome.apis).map(|(id, message)| (desired.api(id).map(|api| &api.source), message));
+    let policies =
+        failed(&outcome.policies).map(|(id, message)| (desired.policies.get(id).map(|policy| &policy.source), message));
+    let certificates = failed(&outcome.certificates)
+        .map(|(id, message)| (desired.certificates.get(id).map(|one| &one.source), message));
     let all = apis.chain(policies).chain(certificates);
-    all.filter_map(|(source, state)| match (source, state) {
-        (Some(source), ApiOutcome::Failed(message)) => {
-            Some(Diagnostic::new(Code::SyncFailed, source.clone(), "", message))
-        }
+    all.filter_map(|(source, message)| Some(Diagnostic::new(Code::SyncFailed, source?.clone(), "", message)))
+        .collect()
+}
+
+fn failed(results: &Results) -> impl Iterator<Item = (&str, &String)> {
+    results.iter().filter_map(|(id, state)| match state {
+        ApiOutcome::Failed(message) => Some((id.as_ref(), message)),
         _ => None,
     })
-    .collect()
 }

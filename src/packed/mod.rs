@@ -10,8 +10,14 @@ use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visito
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-/// What most texts have in common: what a text shares with it need not be kept. It has no meaning beyond that.
-static SAMPLE: &[u8] = include_bytes!("sample.json");
+/// What most texts have in common: what a text shares with it need not be kept. It has no meaning beyond that. All of a
+/// sample is looked at for each text, so there is one for each sort of texts.
+static DEFINITIONS: &[u8] = include_bytes!("definitions.json");
+/// The same for types of Kubernetes.
+static INGRESSES: &[u8] = include_bytes!("ingresses.json");
+
+/// Room for the text of a usual definition, in bytes.
+const USUAL: usize = 1024;
 
 /// A JSON value as compressed text without spaces and with sorted keys, so that equal values are equal. A copy shares it.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,15 +53,16 @@ impl Packed {
         self.get(name).is_some()
     }
 
-    /// Whether the name stands anywhere in it, be it in a text: where it does not, there is no such field however deep.
-    pub fn mentions(&self, name: &str) -> bool {
-        mentions(&self.text(), name)
+    /// Whether one of the names stands anywhere in it, be it in a text: where none does, there is no such field however deep.
+    pub fn mentions(&self, names: &[&str]) -> bool {
+        let text = self.text();
+        names.iter().any(|name| mentions(&text, name))
     }
 
     /// The text.
     pub fn text(&self) -> String {
         // What is here was made from a text.
-        String::from_utf8(unpacked(&self.0)).unwrap_or_default()
+        String::from_utf8(unpacked(&self.0, DEFINITIONS)).unwrap_or_default()
     }
 }
 
@@ -65,12 +72,12 @@ pub struct PackedAs<T>(Box<[u8]>, PhantomData<fn() -> T>);
 impl<T: Serialize + DeserializeOwned + Default> PackedAs<T> {
     /// Of a value that can be written as JSON and read again.
     pub fn of(value: &T) -> Self {
-        Self(packed(value).into(), PhantomData)
+        Self(packed(value, INGRESSES).into(), PhantomData)
     }
 
     /// The value.
     pub fn read(&self) -> T {
-        serde_json::from_slice(&unpacked(&self.0)).unwrap_or_default()
+        serde_json::from_slice(&unpacked(&self.0, INGRESSES)).unwrap_or_default()
     }
 }
 
@@ -80,14 +87,17 @@ impl<T> PartialEq for PackedAs<T> {
     }
 }
 
-fn packed(value: &impl Serialize) -> Vec<u8> {
+fn packed(value: &impl Serialize, sample: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(USUAL);
     // What is kept here can be written as JSON.
-    let text = serde_json::to_vec(value).unwrap_or_default();
-    compress_prepend_size_with_dict(&text, SAMPLE)
+    if serde_json::to_writer(&mut text, value).is_err() {
+        text.clear();
+    }
+    compress_prepend_size_with_dict(&text, sample)
 }
 
-fn unpacked(bytes: &[u8]) -> Vec<u8> {
-    decompress_size_prepended_with_dict(bytes, SAMPLE).unwrap_or_default()
+fn unpacked(bytes: &[u8], sample: &[u8]) -> Vec<u8> {
+    decompress_size_prepended_with_dict(bytes, sample).unwrap_or_default()
 }
 
 fn mentions(text: &str, name: &str) -> bool {
@@ -111,7 +121,7 @@ impl From<Map<String, Value>> for Packed {
 
 impl From<&Value> for Packed {
     fn from(value: &Value) -> Self {
-        Self(packed(value).into())
+        Self(packed(value, DEFINITIONS).into())
     }
 }
 

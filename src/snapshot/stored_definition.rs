@@ -13,8 +13,8 @@ use crate::packed::Packed;
 /// An ApiDefinition in a snapshot.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StoredDefinition {
-    /// As it is.
-    Whole(Arc<ApiDefinition>),
+    /// As it is, and [`ApiDefinitionSpec::may_name_others`] of it, for which nothing has to be unpacked each time.
+    Whole(Arc<ApiDefinition>, bool),
     /// A child with nothing in its metadata but what this program and the API server write: no template, with our finalizer,
     /// not being deleted.
     Child(Arc<StoredChild>),
@@ -32,6 +32,7 @@ pub struct StoredChild {
     ingress_uid: Box<str>,
     operator: Box<str>,
     spec: ApiDefinitionSpec,
+    may_name_others: bool,
     status: Option<Packed>,
 }
 
@@ -50,6 +51,7 @@ impl StoredChild {
             ingress_uid: owner.uid.as_str().into(),
             operator: meta.labels.as_ref()?.get(names::LABEL_OPERATOR)?.as_str().into(),
             spec: object.spec.clone(),
+            may_name_others: object.spec.may_name_others(),
             status: object.status.clone(),
         };
         (child.metadata() == *meta).then_some(child)
@@ -85,15 +87,23 @@ impl StoredDefinition {
     /// What is asked for.
     pub fn spec(&self) -> &ApiDefinitionSpec {
         match self {
-            Self::Whole(object) => &object.spec,
+            Self::Whole(object, _) => &object.spec,
             Self::Child(child) => &child.spec,
+        }
+    }
+
+    /// [`ApiDefinitionSpec::may_name_others`].
+    pub fn may_name_others(&self) -> bool {
+        match self {
+            Self::Whole(_, may_name_others) => *may_name_others,
+            Self::Child(child) => child.may_name_others,
         }
     }
 
     /// What was found.
     pub fn status(&self) -> &Option<Packed> {
         match self {
-            Self::Whole(object) => &object.status,
+            Self::Whole(object, _) => &object.status,
             Self::Child(child) => &child.status,
         }
     }
@@ -107,14 +117,14 @@ impl StoredDefinition {
 impl Generated for StoredDefinition {
     fn ingress(&self) -> Option<&str> {
         match self {
-            Self::Whole(object) => object.ingress(),
+            Self::Whole(object, _) => object.ingress(),
             Self::Child(child) => Some(&child.ingress),
         }
     }
 
     fn operator(&self) -> Option<&str> {
         match self {
-            Self::Whole(object) => object.operator(),
+            Self::Whole(object, _) => object.operator(),
             Self::Child(child) => Some(&child.operator),
         }
     }
@@ -126,13 +136,16 @@ impl Stored for StoredDefinition {
     fn of(object: Arc<ApiDefinition>, name: &NamespacedName) -> Self {
         match StoredChild::of(&object, name) {
             Some(child) => Self::Child(Arc::new(child)),
-            None => Self::Whole(object),
+            None => {
+                let may_name_others = object.spec.may_name_others();
+                Self::Whole(object, may_name_others)
+            }
         }
     }
 
     fn whole(&self) -> Arc<ApiDefinition> {
         match self {
-            Self::Whole(object) => Arc::clone(object),
+            Self::Whole(object, _) => Arc::clone(object),
             Self::Child(child) => Arc::new(ApiDefinition {
                 metadata: child.metadata(),
                 spec: child.spec.clone(),
@@ -143,14 +156,14 @@ impl Stored for StoredDefinition {
 
     fn as_whole(&self) -> Option<&Arc<ApiDefinition>> {
         match self {
-            Self::Whole(object) => Some(object),
+            Self::Whole(object, _) => Some(object),
             Self::Child(_) => None,
         }
     }
 
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Whole(one), Self::Whole(other)) => Arc::ptr_eq(one, other),
+            (Self::Whole(one, _), Self::Whole(other, _)) => Arc::ptr_eq(one, other),
             (Self::Child(one), Self::Child(other)) => Arc::ptr_eq(one, other),
             _ => false,
         }
@@ -158,21 +171,21 @@ impl Stored for StoredDefinition {
 
     fn held(&self) -> Arc<dyn Any + Send + Sync> {
         match self {
-            Self::Whole(object) => Arc::clone(object) as Arc<dyn Any + Send + Sync>,
+            Self::Whole(object, _) => Arc::clone(object) as Arc<dyn Any + Send + Sync>,
             Self::Child(child) => Arc::clone(child) as Arc<dyn Any + Send + Sync>,
         }
     }
 
     fn generation(&self) -> Option<i64> {
         match self {
-            Self::Whole(object) => object.generation(),
+            Self::Whole(object, _) => object.generation(),
             Self::Child(child) => Some(child.generation),
         }
     }
 
     fn has_finalizer(&self, finalizers: &[&str]) -> bool {
         match self {
-            Self::Whole(object) => object.has_finalizer(finalizers),
+            Self::Whole(object, _) => object.has_finalizer(finalizers),
             Self::Child(_) => finalizers.contains(&names::FINALIZER_API_DEFINITION),
         }
     }
@@ -216,10 +229,15 @@ mod tests {
     fn is_short(object: &Arc<ApiDefinition>) -> bool {
         let stored = stored(object);
         assert_eq!(stored.whole(), *object);
-        let same = StoredDefinition::Whole(Arc::clone(object));
+        let same = StoredDefinition::Whole(Arc::clone(object), object.spec.may_name_others());
         let facts = |stored: &StoredDefinition| {
             let finalizers = [names::FINALIZER_API_DEFINITION, names::FINALIZER_TEMPLATE];
-            let told = (stored.spec().clone(), stored.status().clone(), stored.generation());
+            let told = (
+                stored.spec().clone(),
+                stored.status().clone(),
+                stored.generation(),
+                stored.may_name_others(),
+            );
             let family = [stored.ingress(), stored.operator()].map(|text| text.map(str::to_owned));
             let others = ["east", "west"].map(|owner| stored.is_of_another(owner));
             let kept = finalizers.map(|finalizer| stored.has_finalizer(&[finalizer]));

@@ -157,14 +157,15 @@ impl Translate {
             let since = self.store.take_changed().unwrap_or_else(Instant::now);
             if let Some((_, snapshot)) = self.store.snapshot() {
                 let begin = Instant::now();
-                let translated = self.engine.translate(snapshot).await?;
+                let translated = Arc::new(self.engine.translate(snapshot.clone()).await?);
                 self.last = Some((begin.elapsed(), Instant::now()));
                 if self.lead.is_held() {
                     let (revision, news) = self.engine.hand_over(&translated, since);
                     self.progress.handed_over(revision, &news, &translated.fleet);
                     self.told = true;
                 }
-                self.latest.send_replace(Some(Arc::new(translated)));
+                self.latest.send_replace(Some(translated.clone()));
+                self.engine.tell(snapshot, &translated);
             }
         }
         self.engine.ended().await;

@@ -86,15 +86,17 @@ impl Engine {
         self.memo = memo;
         self.health.metrics.translation(rendered, all);
         self.remember(&snapshot, &made.fleet);
-        let (translation, fleet) = (Arc::new(made.translation), Arc::new(made.fleet));
-        let diagnostics = Arc::new(made.diagnostics);
-        self.health
-            .translated(snapshot, (translation.clone(), fleet.clone()), diagnostics.clone());
         Ok(Translated {
-            translation,
-            fleet,
-            diagnostics,
+            translation: Arc::new(made.translation),
+            fleet: Arc::new(made.fleet),
+            diagnostics: Arc::new(made.diagnostics),
         })
+    }
+
+    /// Tells the metrics and the pages what was made of a snapshot, for which no gateway has to wait.
+    pub fn tell(&self, snapshot: Arc<Snapshot>, translated: &Translated) {
+        let made = (translated.translation.clone(), translated.fleet.clone());
+        self.health.translated(snapshot, made, translated.diagnostics.clone());
     }
 
     /// Tells the workers what every Tyk should hold, because of changes of which the oldest came at `since`. One gets a

@@ -46,8 +46,10 @@ async fn read(engine: &mut Engine, input: &Input) -> anyhow::Result<()> {
         Ok(loaded) => {
             loaded.diagnostics.iter().for_each(log);
             let since = Instant::now();
-            let translated = engine.translate(Arc::new(loaded.snapshot)).await?;
+            let snapshot = Arc::new(loaded.snapshot);
+            let translated = engine.translate(snapshot.clone()).await?;
             engine.hand_over(&translated, since);
+            engine.tell(snapshot, &translated);
             translated.diagnostics.iter().for_each(log);
         }
         Err(error) => tracing::error!(%error, "the manifests cannot be used; the gateway stays as it is"),

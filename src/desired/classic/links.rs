@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields::{endpoints_field, object, objects, text, versions};
 use super::{Problem, Target};
+use crate::api::{REWRITE_INTERNAL, TARGET_INTERNAL};
 use crate::diagnostic::Code;
 use crate::packed::Packed;
 use crate::snapshot::NamespacedName;
@@ -13,10 +14,6 @@ use crate::snapshot::NamespacedName;
 /// Kind of a target that names none.
 pub(super) const CLASSIC: &str = "ApiDefinition";
 const OAS: &str = "TykOasApiDefinition";
-/// Field of a target beside `target_url`.
-const INTERNAL: &str = "target_internal";
-/// Field of a target beside `rewrite_to`.
-const REWRITE: &str = "rewrite_to_internal";
 
 /// An API that a definition sends requests to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +33,7 @@ impl fmt::Display for Link {
 /// The resources that a definition in `namespace` loops to, sorted, each once. Ids that stand in a `tyk://` URL that the
 /// user wrote name no resource and are not among them.
 pub fn links(definition: &Packed, namespace: &str) -> Vec<Link> {
-    if ![INTERNAL, REWRITE].iter().any(|place| definition.mentions(place)) {
+    if !definition.mentions(&[TARGET_INTERNAL, REWRITE_INTERNAL]) {
         return Vec::new();
     }
     let definition = definition.fields();
@@ -166,12 +163,12 @@ impl Place {
 /// Every place of a definition that holds a target, be it null.
 fn places(definition: &Map<String, Value>) -> Vec<Place> {
     let mut places = Vec::new();
-    if object(definition, "proxy").is_some_and(|proxy| proxy.contains_key(INTERNAL)) {
+    if object(definition, "proxy").is_some_and(|proxy| proxy.contains_key(TARGET_INTERNAL)) {
         places.push(Place {
             head: "proxy",
             pointer: String::new(),
             field: "proxy".into(),
-            from: INTERNAL,
+            from: TARGET_INTERNAL,
             to: "target_url",
         });
     }
@@ -179,7 +176,7 @@ fn places(definition: &Map<String, Value>) -> Vec<Place> {
         head: "version_data",
         pointer,
         field,
-        from: REWRITE,
+        from: REWRITE_INTERNAL,
         to: "rewrite_to",
     };
     for (key, version) in versions(definition) {
@@ -189,11 +186,11 @@ fn places(definition: &Map<String, Value>) -> Vec<Place> {
         for (index, endpoint) in objects(paths, "url_rewrites") {
             let pointer = format!("/versions/{}/extended_paths/url_rewrites/{index}", escape(key));
             let field = format!("{}.url_rewrites[{index}]", endpoints_field(key));
-            if endpoint.contains_key(REWRITE) {
+            if endpoint.contains_key(REWRITE_INTERNAL) {
                 places.push(rewrite(pointer.clone(), field.clone()));
             }
             for (index, trigger) in objects(endpoint, "triggers") {
-                if trigger.contains_key(REWRITE) {
+                if trigger.contains_key(REWRITE_INTERNAL) {
                     places.push(rewrite(
                         format!("{pointer}/triggers/{index}"),
                         format!("{field}.triggers[{index}]"),

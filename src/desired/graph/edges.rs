@@ -59,7 +59,7 @@ pub fn edges(snapshot: &Snapshot) -> Edges {
     let mut apis: Vec<(&NamespacedName, Arc<ApiDefinition>)> = snapshot
         .api_definitions
         .iter()
-        .filter(|(_, api)| api.spec().definition.mentions("graphql"))
+        .filter(|(_, api)| api.may_name_others())
         .map(|(name, api)| (name, api.whole()))
         .filter(|(_, api)| !api.is_template() && !api.is_inactive() && api.metadata.deletion_timestamp.is_none())
         .collect();
