@@ -40,7 +40,7 @@ const RETRY_MOST: Duration = Duration::from_secs(30);
 /// Writes to Kubernetes that are a crowd: what is asked for is served first, and told afterwards.
 const CROWD: usize = 100;
 /// How long a crowd may wait, for example for a gateway that does not answer.
-const CROWD_WAITS: Duration = Duration::from_secs(20);
+const CROWD_WAITS: Duration = Duration::from_secs(40);
 /// How long what there is to tell of a translation may wait for the end of the round that it has begun. Until then a gateway
 /// is at work, maybe on the same machine, and what came of the round is told at the same time.
 const REPORT_WAITS: Duration = Duration::from_secs(3);
