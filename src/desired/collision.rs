@@ -101,7 +101,8 @@ impl Contested {
     }
 }
 
-fn short(text: &str) -> u64 {
+/// A hash of a text: equal for equal ones, and seldom for others.
+pub(crate) fn short(text: &str) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
 }
 

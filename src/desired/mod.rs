@@ -28,6 +28,7 @@ use memo::Known;
 
 pub use classic::{Link, links};
 pub use collision::Claims;
+pub(crate) use collision::short;
 pub use context::{Context, Operator};
 pub use installation::{GatewayService, Installation};
 pub use memo::Memo;

@@ -7,7 +7,6 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use super::batch::Batch;
@@ -15,7 +14,7 @@ use super::certificates::Certificates;
 use super::diff::{self, Readings};
 use super::tyk::Tyk;
 use super::{ApiOutcome, Calls, Observed, Outcome, Plan, form, guard, route, settled};
-use crate::desired::{Api, Desired, Wanted};
+use crate::desired::{Api, Desired, Wanted, short};
 
 /// Few enough that no guard has to look at deletes among them.
 const MOST: usize = guard::FREE;
@@ -65,7 +64,8 @@ fn differing<'a>(before: &'a Apis, now: &'a Apis) -> impl Iterator<Item = &'a st
     })
 }
 
-/// What is remembered of the last list: 16 bytes for each API, or 32 for one that was renamed.
+/// What is remembered of the last list: 16 bytes for each API, or 32 for one that was renamed. Where two texts have one
+/// hash, a list comes first for nothing.
 #[derive(Debug, Default)]
 pub(super) struct LastList {
     /// Hashes of a route and of the API that has it, in order.
@@ -98,11 +98,6 @@ impl LastList {
         let mut same = self.routes[start..].iter().take_while(|(other, _)| *other == route);
         same.any(|(_, holder)| !change.0.iter().any(|id| short(id) == *holder))
     }
-}
-
-/// Equal for equal texts. Where it is for others as well, a list comes first for nothing.
-fn short(text: &str) -> u64 {
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
 }
 
 /// What was sent ahead of the list.
