@@ -163,7 +163,7 @@ fn named(world: &World, object: &Subject) -> BTreeSet<NamespacedName> {
         // What a child names is in its template as well.
         let written = snapshot.api_definitions.iter();
         for (own, api) in written.filter(|(name, _)| !translation.children.contains_key(name)) {
-            for link in desired::links(&api.spec().definition, &own.namespace) {
+            for link in desired::links(api, &own.namespace) {
                 see(link.kind, &link.name);
             }
         }

@@ -43,12 +43,8 @@ impl Links {
     pub(super) fn of(snapshot: &Snapshot, edges: &graph::Edges) -> Self {
         let mut links = Self::default();
         for (name, api) in snapshot.api_definitions.iter() {
-            let spec = api.spec();
-            let source = links.seen((name, api), spec.context_ref.as_ref());
-            if !api.may_name_others() {
-                continue;
-            }
-            for link in classic::links(&spec.definition, &name.namespace) {
+            let source = links.seen((name, api), api.spec().context_ref.as_ref());
+            for link in classic::links(api, &name.namespace) {
                 let target = ObjectRef::new(link.kind, &link.name.namespace, &link.name.name);
                 links.callers.entry(target).or_default().insert(source.clone());
             }

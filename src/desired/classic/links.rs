@@ -8,8 +8,7 @@ use super::fields::{endpoints_field, object, objects, text, versions};
 use super::{Problem, Target};
 use crate::api::{REWRITE_INTERNAL, TARGET_INTERNAL};
 use crate::diagnostic::Code;
-use crate::packed::Packed;
-use crate::snapshot::NamespacedName;
+use crate::snapshot::{NamespacedName, StoredDefinition};
 
 /// Kind of a target that names none.
 pub(super) const CLASSIC: &str = "ApiDefinition";
@@ -30,13 +29,13 @@ impl fmt::Display for Link {
     }
 }
 
-/// The resources that a definition in `namespace` loops to, sorted, each once. Ids that stand in a `tyk://` URL that the
+/// The resources that the definition of an API in `namespace` loops to, sorted, each once. Ids that stand in a `tyk://` URL that the
 /// user wrote name no resource and are not among them.
-pub fn links(definition: &Packed, namespace: &str) -> Vec<Link> {
-    if !definition.mentions(&[TARGET_INTERNAL, REWRITE_INTERNAL]) {
+pub fn links(api: &StoredDefinition, namespace: &str) -> Vec<Link> {
+    if !api.may_name_others() {
         return Vec::new();
     }
-    let definition = definition.fields();
+    let definition = api.spec().definition.fields();
     let targets = places(&definition);
     let mut links: Vec<_> = targets
         .iter()
@@ -212,6 +211,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::api::ApiDefinitionSpec;
+    use crate::ingress::ChildSpec as _;
+    use crate::snapshot::Stored as _;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+    use std::sync::Arc;
 
     fn definition() -> Map<String, Value> {
         let rewrite = json!({
@@ -260,16 +264,25 @@ mod tests {
         assert!(!json!(definition).to_string().contains("_internal"));
     }
 
+    fn stored(definition: Map<String, Value>) -> StoredDefinition {
+        let spec = ApiDefinitionSpec {
+            context_ref: None,
+            definition: definition.into(),
+        };
+        let api = spec.with(ObjectMeta::default());
+        StoredDefinition::of(Arc::new(api), &NamespacedName::new("own", "a"))
+    }
+
     #[test]
     fn links_name_each_target_once() {
         let mut definition = definition();
         definition["proxy"]["target_internal"]["target"] = json!({"name": "b", "namespace": "other"});
-        let names: Vec<_> = links(&definition.into(), "own")
+        let names: Vec<_> = links(&stored(definition), "own")
             .iter()
             .map(ToString::to_string)
             .collect();
         assert_eq!(names, ["ApiDefinition other/b", "TykOasApiDefinition own/c"]);
-        assert_eq!(links(&Packed::default(), "own"), []);
+        assert_eq!(links(&stored(Map::new()), "own"), []);
     }
 
     #[test]
