@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sync_support::{Rig, all_synced, api, client, failure, simulated};
+use tokio::time::timeout;
 use tyk_ingress::desired::owner;
+use tyk_ingress::sim::Failure;
 use tyk_ingress::sync::{ApiOutcome, Calls};
 
 #[tokio::test]
@@ -64,6 +66,64 @@ async fn a_batch_costs_its_writes_one_reload_and_two_lists() {
             ..Calls::default()
         }
     );
+}
+
+/// A rig whose worker is sending [`many`], and takes some time for it.
+async fn sending() -> (Rig, usize) {
+    let mut rig = Rig::start().await;
+    rig.sync(&[]).await;
+    let before = rig.gateway.calls().len();
+    let slow = Failure::Delay(Duration::from_millis(400));
+    rig.gateway.faults().fail_next(1, "POST", "/tyk/apis", slow);
+    rig.want(&many());
+    let sends = async {
+        while !rig.calls_since(before).iter().any(|call| call == "POST /tyk/apis") {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), sends)
+        .await
+        .expect("the worker writes");
+    (rig, before)
+}
+
+#[tokio::test]
+async fn what_is_added_while_a_batch_is_sent_is_served_by_the_same_reload() {
+    let (mut rig, before) = sending().await;
+    rig.want(&[many(), vec![api("1", "/a/"), api("2", "/b/")]].concat());
+    let outcome = rig.outcome().await;
+    assert!(all_synced(&outcome), "{outcome:#?}");
+    assert_eq!(outcome.apis.len(), 14);
+    let mut calls = vec!["GET /tyk/apis?include_types=mcp"];
+    calls.extend(["POST /tyk/apis"; 14]);
+    calls.extend(["GET /tyk/reload/?block=true", "GET /tyk/apis?include_types=mcp"]);
+    assert_eq!(rig.calls_since(before), calls);
+    let quiet = rig.round().await;
+    assert_eq!((quiet.calls.lists, quiet.calls.writes), (1, 0));
+}
+
+#[tokio::test]
+async fn what_is_changed_or_dropped_while_a_batch_is_sent_waits_for_the_next() {
+    for next in [
+        [&many()[1..], &[]].concat(),
+        [&many()[1..], &[api("10", "/otherwise/")]].concat(),
+    ] {
+        let (mut rig, before) = sending().await;
+        rig.want(&next);
+        let outcome = rig.outcome().await;
+        assert!(outcome.endpoint_error.is_none(), "{outcome:#?}");
+        let calls = rig.calls_since(before);
+        let reloads = calls.iter().filter(|call| call.starts_with("GET /tyk/reload"));
+        assert_eq!(reloads.count(), 2, "{calls:?}");
+        let paths = |apis: &BTreeMap<String, Value>| -> Vec<Value> {
+            apis.values().map(|api| api["proxy"]["listen_path"].clone()).collect()
+        };
+        let wanted = next
+            .iter()
+            .map(|api| (api["api_id"].to_string(), api.clone()))
+            .collect();
+        assert_eq!(paths(&rig.apis().await), paths(&wanted));
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use crate::desired::{Api, Desired, Wanted, short};
 /// Few enough that no guard has to look at deletes among them.
 const MOST: usize = guard::FREE;
 
-type Apis = BTreeMap<Arc<str>, Api>;
+pub(super) type Apis = BTreeMap<Arc<str>, Api>;
 
 /// Ids of the APIs in which a state differs from the one that the last round has settled: those that are new, otherwise,
 /// or not wanted any more.
@@ -42,7 +42,7 @@ impl Change {
 }
 
 /// Ids of the APIs that only one of two states has, or that have another payload in the other one.
-fn differing<'a>(before: &'a Apis, now: &'a Apis) -> impl Iterator<Item = &'a str> {
+pub(super) fn differing<'a>(before: &'a Apis, now: &'a Apis) -> impl Iterator<Item = &'a str> {
     let mut before = before.iter().peekable();
     let mut now = now.iter().peekable();
     // In one walk over both: to look for each id takes several times as long.

@@ -108,7 +108,7 @@ impl Plan {
     }
 
     /// Whether there is anything to say of a wanted API.
-    fn names(&self, id: &str) -> bool {
+    pub(super) fn names(&self, id: &str) -> bool {
         self.writes.contains_key(id) || self.foreign.contains_key(id) || self.rivals.contains_key(id)
     }
 

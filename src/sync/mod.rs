@@ -11,6 +11,7 @@ mod diff;
 mod fleet;
 mod form;
 mod guard;
+mod late;
 mod loaded;
 mod mark;
 mod merge;

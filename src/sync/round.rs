@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +17,7 @@ use super::policies::{self, Listed, Policies};
 use super::portal::{self, Portal};
 use super::seen::Seen;
 use super::tyk::Tyk;
-use super::{ApiOutcome, Calls, Observed, Outcome, Plan, verify};
+use super::{ApiOutcome, Calls, Observed, Outcome, Plan, late, verify};
 use crate::desired::{Desired, Wanted};
 use crate::tyk::Error;
 use crate::tyk::list::Keep;
@@ -24,10 +25,14 @@ use crate::tyk::list::Keep;
 /// A resync comes up to a tenth early.
 const RESYNC_SHARE: f64 = 0.9;
 
+/// The latest state with its number, if there is one.
+pub(super) type Latest = watch::Receiver<Option<(u64, Arc<Desired>)>>;
+
 /// What a worker remembers of its gateway between rounds. Only hints: every round reads the gateway.
 pub(super) struct Session {
     tyk: Tyk,
     owner: String,
+    latest: Latest,
     cancel: CancellationToken,
     /// Files may have been written that are not loaded, or a reload may still run. True at first: an earlier process
     /// can have left such files.
@@ -83,9 +88,11 @@ struct Round<'a> {
 }
 
 impl Session {
-    /// `resync` is the time after which what is known of certificates is looked up anew.
-    pub(super) fn new(tyk: Tyk, owner: String, resync: Duration, cancel: CancellationToken) -> Self {
+    /// `resync` is the time after which what is known of certificates is looked up anew; `latest` is asked for states that
+    /// can join a batch.
+    pub(super) fn new(tyk: Tyk, owner: String, resync: Duration, latest: Latest, cancel: CancellationToken) -> Self {
         Self {
+            latest,
             certificates: Certificates::new(owner.clone(), resync.mul_f64(RESYNC_SHARE)),
             apis: Memory::new(Sort::Api, owner.clone()),
             policies: Policies::new(owner.clone()),
@@ -110,17 +117,24 @@ impl Session {
         waits.into_iter().flatten().min()
     }
 
-    /// Brings the gateway in step with `desired` as far as it lets us; `change` is all in which it differs from what the
-    /// round before has settled, where that is known and little.
-    pub(super) async fn round(&mut self, revision: u64, desired: &Desired, change: Option<Change>) -> (Outcome, Ended) {
+    /// Brings the gateway in step with `desired` as far as it lets us, or with a later state that joins it; `change` is all in
+    /// which it differs from what the round before has settled, where that is known and little.
+    pub(super) async fn round(
+        &mut self,
+        revision: u64,
+        desired: Arc<Desired>,
+        change: Option<Change>,
+    ) -> (Outcome, Ended) {
         let mut outcome = Outcome {
             revision,
+            desired,
             ..Outcome::default()
         };
-        let ended = self.attempt(desired, change, &mut outcome).await;
+        let ended = self.attempt(change, &mut outcome).await;
         let ended = ended.err().unwrap_or(Ended::Done);
         if let Ended::Failed(error) = &ended {
             let message = error.to_string();
+            let desired = &*Arc::clone(&outcome.desired);
             let apis = Arc::make_mut(&mut outcome.apis);
             let wanted = desired.wanted().map(|(id, _)| id.clone());
             let removals = desired.removals.iter().map(|id| id.as_str().into());
@@ -141,7 +155,8 @@ impl Session {
         (outcome, ended)
     }
 
-    async fn attempt(&mut self, desired: &Desired, change: Option<Change>, outcome: &mut Outcome) -> Result<(), Ended> {
+    async fn attempt(&mut self, change: Option<Change>, outcome: &mut Outcome) -> Result<(), Ended> {
+        let desired = &*Arc::clone(&outcome.desired);
         let Ahead { plan, mut batch } = match change {
             Some(change) => self.write_ahead(desired, &change, &mut outcome.calls).await,
             None => Ahead::default(),
@@ -188,14 +203,14 @@ impl Session {
     /// Makes the calls of a batch, and notes that a reload is due.
     async fn send(&mut self, work: &Work<'_>, calls: &mut Calls) -> Batch {
         // Set before the first call, since this future can be dropped at any of them.
-        self.reload_owed = true;
+        let owed = std::mem::replace(&mut self.reload_owed, true);
         let sender = batch::Sender {
             tyk: &self.tyk,
             owner: &self.owner,
             certificates: &self.certificates,
         };
         let batch = batch::send(sender, work, (&self.cancel, calls)).await;
-        self.reload_owed = batch.touched;
+        self.reload_owed = owed || batch.touched;
         batch
     }
 
@@ -225,33 +240,65 @@ impl Session {
         self.portal
             .round(&self.tyk, desired, &held.policies.held, outcome)
             .await?;
-        let (restored, changed) = (ensured.restored, ensured.restored > 0 || ensured.replaced);
-        let mut round = self.plan(desired, &held, (ensured, ahead));
-        if batch.stopped.is_some() {
-            round.steps.clear();
-        }
-        outcome.plan = Arc::new(round.apis.plan.clone());
-        outcome.policy_plan = Arc::new(round.policies.plan.clone());
-        if round.steps.is_empty() && !changed {
-            self.settle((&round, batch), &held, outcome);
-            if batch.stopped.is_none() {
-                self.certificates.collect(&self.tyk, desired, &held.apis).await;
-            }
-            return Ok(());
-        }
-        let work = Work {
-            desired,
-            apis: &held.apis,
-            policies: &held.policies.held,
-            steps: std::mem::take(&mut round.steps),
-        };
-        batch.join(self.send(&work, &mut outcome.calls).await);
         // What a gateway could not find when it loaded an API it does not look for again.
-        batch.touched |= changed;
+        let changed = ensured.restored > 0 || ensured.replaced;
         self.reload_owed |= changed;
-        outcome.drift.certificates += restored;
-        drop(work);
-        self.read_back((&round, batch), (held, &keep), outcome).await
+        batch.touched |= changed;
+        outcome.drift.certificates += ensured.restored;
+        self.apply((held, keep), (ensured, ahead), batch, outcome).await
+    }
+
+    /// Sends the differences between the wanted state and what the gateway holds, but for what was sent `ahead`; then the
+    /// differences of states that came meanwhile and can join them.
+    async fn apply(
+        &mut self,
+        (held, mut keep): (Held, OnceLock<Keep>),
+        (mut ensured, mut ahead): (Ensured, Plan),
+        batch: &mut Batch,
+        outcome: &mut Outcome,
+    ) -> Result<(), Ended> {
+        let begin = Instant::now();
+        let mut until = None;
+        loop {
+            let desired = Arc::clone(&outcome.desired);
+            let mut round = self.plan(&desired, &held, (ensured, ahead));
+            if batch.stopped.is_some() {
+                round.steps.clear();
+            }
+            outcome.plan = Arc::new(round.apis.plan.clone());
+            outcome.policy_plan = Arc::new(round.policies.plan.clone());
+            if round.steps.is_empty() && !self.reload_owed {
+                self.settle((&round, batch), &held, outcome);
+                self.collect_certificates((&round, batch), &held).await;
+                return Ok(());
+            }
+            let work = Work {
+                desired: &desired,
+                apis: &held.apis,
+                policies: &held.policies.held,
+                steps: std::mem::take(&mut round.steps),
+            };
+            batch.join(self.send(&work, &mut outcome.calls).await);
+            drop(work);
+            let until = *until.get_or_insert_with(|| late::limit(begin, Instant::now()));
+            let late = self.late((outcome.revision, &round), batch);
+            let Some((revision, more)) = late.filter(|_| Instant::now() < until) else {
+                return self.read_back((&round, batch), (held, &keep), outcome).await;
+            };
+            (outcome.revision, outcome.desired) = (revision, more);
+            (ensured, ahead) = (round.ensured, round.apis.plan);
+            // Other fields may be looked at for it.
+            keep = OnceLock::new();
+        }
+    }
+
+    /// A state that came while a round sent its batch, and can join it.
+    fn late(&self, (revision, round): (u64, &Round<'_>), batch: &Batch) -> Option<(u64, Arc<Desired>)> {
+        let can_wait = !self.tyk.is_dashboard() && batch.stopped.is_none() && !self.cancel.is_cancelled();
+        let is_apis_only = round.policies.plan.is_empty();
+        let (latest, state) = self.latest.borrow().clone().filter(|_| can_wait && is_apis_only)?;
+        let joins = latest != revision && late::joins(&state, round.desired, &round.apis.plan);
+        joins.then_some((latest, state))
     }
 
     /// What the gateway holds, after a reload if there may be something to load.
@@ -291,10 +338,14 @@ impl Session {
                 .round(&self.tyk, round.desired, &held.policies.held, outcome)
                 .await?;
         }
+        self.collect_certificates((round, batch), &held).await;
+        Ok(())
+    }
+
+    async fn collect_certificates(&mut self, (round, batch): (&Round<'_>, &Batch), held: &Held) {
         if batch.stopped.is_none() {
             self.certificates.collect(&self.tyk, round.desired, &held.apis).await;
         }
-        Ok(())
     }
 
     /// The differences, without what has to wait, and without what was sent `ahead` of the list.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::ahead::Change;
 use super::backoff::EndpointBackoff;
 use super::probe::Probe;
-use super::round::{Ended, Session};
+use super::round::{Ended, Latest, Session};
 use super::tyk::Tyk;
 use super::{Outcome, settled};
 use crate::desired::{Desired, Installation};
@@ -28,7 +28,7 @@ pub struct Worker {
     at: Tyk,
     owner: String,
     resync: Duration,
-    desired: watch::Receiver<Option<(u64, Arc<Desired>)>>,
+    desired: Latest,
     outcomes: mpsc::Sender<Outcome>,
     trigger: Trigger,
 }
@@ -82,7 +82,8 @@ impl Worker {
     }
 
     async fn run(mut self, cancel: CancellationToken) {
-        let mut session = Session::new(self.at.clone(), self.owner.clone(), self.resync, cancel.clone());
+        let (at, owner, latest) = (self.at.clone(), self.owner.clone(), self.desired.clone());
+        let mut session = Session::new(at, owner, self.resync, latest, cancel.clone());
         let mut schedule = Schedule::default();
         let mut probe = Probe::new(self.at.clone());
         self.desired.mark_changed();
@@ -105,14 +106,17 @@ impl Worker {
             };
             let start = Instant::now();
             let Some((mut outcome, ended)) = self
-                .round(&mut session, &mut schedule, (revision, &desired, change), &cancel)
+                .round(&mut session, &mut schedule, (revision, desired, change), &cancel)
                 .await
             else {
                 return;
             };
-            (outcome.tyk, outcome.desired) = (self.tyk.clone(), desired);
+            outcome.tyk = self.tyk.clone();
             outcome.gateway = self.at.authority();
             outcome.took = start.elapsed();
+            if self.is_latest(outcome.revision) {
+                schedule.news = None;
+            }
             schedule.ended(Instant::now(), &ended, outcome.took);
             schedule.wait_for(session.next(), self.resync);
             probe.ended(&outcome, ended.error());
@@ -126,12 +130,18 @@ impl Worker {
         }
     }
 
+    /// Whether there is no newer state, also because a newer one has joined the round.
+    fn is_latest(&self, revision: u64) -> bool {
+        let latest = self.desired.borrow();
+        latest.as_ref().is_some_and(|(latest, _)| *latest == revision)
+    }
+
     /// One round, while which news are noted; `None` when it did not end in time after the worker was told to stop.
     async fn round(
         &mut self,
         session: &mut Session,
         schedule: &mut Schedule,
-        (revision, desired, change): (u64, &Desired, Option<Change>),
+        (revision, desired, change): (u64, Arc<Desired>, Option<Change>),
         cancel: &CancellationToken,
     ) -> Option<(Outcome, Ended)> {
         schedule.taken();
