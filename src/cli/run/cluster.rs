@@ -102,6 +102,7 @@ pub fn spawn(
         progress: progress.clone(),
         told: false,
         last: None,
+        was_news: false,
     };
     let children = Children {
         lead: lead.clone(),
@@ -146,6 +147,8 @@ struct Translate {
     told: bool,
     /// How long the last translation took, and when it ended.
     last: Option<(Duration, Instant)>,
+    /// Whether the last translation made something that a Tyk did not know.
+    was_news: bool,
 }
 
 impl Translate {
@@ -163,6 +166,7 @@ impl Translate {
                     let (revision, news) = self.engine.hand_over(&translated, since);
                     self.progress.handed_over(revision, &news, &translated.fleet);
                     self.told = true;
+                    self.was_news = !news.is_empty();
                 }
                 self.latest.send_replace(Some(translated.clone()));
                 self.engine.tell(snapshot, &translated);
@@ -173,9 +177,13 @@ impl Translate {
     }
 
     /// Pauses between translations, in lengths of one. During a round nothing can be sent, and a gateway may need the
-    /// processor.
+    /// processor. What comes after a translation without news is mostly what was written to the cluster because of it.
     fn pauses(&self) -> u32 {
-        if self.progress.is_settled() { 1 } else { 3 }
+        match (self.progress.is_settled(), self.was_news) {
+            (false, _) => 3,
+            (true, true) => 1,
+            (true, false) => 10,
+        }
     }
 
     /// Waits until there is something to translate; false when the process is told to end.
