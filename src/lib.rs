@@ -16,6 +16,7 @@ pub mod log;
 pub mod metrics;
 pub mod nginx;
 pub mod packed;
+pub mod parallel;
 pub mod permit;
 pub mod report;
 pub mod secret;

@@ -119,7 +119,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "ingress",
-        ours: &["api", "diagnostic", "expression", "snapshot"],
+        ours: &["api", "diagnostic", "expression", "parallel", "snapshot"],
         not: PURE,
     },
     Room {
@@ -146,6 +146,11 @@ const ROOMS: &[Room] = &[
         name: "packed",
         ours: &[],
         not: &[KUBERNETES, IMPURE, FILES],
+    },
+    Room {
+        name: "parallel",
+        ours: &[],
+        not: &[KUBERNETES, &["tokio"], FILES],
     },
     Room {
         name: "permit",

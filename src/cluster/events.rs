@@ -58,20 +58,20 @@ impl Events {
     }
 
     /// Publishes those of the present diagnostics that were not there the last time, and a `Synced` for each object that
-    /// is served now and was not, at most 50 events; of these the rest waits for the next time, 500 at most. Objects that
-    /// the snapshot does not hold are left out. Failures are logged, never returned.
+    /// is served now and was not, at most 50 events; the rest waits for the next time, of what is served 500 at most. Objects
+    /// that the snapshot does not hold are left out. Says whether there may be a rest. Failures are logged, never returned.
     pub async fn publish(
         &mut self,
         snapshot: &Snapshot,
         diagnostics: &[Diagnostic],
         synced: &BTreeMap<ObjectRef, String>,
-    ) {
+    ) -> bool {
         let news = news(&mut self.published, snapshot, diagnostics);
         let left = PER_ROUND - news.len();
         for group in news {
             let text = Text::of(&group.diagnostics);
             if !self.create(&group.object, &text).await {
-                return;
+                return true;
             }
             let uid = group.object.uid.clone().unwrap_or_default();
             let told = group
@@ -83,17 +83,18 @@ impl Events {
         self.synced.take(snapshot, synced);
         for _ in 0..left {
             let Some((key, note)) = self.synced.pending.first_key_value() else {
-                break;
+                return false;
             };
             let (key, text) = (key.clone(), Text::normal("Synced", note));
             let object = reference(snapshot, &key.0).filter(|object| object.uid.as_ref() == Some(&key.1));
             if let Some(object) = object
                 && !self.create(&object, &text).await
             {
-                return;
+                return true;
             }
             self.synced.pending.remove(&key);
         }
+        left == 0 || !self.synced.pending.is_empty()
     }
 
     /// Publishes a `Repaired` for the first ten of these. Failures are logged, never returned.

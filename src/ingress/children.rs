@@ -30,7 +30,8 @@ pub struct Rendered {
 }
 
 impl Rendered {
-    fn extend(&mut self, other: &Self) {
+    /// Adds what routes became before, or have become elsewhere.
+    pub fn extend(&mut self, other: &Self) {
         self.children.extend_from_slice(&other.children);
         self.oas_children.extend_from_slice(&other.oas_children);
         self.held.extend_from_slice(&other.held);
@@ -40,7 +41,7 @@ impl Rendered {
 
 /// Renders routes that do not compete any more.
 pub struct Renderer<'a> {
-    exact: ExactLabels<'a>,
+    exact: &'a ExactLabels<'a>,
     backends: Backends<'a>,
     classes: &'a Classes,
     snapshot: &'a Snapshot,
@@ -100,10 +101,10 @@ impl Base {
 }
 
 impl<'a> Renderer<'a> {
-    /// A renderer for these routes.
-    pub fn new(slots: &[&'a Slot], classes: &'a Classes, snapshot: &'a Snapshot, options: &'a Options) -> Self {
+    /// A renderer for some of the routes, of all of which `exact` is.
+    pub fn new(exact: &'a ExactLabels<'a>, classes: &'a Classes, snapshot: &'a Snapshot, options: &'a Options) -> Self {
         Self {
-            exact: ExactLabels::of(slots.iter().map(|slot| &slot.route)),
+            exact,
             backends: Backends::new(snapshot, options),
             classes,
             snapshot,
@@ -118,12 +119,8 @@ impl<'a> Renderer<'a> {
         self.rendered
     }
 
-    /// Adds what a route becomes, or has become if that is still so.
+    /// Adds what a route becomes, and lets it be remembered.
     pub fn add(&mut self, slot: &Slot) {
-        if let Some(before) = slot.before() {
-            self.rendered.extend(&before);
-            return;
-        }
         let others = std::mem::take(&mut self.rendered);
         let from_context = self.render(&slot.route);
         let own = std::mem::replace(&mut self.rendered, others);
@@ -153,7 +150,7 @@ impl<'a> Renderer<'a> {
         let literal = base.mutual_tls();
         let exposure = |listener: &Listener<'_>| {
             let hash = hash_of(route, listener, &listeners);
-            Exposure::of(route, listener, hash, &self.exact, literal)
+            Exposure::of(route, listener, hash, self.exact, literal)
         };
         let exposures: Vec<_> = listeners.iter().map(exposure).collect();
         let (redirects, served): (Vec<_>, Vec<_>) = exposures

@@ -4,9 +4,8 @@
 //! Not remembered is what depends on more than its own Ingress, its Service and its template: routes of wildcards, which
 //! leave out the exact hosts of others; of OAS templates, with their documents; of a context; of endpoints and canaries.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::IngressClass;
@@ -18,6 +17,7 @@ use super::route::{self, Route};
 use super::{Named, Options, conflict};
 use crate::api::ApiDefinition;
 use crate::diagnostic::Diagnostic;
+use crate::parallel;
 use crate::snapshot::{InOrder, NamespacedName, Objects, Snapshot, Stored, StoredIngress};
 
 /// What is remembered of one rendering for the next.
@@ -46,7 +46,7 @@ pub struct Slot {
     pub route: Route,
     /// The print of what it claims.
     pub print: u64,
-    became: RefCell<Option<Arc<Rendered>>>,
+    became: OnceLock<Rendered>,
 }
 
 impl Memo {
@@ -60,12 +60,12 @@ impl Memo {
         self.common = Some((options.clone(), classes.clone()));
         let knows_any = !self.ingresses.is_empty();
         let mut before = InOrder::of(&mut self.ingresses);
-        let entries = ours.iter().map(|&(name, ingress)| match before.next(name) {
-            Some((name, entry)) if entry.ingress.is(ingress) => (name, entry),
-            Some((name, entry)) if entry.ingress.asks_the_same(ingress) => (name, entry.of_copy(ingress)),
-            _ => (name.clone(), Entry::of(ingress)),
+        let known = ours.iter().map(|&(name, ingress)| match before.next(name) {
+            Some((name, entry)) if entry.ingress.is(ingress) => (name, Ok(entry)),
+            Some((name, entry)) if entry.ingress.asks_the_same(ingress) => (name, Ok(entry.of_copy(ingress))),
+            _ => (name.clone(), Err(ingress)),
         });
-        self.ingresses = entries.collect();
+        self.ingresses = with_new(known.collect());
         if knows_any {
             self.forget_users(snapshot);
         }
@@ -78,7 +78,8 @@ impl Memo {
         let services = changes(&self.services, &snapshot.services);
         let templates = changes(&self.templates, &snapshot.api_definitions);
         if !services.is_empty() || !templates.is_empty() {
-            let all = self.slots().filter(|slot| slot.uses(&services, &templates));
+            let slots = self.ingresses.iter_mut().flat_map(|(_, entry)| &mut entry.slots);
+            let all = slots.filter(|slot| slot.uses(&services, &templates));
             all.for_each(|slot| drop(slot.became.take()));
         }
     }
@@ -92,6 +93,21 @@ impl Memo {
     pub(super) fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
         self.ingresses.iter().flat_map(|(_, entry)| &entry.diagnostics)
     }
+}
+
+/// What is known of Ingresses, with entries for those of which nothing is.
+fn with_new(known: Vec<(NamespacedName, Result<Entry, &StoredIngress>)>) -> Vec<(NamespacedName, Entry)> {
+    let new: Vec<_> = known
+        .iter()
+        .filter_map(|(_, entry)| entry.as_ref().err().copied())
+        .collect();
+    let made = parallel::in_parts(&new, |part| {
+        part.iter().map(|ingress| Entry::of(ingress)).collect::<Vec<_>>()
+    });
+    let mut made = made.into_iter().flatten();
+    let all = known.into_iter();
+    all.filter_map(|(name, entry)| Some((name, entry.ok().or_else(|| made.next())?)))
+        .collect()
 }
 
 /// Names of the objects that are not the very same in both.
@@ -133,7 +149,7 @@ impl Entry {
         let slot = |route| Slot {
             print: conflict::print_of(&route),
             route,
-            became: RefCell::new(None),
+            became: OnceLock::new(),
         };
         Self {
             ingress: ingress.clone(),
@@ -145,8 +161,8 @@ impl Entry {
 
 impl Slot {
     /// What the route became, if it would become the same now.
-    pub(super) fn before(&self) -> Option<Arc<Rendered>> {
-        self.became.borrow().clone()
+    pub(super) fn before(&self) -> Option<&Rendered> {
+        self.became.get()
     }
 
     /// Remembers what the route became, if nothing has a part in it that is not looked at.
@@ -154,7 +170,9 @@ impl Slot {
         let annotations = &self.route.annotations;
         let is_oas = annotations.template_kind == Some(TemplateKind::TykOasApiDefinition);
         let others = matches!(self.route.host, Host::Wildcard(_)) || annotations.canary.is_some() || is_oas;
-        self.became.replace((!others).then(|| Arc::new(rendered)));
+        if !others {
+            self.became.get_or_init(|| rendered);
+        }
     }
 
     /// Whether one of these Services or templates is looked up for the route.

@@ -28,7 +28,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::{ApiDefinition, ApiDefinitionSpec, TykOasApiDefinition, TykOasApiDefinitionSpec, child_metadata};
 use crate::diagnostic::Diagnostic;
+use crate::parallel;
 use crate::snapshot::{NamespacedName, Snapshot, SnapshotKind, Stored, StoredIngress};
+
+use children::{Rendered, Renderer};
+use exposure::ExactLabels;
+use memo::Slot;
 
 pub use class::Classes;
 pub use host::Host;
@@ -213,9 +218,7 @@ pub fn render_again(snapshot: &Snapshot, options: &Options, memo: &mut Memo) -> 
     memo.take_in(&ours, snapshot, options);
     let mut diagnostics: Vec<_> = memo.diagnostics().cloned().collect();
     let slots = conflict::settle(memo.slots().collect(), &mut diagnostics);
-    let mut renderer = children::Renderer::new(&slots, &classes, snapshot, options);
-    slots.iter().for_each(|slot| renderer.add(slot));
-    let rendered = renderer.finish();
+    let rendered = rendered(&slots, &classes, snapshot, options);
     diagnostics.extend(rendered.diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
@@ -227,6 +230,27 @@ pub fn render_again(snapshot: &Snapshot, options: &Options, memo: &mut Memo) -> 
         ending: names_of(&ending),
         diagnostics,
     }
+}
+
+/// What routes that do not compete any more become, or have become where that is still so.
+fn rendered(slots: &[&Slot], classes: &Classes, snapshot: &Snapshot, options: &Options) -> Rendered {
+    let mut all = Rendered::default();
+    let mut new = Vec::new();
+    for &slot in slots {
+        match slot.before() {
+            Some(before) => all.extend(before),
+            None => new.push(slot),
+        }
+    }
+    let exact = ExactLabels::of(slots.iter().map(|slot| &slot.route));
+    let render = |slots: &[&Slot]| {
+        let mut renderer = Renderer::new(&exact, classes, snapshot, options);
+        slots.iter().for_each(|slot| renderer.add(slot));
+        renderer.finish()
+    };
+    let made = parallel::in_parts(&new, render);
+    made.iter().for_each(|part| all.extend(part));
+    all
 }
 
 /// An Ingress with its name.

@@ -43,7 +43,9 @@ const CROWD: usize = 100;
 const CROWD_WAITS: Duration = Duration::from_secs(40);
 /// How long what there is to tell of a translation may wait for the end of the round that it has begun. Until then a gateway
 /// is at work, maybe on the same machine, and what came of the round is told at the same time.
-const REPORT_WAITS: Duration = Duration::from_secs(3);
+const REPORT_WAITS: Duration = Duration::from_secs(5);
+/// Pause before more Events are written than one report may write.
+const EVENTS_PAUSE: Duration = Duration::from_secs(1);
 /// How often everything is translated anew, because time has passed.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(300);
 /// How often health is looked at.
@@ -313,7 +315,8 @@ impl Reporter {
     ) -> anyhow::Result<()> {
         let mut tick = tokio::time::interval(HEALTH_INTERVAL);
         let mut leads = false;
-        let mut due = None;
+        let (mut due, mut more_events) = (None, None);
+        let at = |due: Option<tokio::time::Instant>| sleep_until(due.unwrap_or_else(tokio::time::Instant::now));
         loop {
             tokio::select! {
                 () = self.lead.held(), if !leads => leads = true,
@@ -325,7 +328,8 @@ impl Reporter {
                         continue;
                     }
                 }
-                () = sleep_until(due.unwrap_or_else(tokio::time::Instant::now)), if due.is_some() => {}
+                () = at(due), if due.is_some() => {}
+                () = at(more_events), if more_events.is_some() && self.progress.is_settled() => {}
                 changed = self.addresses.changed() => changed.context("the watch of the addresses ended")?,
                 outcome = ended.recv() => {
                     let outcome = outcome.context("the sync workers ended")?;
@@ -339,11 +343,12 @@ impl Reporter {
                     continue;
                 }
             }
-            due = None;
+            (due, more_events) = (None, None);
             let translated = latest.borrow_and_update().clone();
             if let Some(translated) = translated.filter(|_| leads) {
                 let start = Instant::now();
-                self.report(&translated).await;
+                let is_more = self.report(&translated).await;
+                more_events = is_more.then(|| tokio::time::Instant::now() + EVENTS_PAUSE);
                 self.health.metrics.stage(Stage::Report, start.elapsed());
             }
         }
@@ -379,10 +384,11 @@ impl Reporter {
         self.crowd_since.get_or_insert_with(Instant::now).elapsed() < CROWD_WAITS
     }
 
-    async fn report(&mut self, translated: &Translated) {
+    /// Writes what there is to tell; whether there may be more Events to write.
+    async fn report(&mut self, translated: &Translated) -> bool {
         self.outcomes.retain(|tyk, _| translated.fleet.tyks.contains_key(tyk));
         let Some((_, snapshot)) = self.store.snapshot() else {
-            return;
+            return false;
         };
         let addresses = self.addresses.borrow_and_update().clone();
         let input = ReportInput {
@@ -403,7 +409,7 @@ impl Reporter {
         // Each write puts another object into the place of one of these.
         drop(snapshot);
         if self.waits(found.statuses.len() + found.ingresses.len()) {
-            return;
+            return false;
         }
         for (object, error) in cluster::status::write(&self.client, &found.statuses).await {
             tracing::warn!(%object, error, "a status could not be written; it is tried again");
@@ -414,6 +420,6 @@ impl Reporter {
         let snapshot = self.store.known();
         let repaired = std::mem::take(&mut self.repaired);
         self.events.publish_repaired(&snapshot, &repaired).await;
-        self.events.publish(&snapshot, &found.diagnostics, &found.synced).await;
+        self.events.publish(&snapshot, &found.diagnostics, &found.synced).await
     }
 }
