@@ -19,7 +19,7 @@ use crate::desired::{Api, Desired, Wanted, short};
 /// Few enough that no guard has to look at deletes among them.
 const MOST: usize = guard::FREE;
 
-pub(super) type Apis = BTreeMap<Arc<str>, Api>;
+type Apis = BTreeMap<Arc<str>, Api>;
 
 /// Ids of the APIs in which a state differs from the one that the last round has settled: those that are new, otherwise,
 /// or not wanted any more.

@@ -12,10 +12,11 @@ pub(super) fn limit(begin: Instant, end: Instant) -> Instant {
     end + (end - begin)
 }
 
-/// Whether a state wants all that another one wants, and of classic APIs more. Those that were `sent` for the other one
-/// stay as they were sent.
+/// Whether a state wants all that another one wants, and of classic APIs more. Those that were written or deleted for the
+/// other one stay as they were `sent`.
 pub(super) fn joins(state: &Desired, before: &Desired, sent: &Plan) -> bool {
-    let is_more = |id: &str| state.apis.contains_key(id) && !sent.names(id);
+    let was_sent = |id: &str| sent.names(id) || sent.deletes.contains(id);
+    let is_more = |id: &str| state.apis.contains_key(id) && !was_sent(id);
     wants_the_same_beside_apis(before, state) && differing(&before.apis, &state.apis).all(is_more)
 }
 
@@ -48,12 +49,14 @@ mod tests {
         let before = state(&[("1", "/a"), ("2", "/b")]);
         let sent = Plan {
             writes: [("2".to_owned(), WriteReason::Missing)].into(),
+            deletes: ["4".to_owned()].into(),
             ..Plan::default()
         };
         let joins = |apis: &[(&str, &str)]| super::joins(&state(apis), &before, &sent);
         assert!(joins(&[("1", "/a"), ("2", "/b"), ("3", "/c")]));
         assert!(joins(&[("1", "/otherwise"), ("2", "/b")]));
         assert!(!joins(&[("1", "/a"), ("2", "/otherwise")]));
+        assert!(!joins(&[("1", "/a"), ("2", "/b"), ("4", "/d")]));
         assert!(!joins(&[("1", "/a")]));
         assert!(!joins(&[("2", "/b")]));
     }
